@@ -1,0 +1,21 @@
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(wirespan_options INTERFACE)
+target_compile_options(wirespan_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wcast-align -Wundef -Wvla -Werror -fno-omit-frame-pointer -fstack-protector-strong)
+target_compile_definitions(wirespan_options INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+target_include_directories(wirespan_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+
+if(WIRESPAN_SANITIZE)
+  target_compile_options(wirespan_options INTERFACE -fsanitize=${WIRESPAN_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(wirespan_options INTERFACE -fsanitize=${WIRESPAN_SANITIZE})
+endif()
+if(WIRESPAN_FUZZ)
+  target_compile_options(wirespan_options INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(wirespan_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,153 @@
+// What capture says: the kernel's facts, decoded, in ring-buffer order. Order is causal within a thread and for a
+// wake-up (the waker's event precedes the wakee's next); across threads times may disagree with order by some
+// microseconds.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "model/ids.h"
+
+namespace wirespan {
+
+// Ids in the initial pid namespace.
+struct ThreadRef {
+  std::uint32_t pid = 0;  // tgid
+  std::uint32_t tid = 0;
+  auto operator<=>(const ThreadRef&) const = default;
+};
+
+// Who did a piece of I/O, and within what: enough to tell which activation it belongs to.
+struct Actor {
+  ThreadRef thread;
+  std::uint32_t loop =
+      0;  // how often this thread has returned from epoll_wait, poll or select: a turn of its event loop
+  std::uint64_t task = 0;         // goroutine id, 0 when the runtime has none
+  std::uint64_t parent_task = 0;  // g.parentGoid, 0 when unknown
+};
+
+enum class Direction : std::uint8_t { kReceived, kSent };  // as the traced process sees it
+constexpr Direction opposite(Direction d) {
+  return d == Direction::kSent ? Direction::kReceived : Direction::kSent;
+}
+
+enum class Transport : std::uint8_t { kTcp, kUnix };
+enum class TcpSide : std::uint8_t { kUnknown, kActive, kPassive };  // connect() or accept()
+
+struct Address {
+  enum class Family : std::uint8_t { kNone, kIpv4, kIpv6, kUnix };
+  Family family = Family::kNone;
+  std::array<std::uint8_t, 16> ip{};  // IPv4 in the first four, network order
+  std::uint16_t port = 0;
+  std::string path;                           // Unix sockets; abstract names start with '@'
+  [[nodiscard]] std::string ip_text() const;  // "127.0.0.1", "::1", "" for Unix
+  auto operator<=>(const Address&) const = default;
+};
+
+// One end of a connection. Shared, immutable once published.
+struct Connection {
+  ConnId id{};
+  Transport transport = Transport::kTcp;
+  TcpSide side = TcpSide::kUnknown;
+  bool adopted = false;   // older than the agent: its first bytes were not seen
+  std::uint32_t pid = 0;  // process that opened, accepted or first used it
+  Address local;
+  Address remote;
+  // TCP: sequence number of the first payload byte of each direction, from rcv_nxt - bytes_received and
+  // snd_una - bytes_acked (one lower on the active side, whose SYN bytes_acked counts). For an unknown side sent_base
+  // is taken as passive's. Unix: base values made of the pair's socket inode numbers, equal on both ends.
+  std::uint64_t received_base = 0;
+  std::uint64_t sent_base = 0;
+  bool has_base = false;
+  BootTime opened{};
+};
+using ConnectionPtr = std::shared_ptr<const Connection>;
+
+namespace event {
+
+struct Opened {
+  ConnectionPtr conn;
+};
+
+// One I/O call. Positions count payload bytes from the connection's base, so a lost event is a visible gap.
+struct Data {
+  ConnectionPtr conn;
+  Direction direction{};
+  BootTime time{};  // sent: before the call; received: after it. A sender is never later than its receiver.
+  Actor actor;
+  std::uint64_t position = 0;
+  std::uint32_t length = 0;  // bytes moved by the call(s)
+  // The first bytes of the call, at most `length`. Valid during the call of the sink only.
+  Bytes captured;
+  // The very last bytes when more was moved than captured (at most 16), else empty.
+  Bytes tail;
+};
+
+struct Closed {
+  ConnectionPtr conn;
+  BootTime time{};
+  enum class How : std::uint8_t { kClosed, kReset, kForgotten } how = How::kClosed;  // forgotten: table full
+};
+
+// A target thread made another target thread runnable (sched_waking).
+struct Wake {
+  BootTime time{};
+  Actor waker;
+  ThreadRef wakee;
+};
+
+struct Forked {
+  BootTime time{};
+  ThreadRef parent;
+  ThreadRef child;  // child.pid == parent.pid: a new thread
+};
+
+// First sight of a process, or exec. Raw facts only, read once; what they mean is enrich's business.
+struct Process {
+  BootTime time{};
+  std::uint32_t pid = 0;
+  std::uint32_t parent_pid = 0;
+  BootTime started{};
+  std::string exe;  // path as the process sees it
+  std::string comm;
+  std::vector<std::string> cmdline;  // arguments; secrets are redacted where they are exported
+  std::string cwd;
+  std::string cgroup;                 // path in the unified or systemd hierarchy
+  std::vector<std::string> otel_env;  // "OTEL_SERVICE_NAME=..", "OTEL_RESOURCE_ATTRIBUTES=.." and no others
+  std::string runtime;                // "go1.22.1", "jvm", "node", "python", "" when not known
+  std::vector<std::uint16_t> listening;
+};
+
+struct ProcessExited {
+  BootTime time{};
+  std::uint32_t pid = 0;
+};
+struct ThreadExited {
+  BootTime time{};
+  ThreadRef thread;
+};
+
+// Events the kernel had to drop since the last such note.
+struct Lost {
+  BootTime time{};
+  std::string reason;  // "ringbuf_full", "conn_map_full", ...
+  std::uint64_t count = 0;
+};
+
+// Nothing happened for a while: lets stages close what is overdue. Also what makes a replay's timers deterministic.
+struct Tick {
+  BootTime time{};
+};
+
+}  // namespace event
+
+using Event = std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Forked, event::Process,
+                           event::ProcessExited, event::ThreadExited, event::Lost, event::Tick>;
+
+}  // namespace wirespan

@@ -1,0 +1,54 @@
+// correlator -> enrich -> exporters: OpenTelemetry's span, with the reason for its parent.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/attributes.h"
+#include "model/ids.h"
+#include "model/process.h"
+
+namespace wirespan {
+
+// wirespan.link.method. Static strings with a home in correlator/evidence: "traceparent", "b3", "peer", "thread", ...
+struct Parent {
+  SpanId id;                // invalid: a root
+  std::string_view method;  // "" for a root
+  double confidence = 0;    // 0..1, 1 = certain
+};
+
+struct SpanLink {
+  TraceId trace;
+  SpanId span;
+  Attributes attributes;
+};
+
+enum class SpanStatus : std::uint8_t { kUnset, kOk, kError };
+
+struct SpanEvent {
+  WallTime time;
+  std::string_view name;  // static storage
+};
+
+struct Span {
+  TraceId trace;
+  SpanId id;
+  Parent parent;
+  std::string trace_state;
+  std::uint8_t trace_flags = 1;  // W3C: bit 0 sampled
+  SpanRole role{};
+  std::string name;
+  WallTime start;
+  WallTime end;
+  Attributes attributes;
+  std::vector<SpanEvent> events;
+  std::vector<SpanLink> links;
+  SpanStatus status = SpanStatus::kUnset;
+  std::string status_message;
+  ProcessInfoPtr process;  // its resource
+};
+
+}  // namespace wirespan
