@@ -27,7 +27,8 @@ struct ThreadRef {
 struct Actor {
   ThreadRef thread;
   std::uint32_t loop =
-      0;  // how often this thread has returned from epoll_wait, poll or select: a turn of its event loop
+      0;  // how often this thread has returned from epoll_wait: a turn of its event loop. Not poll and select: blocking
+          // clients (CPython, PHP, libcurl) call those on one socket in the middle of a request
   std::uint64_t task = 0;         // goroutine id, 0 when the runtime has none
   std::uint64_t parent_task = 0;  // g.parentGoid, 0 when unknown
 };
@@ -71,8 +72,10 @@ using ConnectionPtr = std::shared_ptr<const Connection>;
 
 namespace event {
 
+// connect() or accept() returned, or the agent found a connection older than itself (actor is then empty).
 struct Opened {
   ConnectionPtr conn;
+  Actor actor;
 };
 
 // One I/O call. Positions count payload bytes from the connection's base, so a lost event is a visible gap.

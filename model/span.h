@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "model/attributes.h"
+#include "model/event.h"
 #include "model/ids.h"
 #include "model/process.h"
 
@@ -48,7 +49,8 @@ struct Span {
   std::vector<SpanLink> links;
   SpanStatus status = SpanStatus::kUnset;
   std::string status_message;
-  ProcessInfoPtr process;  // its resource
+  ProcessInfoPtr process;    // its resource
+  ConnectionPtr connection;  // where it was seen; enrich makes network.* attributes of it
 };
 
 }  // namespace wirespan
