@@ -1,0 +1,250 @@
+#include "correlator/correlator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+#include "correlator/span_builder.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostWeakLinks = 3;
+constexpr int kDeepestCycleCheck = 256;
+
+std::uint64_t bases_of(std::uint64_t active_sent, std::uint64_t passive_sent) {
+  return combine64(mix64(active_sent), passive_sent);
+}
+
+bool is_ancestor(const Node& candidate, const NodePtr& of) {
+  NodePtr at = of;
+  for (int depth = 0; at && depth < kDeepestCycleCheck; ++depth) {
+    if (at.get() == &candidate) return true;
+    at = at->link ? at->link->parent : nullptr;
+  }
+  return at != nullptr;  // too deep to say: refuse
+}
+
+}  // namespace
+
+Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock& clock, Counters& counters,
+                       CorrelatorOptions options)
+    : out_(out),
+      processes_(processes),
+      clock_(clock),
+      counters_(counters),
+      options_(std::move(options)),
+      open_(options_.most_open),
+      activations_(options_.most_open),
+      evidence_(all_evidence()),
+      spans_(counters.get("correlator.spans")),
+      roots_(counters.get("correlator.links.none")),
+      overflow_(counters.get("correlator.lost.open_table_full")) {
+  std::erase_if(evidence_, [this](const auto& e) { return options_.disabled.contains(e->name()); });
+  std::sort(evidence_.begin(), evidence_.end(), [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
+}
+
+void Correlator::accept(const ExchangeItem& item) {
+  if (const auto* touch = std::get_if<ExchangeTouched>(&item)) return touched(*touch);
+  if (const auto* open = std::get_if<ExchangeOpened>(&item)) return opened(open->exchange);
+  finished(std::get<ExchangeFinished>(item).exchange);
+}
+
+void Correlator::on_event(const Event& event) {
+  if (const auto* opened = std::get_if<event::Opened>(&event)) {
+    const Connection& conn = *opened->conn;
+    if (conn.has_base && conn.side == TcpSide::kActive) ++client_ends_[bases_of(conn.sent_base, conn.received_base)];
+  } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
+    const Connection& conn = *closed->conn;
+    if (conn.has_base && conn.side == TcpSide::kActive) {
+      const auto it = client_ends_.find(bases_of(conn.sent_base, conn.received_base));
+      if (it != client_ends_.end() && --it->second == 0) client_ends_.erase(it);
+    }
+  } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
+    settle(tick->time, false);
+  }
+  for (const auto& evidence : evidence_) evidence->event(event, world_);
+}
+
+bool Correlator::other_end_is_traced(const Connection& conn) const {
+  return conn.has_base && client_ends_.contains(bases_of(conn.received_base, conn.sent_base));
+}
+
+NodePtr Correlator::make_node(const ExchangePtr& exchange) {
+  auto node = std::make_shared<Node>();
+  node->exchange = exchange;
+  node->number = exchange->number;
+  node->role = exchange->role;
+  node->pid = exchange->pid();
+  node->process = processes_.find(node->pid);
+  node->opened = exchange->request->first_byte.time;
+  node->id = exchange->key.valid()
+                 ? span_id_of(exchange->key, node->role)
+                 : SpanId::from_u64(combine64(combine64(options_.host_seed, node->opened.ns), node->number) | 1U);
+  return node;
+}
+
+Counter& Correlator::links_by(std::string_view method) {
+  for (const auto& [name, counter] : link_counters_) {
+    if (name == method) return *counter;
+  }
+  Counter& counter = counters_.get("correlator.links." + std::string(method));
+  link_counters_.emplace_back(method, &counter);
+  return counter;
+}
+
+void Correlator::opened(const ExchangePtr& exchange) {
+  const NodePtr node = make_node(exchange);
+  if (!exchange->request->carried.empty()) node->carried = extract(exchange->request->carried);
+  now_ = std::max(now_, node->opened);
+
+  const bool known = open_.insert(node);
+  if (!known) overflow_.add();
+  if (node->role == SpanRole::kClient) {
+    decide(node, true);
+    // The callee's read can be seen before the caller's write: its span is waiting for this one.
+    const NodePtr peer = known && exchange->key.valid() ? open_.peer_of(*node) : nullptr;
+    if (peer && !peer->decided && !is_ancestor(*peer, node)) link(peer, Claim{node, std::nullopt, "peer", 1.0});
+  } else {
+    decide(node, !other_end_is_traced(*exchange->conn));
+    if (!node->decided) undecided_.push_back(node);
+  }
+  for (const auto& evidence : evidence_) evidence->opened(node, world_);
+}
+
+void Correlator::decide(const NodePtr& node, bool last_chance) {
+  for (const auto& evidence : evidence_) {
+    auto claim = evidence->claim(*node, world_);
+    if (!claim) continue;
+    if (claim->parent && claim->parent->exchange && node->exchange->key.valid() &&
+        claim->parent->exchange->key == node->exchange->key && node->role == SpanRole::kClient) {
+      continue;  // a service calling itself: its own server end is not its parent
+    }
+    const bool nearest = claim->method == "peer";
+    if (node->role == SpanRole::kServer && !nearest && !last_chance) return;  // the client's end may still show up
+    if (claim->confidence >= options_.threshold) return link(node, std::move(*claim));
+    if (node->weak.size() < kMostWeakLinks) node->weak.push_back(std::move(*claim));
+  }
+  if (last_chance) begin_trace(node);
+}
+
+void Correlator::link(const NodePtr& node, Claim claim) {
+  links_by(claim.method).add();
+  node->weak.clear();
+  if (claim.remote) {
+    node->trace = claim.remote->trace;
+    node->trace_flags = claim.remote->flags;
+    node->trace_state = claim.remote->trace_state;
+  }
+  node->link = std::move(claim);
+  node->decided = true;
+  resolve_trace(node);
+}
+
+void Correlator::begin_trace(const NodePtr& node) {
+  roots_.add();
+  node->decided = true;
+  if (node->role == SpanRole::kClient) {
+    const auto& serving = open_.serving(node->pid);
+    node->candidates = static_cast<std::uint32_t>(serving.size());
+    if (!serving.empty()) {
+      node->unlinked_reason = "several_open";  // requests were open; nothing the kernel showed tied this call to one of them
+    }
+  }
+  // Only this host names its traces, so the time and the host may go in: 128 bits that do not repeat.
+  const std::uint64_t high = combine64(options_.host_seed, node->opened.ns);
+  node->trace = TraceId::from_u64(high, combine64(high, node->id.to_u64()));
+}
+
+void Correlator::touched(const ExchangeTouched& item) {
+  const NodePtr node = open_.find(item.exchange->number);
+  if (!node) return;
+  if (item.kind == MessageKind::kResponse) node->answering = true;
+  for (const auto& evidence : evidence_) evidence->touched(node, item, world_);
+}
+
+void Correlator::finished(const ExchangePtr& exchange) {
+  now_ = std::max(now_, exchange->ended);
+  const NodePtr node = open_.find(exchange->number);
+  if (!node) {
+    // The table was full when it opened: still a span, but alone.
+    const NodePtr lone = make_node(exchange);
+    begin_trace(lone);
+    lone->unlinked_reason = "table_full";
+    emit(lone);
+    return;
+  }
+  node->finished = true;
+  for (const auto& evidence : evidence_) evidence->finished(node, world_);
+  open_.erase(*node);
+  if (!ready(node)) {
+    waiting_.push_back(node);
+    return;
+  }
+  emit(node);
+  if (exchange->key.valid() && node->role == SpanRole::kClient) {
+    keyed_.push_back(node);  // the callee's span may still ask for it
+  } else {
+    open_.forget_key(*node);
+    node->exchange.reset();
+  }
+}
+
+bool Correlator::ready(const NodePtr& node) {
+  if (!resolve_trace(node)) return false;
+  return std::all_of(node->weak.begin(), node->weak.end(),
+                     [](const Claim& claim) { return !claim.parent || resolve_trace(claim.parent); });
+}
+
+bool Correlator::resolve_trace(const NodePtr& node) {
+  if (node->trace.valid()) return node->decided;
+  // Up to the nearest ancestor whose trace is known, then down again, so that a long chain is walked once.
+  std::vector<Node*> path;
+  Node* at = node.get();
+  while (!at->trace.valid()) {
+    if (!at->decided || !at->link || !at->link->parent) return false;
+    path.push_back(at);
+    at = at->link->parent.get();
+  }
+  if (!at->decided) return false;
+  for (auto it = path.rbegin(); it != path.rend(); ++it) {
+    (*it)->trace = at->trace;
+    (*it)->trace_flags = at->trace_flags;
+    (*it)->trace_state = at->trace_state;
+  }
+  return true;
+}
+
+void Correlator::settle(BootTime now, bool all) {
+  now_ = std::max(now_, now);
+  const auto overdue = [&](const Node& node) { return all || now_ - node.opened >= options_.linger_ns; };
+  std::erase_if(undecided_, [&](const NodePtr& node) {
+    if (!node->decided && overdue(*node)) decide(node, true);
+    return node->decided;
+  });
+  std::erase_if(waiting_, [&](const NodePtr& node) {
+    if (!ready(node)) {
+      if (!all) return false;
+      if (!resolve_trace(node)) begin_trace(node);
+      node->weak.clear();
+    }
+    emit(node);
+    keyed_.push_back(node);
+    return true;
+  });
+  std::erase_if(keyed_, [&](const NodePtr& node) {
+    if (!all && now_ - node->exchange->ended < options_.linger_ns) return false;
+    open_.forget_key(*node);
+    node->exchange.reset();
+    return true;
+  });
+}
+
+void Correlator::flush() { settle(now_, true); }
+
+void Correlator::emit(const NodePtr& node) {
+  spans_.add();
+  out_.accept(build_span(*node, clock_));
+}
+
+}  // namespace wirespan

@@ -1,0 +1,78 @@
+// Exchanges in, spans with parents out. The only place where a link is decided; the reasons live in correlator/evidence.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "correlator/evidence/evidence.h"
+#include "model/exchange.h"
+#include "model/process.h"
+#include "model/sink.h"
+#include "model/span.h"
+
+namespace wirespan {
+
+struct CorrelatorOptions {
+  double threshold = 0.8;            // below: a span link on a trace of its own, not a parent
+  std::int64_t linger_ns = 100'000'000;  // how long an incoming request waits for the other end of its connection to be seen
+  std::uint64_t host_seed = 0;       // mixed into the ids of traces that begin here; differs between hosts
+  std::size_t most_open = 100'000;   // exchanges open at once; past it they become spans without links, counted
+  std::set<std::string, std::less<>> disabled;  // names of evidences not to use
+};
+
+// One thread. Takes events as well as exchanges: connections, wake-ups and forks are evidence.
+class Correlator : public Sink<ExchangeItem> {
+ public:
+  Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock& clock, Counters& counters,
+             CorrelatorOptions options);
+
+  void accept(const ExchangeItem& item) override;
+  // In ring-buffer order with the exchanges that came of the same events; before them for connections, after them for the rest.
+  void on_event(const Event& event);
+  // Everything still waiting goes out now, as it is.
+  void flush();
+
+ private:
+  void opened(const ExchangePtr& exchange);
+  void touched(const ExchangeTouched& item);
+  void finished(const ExchangePtr& exchange);
+  void decide(const NodePtr& node, bool last_chance);
+  void link(const NodePtr& node, Claim claim);
+  void begin_trace(const NodePtr& node);
+  [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
+  // True when everything the node's span says about other spans is final.
+  static bool ready(const NodePtr& node);
+  static bool resolve_trace(const NodePtr& node);
+  [[nodiscard]] NodePtr make_node(const ExchangePtr& exchange);
+  Counter& links_by(std::string_view method);
+  void settle(BootTime now, bool all);
+  void emit(const NodePtr& node);
+
+  Sink<Span>& out_;
+  ProcessDirectory& processes_;
+  const Clock& clock_;
+  Counters& counters_;
+  CorrelatorOptions options_;
+  OpenTable open_;
+  Activations activations_;
+  World world_{open_, activations_};
+  std::vector<std::unique_ptr<Evidence>> evidence_;
+  std::unordered_map<std::uint64_t, std::uint32_t> client_ends_;  // bases of connections whose connecting end is traced
+  std::vector<NodePtr> undecided_;  // servers whose other end may still show up
+  std::vector<NodePtr> waiting_;    // finished, not out yet
+  std::vector<NodePtr> keyed_;      // finished, still found by key
+  BootTime now_{};
+  std::vector<std::pair<std::string_view, Counter*>> link_counters_;
+  Counter& spans_;
+  Counter& roots_;
+  Counter& overflow_;
+};
+
+}  // namespace wirespan

@@ -1,0 +1,160 @@
+#include "correlator/correlator.h"
+
+#include <gtest/gtest.h>
+
+#include "correlator/testing/scene.h"
+
+namespace wirespan {
+namespace {
+
+using testing::Scene;
+using testing::thread;
+
+TEST(Links, ThreadThatReadTheRequestIsTheParentUntilItAnswers) {
+  Scene s;
+  const auto a = s.serve(thread(1, 7));
+  const auto b = s.serve(thread(1, 8));
+  const auto from_a = s.call(thread(1, 7));
+  const auto from_b = s.call(thread(1, 8));
+  s.finish(from_a, thread(1, 7));
+  s.finish(a, thread(1, 7));
+  const auto late = s.call(thread(1, 7));
+  s.finish(from_b, thread(1, 8));
+  s.finish(b, thread(1, 8));
+  s.finish(late, thread(1, 7));
+  EXPECT_TRUE(s.is_parent(a, from_a));
+  EXPECT_TRUE(s.is_parent(b, from_b));
+  EXPECT_EQ(s.span(from_a).parent.method, "thread");
+  // Only b is open then: not certain, and said so.
+  EXPECT_EQ(s.span(late).parent.method, "only_open");
+}
+
+TEST(Links, AnEventLoopWithSeveralRequestsIsNotGuessed) {
+  Scene s;
+  const auto a = s.serve(thread(1, 7, 1));
+  const auto b = s.serve(thread(1, 7, 2));
+  const auto call = s.call(thread(1, 7, 3));
+  for (const auto& e : {call, a, b}) s.finish(e, thread(1, 7, 4));
+  EXPECT_FALSE(s.span(call).parent.id.valid());
+  EXPECT_EQ(s.span(call).attributes.text("wirespan.link.missing"), "several_open");
+}
+
+TEST(Links, AGoThreadProvesNothing) {
+  Scene s;
+  s.runtimes[1] = Runtime::kGo;
+  const auto a = s.serve(thread(1, 7));
+  const auto b = s.serve(thread(1, 8));
+  const auto call = s.call(thread(1, 7));
+  for (const auto& e : {call, a, b}) s.finish(e, thread(1, 7));
+  EXPECT_FALSE(s.span(call).parent.id.valid());
+}
+
+TEST(Links, BothEndsOfAConnectionMeet) {
+  Scene s;
+  const auto client_end = s.connection(1, 100, 200, TcpSide::kActive);
+  const auto server_end = s.connection(2, 200, 100, TcpSide::kPassive);
+  const auto call = s.call(thread(1, 7), client_end);
+  const auto served = s.serve(thread(2, 9), server_end);
+  s.finish(served, thread(2, 9));
+  s.finish(call, thread(1, 7));
+  EXPECT_TRUE(s.is_parent(call, served));
+  EXPECT_EQ(s.span(served).parent.method, "peer");
+}
+
+TEST(Links, TheServersReadMayBeSeenBeforeTheClientsWrite) {
+  Scene s;
+  const auto client_end = s.connection(1, 100, 200, TcpSide::kActive);
+  const auto server_end = s.connection(2, 200, 100, TcpSide::kPassive);
+  const auto served = s.serve(thread(2, 9), server_end);
+  const auto call = s.call(thread(1, 7), client_end);
+  s.finish(served, thread(2, 9));
+  s.finish(call, thread(1, 7));
+  EXPECT_TRUE(s.is_parent(call, served));
+}
+
+TEST(Links, AnUntracedClientLeavesARootAtOnce) {
+  Scene s;
+  const auto served = s.serve(thread(2, 9), s.connection(2, 200, 100, TcpSide::kPassive));
+  s.finish(served, thread(2, 9));
+  ASSERT_EQ(s.spans.size(), 1U) << "nothing to wait for";
+  EXPECT_FALSE(s.spans[0].parent.id.valid());
+  EXPECT_TRUE(s.spans[0].trace.valid());
+}
+
+TEST(Links, HeaderGivesTheTraceAndAProxyThatForwardsItIsSeen) {
+  Scene s;
+  const CarriedHeaders header{{"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}};
+  const auto served = s.serve(thread(1, 7), nullptr, header);
+  const auto forwarded = s.call(thread(1, 8), nullptr, header);
+  s.finish(forwarded, thread(1, 8));
+  s.finish(served, thread(1, 7));
+  EXPECT_EQ(s.span(served).trace.hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_EQ(s.span(served).parent.id.hex(), "00f067aa0ba902b7");
+  EXPECT_EQ(s.span(served).parent.method, "traceparent");
+  EXPECT_TRUE(s.is_parent(served, forwarded));
+}
+
+TEST(Links, OneTraceparentOnManyRequestsNamesNoParentHere) {
+  Scene s;
+  const CarriedHeaders header{{"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}};
+  const auto a = s.serve(thread(1, 7), nullptr, header);
+  const auto b = s.serve(thread(1, 8), nullptr, header);
+  const auto call = s.call(thread(1, 8), nullptr, header);
+  for (const auto& e : {call, a, b}) s.finish(e, thread(1, 8));
+  EXPECT_TRUE(s.is_parent(b, call)) << "the thread still knows";
+}
+
+TEST(Links, AConnectionMadeForARequestCarriesItFirst) {
+  Scene s;
+  const auto a = s.serve(thread(1, 7, 1));
+  const auto conn = s.connection(1, 0, 0, TcpSide::kActive, thread(1, 7, 1));
+  const auto b = s.serve(thread(1, 7, 2));
+  const auto call = s.call(thread(1, 7, 2), conn);
+  for (const auto& e : {call, a, b}) s.finish(e, thread(1, 7, 3));
+  EXPECT_TRUE(s.is_parent(a, call));
+  EXPECT_EQ(s.span(call).parent.method, "connect");
+}
+
+TEST(Links, AChildProcessInherits) {
+  Scene s;
+  const auto a = s.serve(thread(1, 7));
+  const auto b = s.serve(thread(1, 8));
+  s.correlator.on_event(event::Forked{s.now, {1, 7}, {20, 20}});
+  const auto call = s.call(thread(20, 20));
+  for (const auto& e : {call, a, b}) s.finish(e, thread(1, 8));
+  EXPECT_TRUE(s.is_parent(a, call));
+  EXPECT_EQ(s.span(call).parent.method, "fork");
+}
+
+TEST(Links, AServiceCallingItselfMakesNoCycle) {
+  Scene s;
+  const auto client_end = s.connection(1, 100, 200, TcpSide::kActive);
+  const auto server_end = s.connection(1, 200, 100, TcpSide::kPassive);
+  const auto served = s.serve(thread(1, 9), server_end);  // seen first
+  const auto call = s.call(thread(1, 7), client_end);
+  s.finish(served, thread(1, 9));
+  s.finish(call, thread(1, 7));
+  EXPECT_TRUE(s.is_parent(call, served));
+  EXPECT_FALSE(s.span(call).parent.id.valid());
+}
+
+TEST(Links, AnEvidenceSwitchedOffIsNotUsed) {
+  Scene s({.disabled = {"thread", "only_open"}});
+  const auto a = s.serve(thread(1, 7));
+  const auto call = s.call(thread(1, 7));
+  s.finish(call, thread(1, 7));
+  s.finish(a, thread(1, 7));
+  EXPECT_FALSE(s.span(call).parent.id.valid());
+}
+
+TEST(Links, FullTableStillGivesEverySpan) {
+  Scene s({.most_open = 3});
+  std::vector<ExchangePtr> open;
+  for (std::uint32_t i = 0; i < 10; ++i) open.push_back(s.serve(thread(1, i + 10)));
+  for (const auto& e : open) s.finish(e, thread(1, 1));
+  s.correlator.flush();
+  EXPECT_EQ(s.spans.size(), 10U);
+}
+
+}  // namespace
+}  // namespace wirespan

@@ -1,0 +1,41 @@
+// A reason to link spans. One file each; the folder is the list (CMake makes the registry of it).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "correlator/activation.h"
+#include "correlator/node.h"
+#include "correlator/open_table.h"
+
+namespace wirespan {
+
+// What evidences see and share. One thread.
+struct World {
+  OpenTable& open;
+  Activations& activations;
+};
+
+class Evidence {
+ public:
+  virtual ~Evidence() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  // Claims are asked for in this order, lowest first; the first one at or above the threshold decides.
+  [[nodiscard]] virtual int rank() const = 0;
+
+  // Watching. `opened` comes after the node's own claim was asked for.
+  virtual void opened(const NodePtr& /*node*/, World& /*world*/) {}
+  virtual void touched(const NodePtr& /*node*/, const ExchangeTouched& /*touched*/, World& /*world*/) {}
+  virtual void finished(const NodePtr& /*node*/, World& /*world*/) {}
+  virtual void event(const Event& /*event*/, World& /*world*/) {}
+
+  // The parent of `node`, whose request was just sent or received, as far as this evidence can say.
+  [[nodiscard]] virtual std::optional<Claim> claim(const Node& /*node*/, World& /*world*/) { return std::nullopt; }
+};
+
+// Every evidence in this folder, by rank.
+[[nodiscard]] std::vector<std::unique_ptr<Evidence>> all_evidence();
+
+}  // namespace wirespan

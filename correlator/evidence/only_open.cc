@@ -1,0 +1,24 @@
+// When a process serves just one request, what it calls is most likely called for it. Not certain: background work exists.
+#include "correlator/evidence/evidence.h"
+
+namespace wirespan {
+namespace {
+
+class OnlyOpen : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "only_open"; }
+  [[nodiscard]] int rank() const override { return 90; }
+
+  [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
+    if (node.role != SpanRole::kClient) return std::nullopt;
+    const auto& serving = world.open.serving(node.pid);
+    if (serving.size() != 1 || serving.front()->answering) return std::nullopt;
+    return Claim{serving.front(), std::nullopt, "only_open", 0.9};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_only_open() { return std::make_unique<OnlyOpen>(); }
+
+}  // namespace wirespan

@@ -1,0 +1,27 @@
+// Whoever reads the answer to a call goes on with the request that made the call.
+#include "correlator/evidence/evidence.h"
+
+namespace wirespan {
+namespace {
+
+class Response : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "response"; }
+  [[nodiscard]] int rank() const override { return 40; }
+
+  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    if (node->role != SpanRole::kClient || touched.kind != MessageKind::kResponse) return;
+    if (!node->link || !node->link->parent || node->link->parent->finished) return;
+    const Activation* now = world.activations.find(touched.touch.actor);
+    // Its own request already: keep the method that was found first.
+    if (now != nullptr && now->node == node->link->parent->number && now->loop == touched.touch.actor.loop) return;
+    world.activations.set(touched.touch.actor,
+                          {node->link->parent->number, "response", node->link->confidence, 0, touched.touch.time});
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_response() { return std::make_unique<Response>(); }
+
+}  // namespace wirespan

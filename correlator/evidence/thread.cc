@@ -1,0 +1,45 @@
+// The thread that reads a request works for it, until it is answered.
+#include "correlator/evidence/evidence.h"
+
+namespace wirespan {
+namespace {
+
+class Thread : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "thread"; }
+  [[nodiscard]] int rank() const override { return 30; }
+
+  void opened(const NodePtr& node, World& world) override {
+    if (node->role == SpanRole::kServer) activate(node, node->exchange->request->first_byte, world);
+  }
+  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    if (node->role == SpanRole::kServer && touched.kind == MessageKind::kRequest) activate(node, touched.touch, world);
+  }
+
+  [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
+    if (node.role != SpanRole::kClient) return std::nullopt;
+    const Actor& actor = node.exchange->request->first_byte.actor;
+    // Goroutines move between threads, and net/http writes from another goroutine than the handler's.
+    if (node.process->runtime == Runtime::kGo && actor.task == 0) return std::nullopt;
+    const Activation* activation = world.activations.find(actor);
+    if (activation == nullptr) return std::nullopt;
+    NodePtr parent = world.open.find(activation->node);
+    if (!parent) return std::nullopt;
+    // A thread that has been back in epoll_wait since, or has read several requests that are still open, runs an event
+    // loop or a scheduler of its own: which of them it works for now cannot be told by the thread alone.
+    if (activation->loop != actor.loop || world.open.serving_by_thread(actor.thread.tid) > 1) return std::nullopt;
+    return Claim{std::move(parent), std::nullopt, activation->method, activation->confidence};
+  }
+
+ private:
+  static void activate(const NodePtr& node, const Touch& touch, World& world) {
+    world.activations.set(touch.actor, {node->number, "thread", 1.0, 0, touch.time});
+    world.open.move_home(*node, touch.actor.thread.tid);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_thread() { return std::make_unique<Thread>(); }
+
+}  // namespace wirespan

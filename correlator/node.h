@@ -1,0 +1,57 @@
+// An exchange while the correlator knows it: open, or finished and waiting for its ancestors' links to be decided.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "correlator/propagation/propagation.h"
+#include "model/exchange.h"
+#include "model/ids.h"
+#include "model/process.h"
+
+namespace wirespan {
+
+struct Node;
+using NodePtr = std::shared_ptr<Node>;
+
+// A parent that one evidence argues for: a node here, or a span somebody else reported in a header.
+struct Claim {
+  NodePtr parent;                       // null when remote
+  std::optional<RemoteContext> remote;  // set when the parent is not ours
+  std::string_view method;              // static; wirespan.link.method
+  double confidence = 0;
+};
+
+struct Node {
+  ExchangePtr exchange;  // released once the span is out
+  ProcessInfoPtr process;
+  SpanRole role{};
+  std::uint64_t number = 0;
+  std::uint32_t pid = 0;
+  SpanId id;
+  BootTime opened{};
+  std::optional<RemoteContext> carried;  // parsed from the request's headers
+
+  // The link. Never changed once decided: children are exported with the trace it gives.
+  bool decided = false;
+  std::optional<Claim> link;
+  // Below the threshold: exported as span links on a trace of their own. Best first.
+  std::vector<Claim> weak;
+  // Open requests in the process when this call was made, and why none of them was taken. For `wirespan explain`.
+  std::uint32_t candidates = 0;
+  std::string_view unlinked_reason;
+
+  TraceId trace;  // valid once known and final
+  std::uint8_t trace_flags = 1;
+  std::string trace_state;
+
+  bool finished = false;   // its response was sent or received, or never will be
+  bool answering = false;  // the first byte of its response was seen
+  std::uint32_t home_tid = 0;  // server: the thread that last read of its request
+};
+
+}  // namespace wirespan

@@ -1,0 +1,64 @@
+#include "correlator/open_table.h"
+
+#include <algorithm>
+
+namespace wirespan {
+
+bool OpenTable::insert(const NodePtr& node) {
+  if (by_number_.size() >= limit_) return false;
+  by_number_.emplace(node->number, node);
+  if (node->exchange->key.valid()) {
+    Ends& ends = by_key_[node->exchange->key];
+    (node->role == SpanRole::kClient ? ends.client : ends.server) = node;
+  }
+  if (node->role == SpanRole::kServer) by_pid_[node->pid].push_back(node);
+  return true;
+}
+
+void OpenTable::erase(const Node& node) {
+  if (by_number_.erase(node.number) == 0 || node.role != SpanRole::kServer) return;
+  if (auto it = by_pid_.find(node.pid); it != by_pid_.end()) {
+    std::erase_if(it->second, [&](const NodePtr& n) { return n->number == node.number; });
+    if (it->second.empty()) by_pid_.erase(it);
+  }
+  if (auto it = by_thread_.find(node.home_tid); it != by_thread_.end() && --it->second == 0) by_thread_.erase(it);
+}
+
+NodePtr OpenTable::find(std::uint64_t number) const {
+  const auto it = by_number_.find(number);
+  return it == by_number_.end() ? nullptr : it->second;
+}
+
+NodePtr OpenTable::peer_of(const Node& node) const {
+  const auto it = by_key_.find(node.exchange->key);
+  if (it == by_key_.end()) return nullptr;
+  return node.role == SpanRole::kClient ? it->second.server : it->second.client;
+}
+
+void OpenTable::forget_key(const Node& node) {
+  const auto it = by_key_.find(node.exchange->key);
+  if (it == by_key_.end()) return;
+  NodePtr& mine = node.role == SpanRole::kClient ? it->second.client : it->second.server;
+  if (mine && mine->number == node.number) mine = nullptr;
+  if (!it->second.client && !it->second.server) by_key_.erase(it);
+}
+
+const std::vector<NodePtr>& OpenTable::serving(std::uint32_t pid) const {
+  static const std::vector<NodePtr> kNone;
+  const auto it = by_pid_.find(pid);
+  return it == by_pid_.end() ? kNone : it->second;
+}
+
+std::uint32_t OpenTable::serving_by_thread(std::uint32_t tid) const {
+  const auto it = by_thread_.find(tid);
+  return it == by_thread_.end() ? 0 : it->second;
+}
+
+void OpenTable::move_home(Node& node, std::uint32_t tid) {
+  if (node.home_tid == tid || !by_number_.contains(node.number)) return;
+  if (auto it = by_thread_.find(node.home_tid); it != by_thread_.end() && --it->second == 0) by_thread_.erase(it);
+  node.home_tid = tid;
+  ++by_thread_[tid];
+}
+
+}  // namespace wirespan

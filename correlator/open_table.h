@@ -1,0 +1,48 @@
+// Every exchange that is not finished, by what evidences look for.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "correlator/node.h"
+
+namespace wirespan {
+
+class OpenTable {
+ public:
+  // At most `limit` nodes; past it the oldest are not refused but no longer offered as parents.
+  explicit OpenTable(std::size_t limit) : limit_(limit) {}
+
+  // False when the table is full.
+  bool insert(const NodePtr& node);
+  void erase(const Node& node);
+
+  // Null when it is finished or was never here.
+  [[nodiscard]] NodePtr find(std::uint64_t number) const;
+  // The other end of the same exchange on this host, null when not seen (yet). Found for a while after it finished.
+  [[nodiscard]] NodePtr peer_of(const Node& node) const;
+  void forget_key(const Node& node);
+
+  // Requests the process is serving now, in order of arrival.
+  [[nodiscard]] const std::vector<NodePtr>& serving(std::uint32_t pid) const;
+  // How many of them were last read by that thread.
+  [[nodiscard]] std::uint32_t serving_by_thread(std::uint32_t tid) const;
+  void move_home(Node& node, std::uint32_t tid);
+
+  [[nodiscard]] std::size_t size() const { return by_number_.size(); }
+
+ private:
+  struct Ends {
+    NodePtr client;
+    NodePtr server;
+  };
+
+  std::size_t limit_;
+  std::unordered_map<std::uint64_t, NodePtr> by_number_;
+  std::unordered_map<ExchangeKey, Ends> by_key_;
+  std::unordered_map<std::uint32_t, std::vector<NodePtr>> by_pid_;
+  std::unordered_map<std::uint32_t, std::uint32_t> by_thread_;
+};
+
+}  // namespace wirespan

@@ -1,0 +1,90 @@
+#include "correlator/span_builder.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace wirespan {
+namespace {
+
+BootTime end_of(const Exchange& exchange) {
+  const BootTime last = exchange.response ? exchange.response->last_byte.time : exchange.ended;
+  return std::max({last, exchange.request->first_byte.time});
+}
+
+// Moments inside the span, as ns from its start: cheaper to send and to read than span events.
+void set_phases(const Exchange& exchange, BootTime start, Attributes& out) {
+  const auto set = [&](std::string_view key, BootTime at) { out.set(key, std::max<std::int64_t>(0, at - start)); };
+  set("wirespan.request.last_byte_ns", exchange.request->last_byte.time);
+  if (exchange.response) set("wirespan.response.first_byte_ns", exchange.response->first_byte.time);
+}
+
+void set_status(const Exchange& exchange, SpanRole role, Span& span) {
+  const auto failed = [role](const Message& m) { return role == SpanRole::kClient ? m.client_error : m.server_error; };
+  const Message* bad = nullptr;
+  if (failed(*exchange.request)) bad = exchange.request.get();
+  if (exchange.response && failed(*exchange.response)) bad = exchange.response.get();
+  if (bad != nullptr) {
+    span.status = SpanStatus::kError;
+    if (!bad->error_type.empty()) span.attributes.set("error.type", bad->error_type);
+  } else if (!exchange.response && exchange.request->expects_response && !exchange.incomplete.empty() &&
+             exchange.incomplete != "shutdown" && exchange.incomplete != "lost") {
+    // Nothing came back and the connection is gone: for both sides the request failed.
+    span.status = SpanStatus::kError;
+    span.attributes.set("error.type", exchange.incomplete);
+  }
+}
+
+std::string_view incompleteness(const Exchange& exchange) {
+  if (!exchange.incomplete.empty()) return exchange.incomplete;
+  if (!exchange.request->incomplete.empty()) return exchange.request->incomplete;
+  return exchange.response ? exchange.response->incomplete : std::string_view();
+}
+
+SpanLink weak_link(const Claim& claim) {
+  SpanLink link;
+  if (claim.parent) {
+    link.trace = claim.parent->trace;
+    link.span = claim.parent->id;
+  } else {
+    link.trace = claim.remote->trace;
+    link.span = claim.remote->span;
+  }
+  link.attributes.set("wirespan.link.method", claim.method);
+  link.attributes.set("wirespan.link.confidence", claim.confidence);
+  return link;
+}
+
+}  // namespace
+
+Span build_span(Node& node, const Clock& clock) {
+  const Exchange& exchange = *node.exchange;
+  Span span;
+  span.trace = node.trace;
+  span.trace_flags = node.trace_flags;
+  span.trace_state = node.trace_state;
+  span.id = node.id;
+  span.role = node.role;
+  if (node.link) {
+    span.parent = {node.link->parent ? node.link->parent->id : node.link->remote->span, node.link->method,
+                   node.link->confidence};
+  }
+  const BootTime start = exchange.request->first_byte.time;
+  span.start = clock.to_wall(start);
+  span.end = clock.to_wall(end_of(exchange));
+  span.name = std::move(exchange.request->name);
+  span.attributes = std::move(exchange.request->attributes);
+  if (exchange.response) span.attributes.append(exchange.response->attributes);
+  set_phases(exchange, start, span.attributes);
+  set_status(exchange, node.role, span);
+  if (const auto why = incompleteness(exchange); !why.empty()) span.attributes.set("wirespan.incomplete", why);
+  if (!node.unlinked_reason.empty()) {
+    span.attributes.set("wirespan.link.missing", node.unlinked_reason);
+    span.attributes.set("wirespan.link.candidates", node.candidates);
+  }
+  for (const Claim& claim : node.weak) span.links.push_back(weak_link(claim));
+  span.process = node.process;
+  span.connection = exchange.conn;
+  return span;
+}
+
+}  // namespace wirespan
