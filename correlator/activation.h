@@ -10,10 +10,10 @@
 namespace wirespan {
 
 struct Activation {
-  std::uint64_t node = 0;    // number of the SERVER exchange; it may have finished since: look it up
-  std::string_view method;   // which evidence set it
+  std::uint64_t node = 0;   // number of the SERVER exchange; it may have finished since: look it up
+  std::string_view method;  // which evidence set it
   double confidence = 1;
-  std::uint32_t loop = 0;    // the thread's turn of its event loop then
+  std::uint32_t loop = 0;  // the thread's turn of its event loop then
   BootTime since{};
 };
 
@@ -34,8 +34,8 @@ class Activations {
   [[nodiscard]] std::size_t size() const { return map_.size(); }
 
  private:
-  // Goroutine ids are per process and far above 2^32 only after years; pids fit 22 bits (PID_MAX_LIMIT). Bit 63 tells them
-  // from thread ids.
+  // Goroutine ids are per process and far above 2^32 only after years; pids fit 22 bits (PID_MAX_LIMIT). Bit 63 tells
+  // them from thread ids.
   static std::uint64_t task_key(std::uint32_t pid, std::uint64_t task) {
     return (1ULL << 63U) | (static_cast<std::uint64_t>(pid) << 40U) | (task & ((1ULL << 40U) - 1));
   }

@@ -148,7 +148,8 @@ void Correlator::begin_trace(const NodePtr& node) {
     const auto& serving = open_.serving(node->pid);
     node->candidates = static_cast<std::uint32_t>(serving.size());
     if (!serving.empty()) {
-      node->unlinked_reason = "several_open";  // requests were open; nothing the kernel showed tied this call to one of them
+      node->unlinked_reason =
+          "several_open";  // requests were open; nothing the kernel showed tied this call to one of them
     }
   }
   // Only this host names its traces, so the time and the host may go in: 128 bits that do not repeat.
@@ -240,7 +241,9 @@ void Correlator::settle(BootTime now, bool all) {
   });
 }
 
-void Correlator::flush() { settle(now_, true); }
+void Correlator::flush() {
+  settle(now_, true);
+}
 
 void Correlator::emit(const NodePtr& node) {
   spans_.add();

@@ -1,4 +1,5 @@
-// Exchanges in, spans with parents out. The only place where a link is decided; the reasons live in correlator/evidence.
+// Exchanges in, spans with parents out. The only place where a link is decided; the reasons live in
+// correlator/evidence.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +21,11 @@
 namespace wirespan {
 
 struct CorrelatorOptions {
-  double threshold = 0.8;            // below: a span link on a trace of its own, not a parent
-  std::int64_t linger_ns = 100'000'000;  // how long an incoming request waits for the other end of its connection to be seen
-  std::uint64_t host_seed = 0;       // mixed into the ids of traces that begin here; differs between hosts
-  std::size_t most_open = 100'000;   // exchanges open at once; past it they become spans without links, counted
+  double threshold = 0.8;  // below: a span link on a trace of its own, not a parent
+  std::int64_t linger_ns =
+      100'000'000;                  // how long an incoming request waits for the other end of its connection to be seen
+  std::uint64_t host_seed = 0;      // mixed into the ids of traces that begin here; differs between hosts
+  std::size_t most_open = 100'000;  // exchanges open at once; past it they become spans without links, counted
   std::set<std::string, std::less<>> disabled;  // names of evidences not to use
 };
 
@@ -34,7 +36,8 @@ class Correlator : public Sink<ExchangeItem> {
              CorrelatorOptions options);
 
   void accept(const ExchangeItem& item) override;
-  // In ring-buffer order with the exchanges that came of the same events; before them for connections, after them for the rest.
+  // In ring-buffer order with the exchanges that came of the same events; before them for connections, after them for
+  // the rest.
   void on_event(const Event& event);
   // Everything still waiting goes out now, as it is.
   void flush();
@@ -65,9 +68,9 @@ class Correlator : public Sink<ExchangeItem> {
   World world_{open_, activations_};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::unordered_map<std::uint64_t, std::uint32_t> client_ends_;  // bases of connections whose connecting end is traced
-  std::vector<NodePtr> undecided_;  // servers whose other end may still show up
-  std::vector<NodePtr> waiting_;    // finished, not out yet
-  std::vector<NodePtr> keyed_;      // finished, still found by key
+  std::vector<NodePtr> undecided_;                                // servers whose other end may still show up
+  std::vector<NodePtr> waiting_;                                  // finished, not out yet
+  std::vector<NodePtr> keyed_;                                    // finished, still found by key
   BootTime now_{};
   std::vector<std::pair<std::string_view, Counter*>> link_counters_;
   Counter& spans_;

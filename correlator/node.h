@@ -49,8 +49,8 @@ struct Node {
   std::uint8_t trace_flags = 1;
   std::string trace_state;
 
-  bool finished = false;   // its response was sent or received, or never will be
-  bool answering = false;  // the first byte of its response was seen
+  bool finished = false;       // its response was sent or received, or never will be
+  bool answering = false;      // the first byte of its response was seen
   std::uint32_t home_tid = 0;  // server: the thread that last read of its request
 };
 

@@ -38,6 +38,8 @@ class Connect : public Evidence {
 
 }  // namespace
 
-std::unique_ptr<Evidence> make_connect() { return std::make_unique<Connect>(); }
+std::unique_ptr<Evidence> make_connect() {
+  return std::make_unique<Connect>();
+}
 
 }  // namespace wirespan

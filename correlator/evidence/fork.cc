@@ -27,6 +27,8 @@ class Fork : public Evidence {
 
 }  // namespace
 
-std::unique_ptr<Evidence> make_fork() { return std::make_unique<Fork>(); }
+std::unique_ptr<Evidence> make_fork() {
+  return std::make_unique<Fork>();
+}
 
 }  // namespace wirespan

@@ -31,6 +31,8 @@ class Header : public Evidence {
 
 }  // namespace
 
-std::unique_ptr<Evidence> make_header() { return std::make_unique<Header>(); }
+std::unique_ptr<Evidence> make_header() {
+  return std::make_unique<Header>();
+}
 
 }  // namespace wirespan

@@ -1,4 +1,5 @@
-// When a process serves just one request, what it calls is most likely called for it. Not certain: background work exists.
+// When a process serves just one request, what it calls is most likely called for it. Not certain: background work
+// exists.
 #include "correlator/evidence/evidence.h"
 
 namespace wirespan {
@@ -19,6 +20,8 @@ class OnlyOpen : public Evidence {
 
 }  // namespace
 
-std::unique_ptr<Evidence> make_only_open() { return std::make_unique<OnlyOpen>(); }
+std::unique_ptr<Evidence> make_only_open() {
+  return std::make_unique<OnlyOpen>();
+}
 
 }  // namespace wirespan

@@ -20,6 +20,8 @@ class Peer : public Evidence {
 
 }  // namespace
 
-std::unique_ptr<Evidence> make_peer() { return std::make_unique<Peer>(); }
+std::unique_ptr<Evidence> make_peer() {
+  return std::make_unique<Peer>();
+}
 
 }  // namespace wirespan

@@ -22,6 +22,8 @@ class Response : public Evidence {
 
 }  // namespace
 
-std::unique_ptr<Evidence> make_response() { return std::make_unique<Response>(); }
+std::unique_ptr<Evidence> make_response() {
+  return std::make_unique<Response>();
+}
 
 }  // namespace wirespan

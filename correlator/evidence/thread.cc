@@ -40,6 +40,8 @@ class Thread : public Evidence {
 
 }  // namespace
 
-std::unique_ptr<Evidence> make_thread() { return std::make_unique<Thread>(); }
+std::unique_ptr<Evidence> make_thread() {
+  return std::make_unique<Thread>();
+}
 
 }  // namespace wirespan

@@ -22,7 +22,8 @@ class Scene : public Sink<Span>, public ProcessDirectory {
   Correlator correlator;
 
   // A new connection's end; `sent` and `received` are its bases. Announces it when connected by `opener`.
-  ConnectionPtr connection(std::uint32_t pid, std::uint64_t sent, std::uint64_t received, TcpSide side, Actor opener = {}) {
+  ConnectionPtr connection(std::uint32_t pid, std::uint64_t sent, std::uint64_t received, TcpSide side,
+                           Actor opener = {}) {
     auto conn = std::make_shared<Connection>();
     conn->id = ConnId{++connections_};
     conn->pid = pid;
@@ -35,7 +36,8 @@ class Scene : public Sink<Span>, public ProcessDirectory {
   }
 
   ExchangePtr open(SpanRole role, Actor actor, ConnectionPtr conn = nullptr, CarriedHeaders carried = {}) {
-    if (!conn) conn = connection(actor.thread.pid, 0, 0, role == SpanRole::kClient ? TcpSide::kActive : TcpSide::kPassive);
+    if (!conn)
+      conn = connection(actor.thread.pid, 0, 0, role == SpanRole::kClient ? TcpSide::kActive : TcpSide::kPassive);
     auto request = std::make_shared<Message>();
     request->conn = conn;
     request->first_byte = request->last_byte = {tick(), actor};
@@ -48,7 +50,8 @@ class Scene : public Sink<Span>, public ProcessDirectory {
     exchange->request = request;
     if (conn->has_base) {
       const bool client = role == SpanRole::kClient;
-      exchange->key = {client ? conn->sent_base : conn->received_base, client ? conn->received_base : conn->sent_base, 0};
+      exchange->key = {client ? conn->sent_base : conn->received_base, client ? conn->received_base : conn->sent_base,
+                       0};
     }
     correlator.accept(ExchangeOpened{exchange});
     return exchange;
@@ -82,7 +85,8 @@ class Scene : public Sink<Span>, public ProcessDirectory {
     return kNone;
   }
   bool is_parent(const ExchangePtr& parent, const ExchangePtr& child) {
-    return span(child).parent.id.valid() && span(child).parent.id == span(parent).id && span(child).trace == span(parent).trace;
+    return span(child).parent.id.valid() && span(child).parent.id == span(parent).id &&
+           span(child).trace == span(parent).trace;
   }
 
   void accept(const Span& item) override { spans.push_back(item); }
@@ -99,7 +103,11 @@ class Scene : public Sink<Span>, public ProcessDirectory {
   std::uint64_t exchanges_ = 0;
 };
 
-inline Actor thread(std::uint32_t pid, std::uint32_t tid, std::uint32_t loop = 0) { return {{pid, tid}, loop, 0, 0}; }
-inline Actor goroutine(std::uint32_t pid, std::uint64_t task, std::uint64_t parent = 0) { return {{pid, pid}, 0, task, parent}; }
+inline Actor thread(std::uint32_t pid, std::uint32_t tid, std::uint32_t loop = 0) {
+  return {{pid, tid}, loop, 0, 0};
+}
+inline Actor goroutine(std::uint32_t pid, std::uint64_t task, std::uint64_t parent = 0) {
+  return {{pid, pid}, 0, task, parent};
+}
 
 }  // namespace wirespan::testing
