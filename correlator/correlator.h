@@ -26,7 +26,7 @@ struct CorrelatorOptions {
       100'000'000;                  // how long an incoming request waits for the other end of its connection to be seen
   std::uint64_t host_seed = 0;      // mixed into the ids of traces that begin here; differs between hosts
   std::size_t most_open = 100'000;  // exchanges open at once; past it they become spans without links, counted
-  std::set<std::string, std::less<>> disabled;  // names of evidences not to use
+  std::set<std::string, std::less<>> disabled = {};  // names of evidences not to use
 };
 
 // One thread. Takes events as well as exchanges: connections, wake-ups and forks are evidence.

@@ -1,0 +1,64 @@
+"""The agent under test, used only as a user would: its command line, its files."""
+import signal
+import subprocess
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+from bed.processes import BedError, stop, tail
+
+
+class Agent:
+    def __init__(self, binary: Path, config: Path | None = None):
+        self.binary = binary
+        self.config = config
+
+    def _options(self):
+        return ["--config", self.config] if self.config else []
+
+    @contextmanager
+    def trace(self, cgroup: Path, spans: Path, log: Path):
+        """Traces a cgroup for as long as the block lasts; the file is whole after it."""
+        with self._running(["trace", "--cgroup", cgroup, "--json", spans, *self._options()], log):
+            yield
+
+    @contextmanager
+    def record(self, cgroup: Path, events: Path, log: Path):
+        with self._running(["record", "--cgroup", cgroup, "-o", events, *self._options()], log):
+            yield
+
+    def replay(self, events: Path, spans: Path, log: Path):
+        command = [self.binary, "replay", events, "--json", spans, *self._options()]
+        with open(log, "wb") as out:
+            status = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+        if status != 0:
+            raise BedError(f"wirespan replay ended with status {status}:\n{tail(log)}")
+
+    @contextmanager
+    def _running(self, arguments, log: Path):
+        process = subprocess.Popen(list(map(str, [self.binary, *arguments])), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        ready = threading.Event()
+        reader = threading.Thread(target=_copy, args=(process.stderr, log, ready), daemon=True)
+        reader.start()
+        try:
+            if not ready.wait(60) or process.poll() is not None:
+                raise BedError(f"wirespan {arguments[0]} did not get ready:\n{tail(log)}")
+            yield
+            if process.poll() is not None:
+                raise BedError(f"wirespan ended by itself with status {process.returncode}:\n{tail(log)}")
+        finally:
+            stop(process, signal.SIGINT, within=60)
+            reader.join(5)
+        if process.returncode != 0:
+            raise BedError(f"wirespan ended with status {process.returncode}:\n{tail(log)}")
+
+
+def _copy(stream, log: Path, ready: threading.Event):
+    with open(log, "wb") as out:
+        for line in stream:
+            out.write(line)
+            out.flush()
+            if b"ready" in line:
+                ready.set()
+    ready.set()  # the end: whoever waits looks at the process

@@ -1,0 +1,3 @@
+module wirespan/accuracy
+
+go 1.22

@@ -1,0 +1,46 @@
+// Package goserve has what the Go services share: settings from the environment and one call to the backend.
+package goserve
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"strconv"
+
+	"wirespan/accuracy/wire"
+)
+
+// Setting reads a number from the environment.
+func Setting(name string) int {
+	n, err := strconv.Atoi(os.Getenv(name))
+	if err != nil {
+		log.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// Client is the stock transport with as many idle connections as the kind asks for.
+func Client() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = Setting("CONNECTIONS")
+	transport.MaxConnsPerHost = Setting("CONNECTIONS")
+	return &http.Client{Transport: transport}
+}
+
+// Call makes the index-th call for a request.
+func Call(client *http.Client, path string, body []byte, index int) error {
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", Setting("BACKEND_PORT"), wire.CallPath(path, index))
+	response, err := client.Post(url, "text/plain", bytes.NewReader(wire.CallBody(body, index)))
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+// Listen is where the service is to listen.
+func Listen() string { return fmt.Sprintf("127.0.0.1:%d", Setting("PORT")) }

@@ -1,0 +1,16 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness.stack import NotHere  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A runtime this machine lacks skips the test that needs it, and names it."""
+    outcome = yield
+    if outcome.excinfo and issubclass(outcome.excinfo[0], NotHere):
+        pytest.skip(f"{outcome.excinfo[1]} is not installed")

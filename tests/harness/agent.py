@@ -1,0 +1,122 @@
+"""Runs the agent as a user would: selectors in, `ready` on stderr, SIGINT at the end, spans out of --json."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from .spans import read_spans
+from .stack import ROOT, wait_until
+
+BINARY = Path(os.environ.get("WIRESPAN", ROOT / "build/release/wirespan"))
+
+
+def wirespan(*arguments, **options):
+    """One run to its end; returns subprocess.CompletedProcess with text."""
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options)
+
+
+class Agent:
+    """Context manager around `wirespan COMMAND ...`. Leaving it stops the agent, also after a failure."""
+
+    def __init__(self, directory, selectors, *arguments, command="trace", json=True, env=None, stdout=None):
+        self.json_file = Path(directory) / f"spans-{id(self):x}.jsonl" if json else None
+        line = [str(BINARY), command, *map(str, selectors), *map(str, arguments)]
+        if self.json_file:
+            line += ["--json", str(self.json_file)]
+        self.errors = []
+        self.process = subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=stdout or subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            errors="replace", env={**os.environ, **(env or {})})
+        self.pid = self.process.pid
+        self._reader = threading.Thread(target=self._read_errors, daemon=True)
+        self._reader.start()
+
+    def _read_errors(self):
+        for line in self.process.stderr:
+            self.errors.append(line.rstrip("\n"))
+
+    def __enter__(self):
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stderr(self):
+        return "\n".join(self.errors)
+
+    def wait_ready(self):
+        def ready():
+            if any(re.search(r"\bready\b", line) for line in list(self.errors)):
+                return True
+            if self.process.poll() is not None:
+                self._reader.join(5)
+                raise RuntimeError(f"the agent ended with status {self.process.returncode}:\n{self.stderr()}")
+            return False
+
+        wait_until(ready, "the agent to be ready")
+
+    def stop(self, sig=signal.SIGINT, seconds=60):
+        """Status after an orderly stop; the last span is out by then."""
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        self._reader.join(5)
+        return self.process.returncode
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join(5)
+
+    def spans(self):
+        return read_spans(self.json_file)
+
+    def counters(self):
+        """The counters printed on exit, name -> value."""
+        found = {}
+        for line in self.errors:
+            if match := re.match(r"\s*([a-z0-9_]+(?:\.[a-z0-9_]+)+)\s*[:=]?\s+(\d+)\s*$", line):
+                found[match[1]] = int(match[2])
+        return found
+
+    def resident_kib(self):
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        return 0
+
+    def cpu_seconds(self):
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def bpf_objects(self):
+        """Ids of what the agent holds in the kernel: {"prog": {..}, "map": {..}, "link": {..}}, and locked map bytes."""
+        ids = {"prog": set(), "map": set(), "link": set()}
+        locked = 0
+        for info in Path(f"/proc/{self.pid}/fdinfo").iterdir():
+            try:
+                fields = dict(line.split(":\t", 1) for line in info.read_text().splitlines() if ":\t" in line)
+            except OSError:
+                continue
+            if "map_id" in fields:
+                if fields["map_id"] not in ids["map"]:
+                    locked += int(fields.get("memlock", 0))
+                ids["map"].add(fields["map_id"])
+            elif "link_id" in fields:
+                ids["link"].add(fields["link_id"])
+            elif "prog_id" in fields:
+                ids["prog"].add(fields["prog_id"])
+        return {kind: {int(i) for i in found} for kind, found in ids.items()}, locked
