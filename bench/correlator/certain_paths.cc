@@ -12,7 +12,7 @@ namespace {
 
 class Null : public Sink<Span>, public ProcessDirectory {
  public:
-  void accept(const Span& span) override { linked += span.parent.id.valid() ? 1 : 0; }
+  void accept(const Span& span) override { linked += span.parent.id.valid() ? 1U : 0U; }
   ProcessInfoPtr find(std::uint32_t /*pid*/) override { return info_; }
   std::uint64_t linked = 0;
 
@@ -66,7 +66,7 @@ struct Driver {
   }
 };
 
-int run(int requests) {
+int run(std::uint64_t requests) {
   Null null;
   ManualClock clock;
   Counters counters;
@@ -83,18 +83,17 @@ int run(int requests) {
   }
   for (const auto& end : ends) correlator.on_event(event::Opened{end, {}});
   const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < requests; i += kThreads) {
+  for (std::uint64_t i = 0; i < requests; i += kThreads) {
     std::vector<ExchangePtr> open;
     for (std::uint32_t t = 0; t < kThreads; ++t) {
-      const auto position = static_cast<std::uint64_t>(i);
       for (std::uint32_t end = 0; end < 4; ++end) {
         const std::uint32_t pid = ends[4 * t + end]->pid;
         const Actor actor{{pid, 1000 * pid + t}, 0, 0, 0};
-        open.push_back(d.open(end % 2 == 0 ? SpanRole::kClient : SpanRole::kServer, ends[4 * t + end], position, actor));
+        open.push_back(d.open(end % 2 == 0 ? SpanRole::kClient : SpanRole::kServer, ends[4 * t + end], i, actor));
       }
     }
     for (auto it = open.rbegin(); it != open.rend(); ++it) d.finish(*it);
-    if (i / static_cast<int>(kThreads) % 20 == 0) correlator.on_event(event::Tick{d.now});
+    if (i / kThreads % 20 == 0) correlator.on_event(event::Tick{d.now});
   }
   correlator.flush();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
