@@ -12,8 +12,10 @@ namespace {
 constexpr std::size_t kMostWeakLinks = 3;
 constexpr int kDeepestCycleCheck = 256;
 
-std::uint64_t bases_of(std::uint64_t active_sent, std::uint64_t passive_sent) {
-  return combine64(mix64(active_sent), passive_sent);
+// The same for both ends; an unknown side counts as passive (model/event.h).
+std::uint64_t bases_of(const Connection& conn) {
+  const bool active = conn.side == TcpSide::kActive;
+  return combine64(mix64(active ? conn.sent_base : conn.received_base), active ? conn.received_base : conn.sent_base);
 }
 
 bool is_ancestor(const Node& candidate, const NodePtr& of) {
@@ -52,22 +54,33 @@ void Correlator::accept(const ExchangeItem& item) {
 
 void Correlator::on_event(const Event& event) {
   if (const auto* opened = std::get_if<event::Opened>(&event)) {
-    const Connection& conn = *opened->conn;
-    if (conn.has_base && conn.side == TcpSide::kActive) ++client_ends_[bases_of(conn.sent_base, conn.received_base)];
+    count_end(*opened->conn, true);
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
-    const Connection& conn = *closed->conn;
-    if (conn.has_base && conn.side == TcpSide::kActive) {
-      const auto it = client_ends_.find(bases_of(conn.sent_base, conn.received_base));
-      if (it != client_ends_.end() && --it->second == 0) client_ends_.erase(it);
-    }
+    count_end(*closed->conn, false);
   } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
     settle(tick->time, false);
   }
   for (const auto& evidence : evidence_) evidence->event(event, world_);
 }
 
+void Correlator::count_end(const Connection& conn, bool opened) {
+  if (!conn.has_base) return;
+  const auto member = conn.side == TcpSide::kActive ? &TracedEnds::active : &TracedEnds::passive;
+  if (opened) {
+    ++(traced_ends_[bases_of(conn)].*member);
+    return;
+  }
+  const auto it = traced_ends_.find(bases_of(conn));
+  if (it == traced_ends_.end() || it->second.*member == 0) return;
+  --(it->second.*member);
+  if (it->second.active == 0 && it->second.passive == 0) traced_ends_.erase(it);
+}
+
 bool Correlator::other_end_is_traced(const Connection& conn) const {
-  return conn.has_base && client_ends_.contains(bases_of(conn.received_base, conn.sent_base));
+  if (!conn.has_base) return false;
+  const auto it = traced_ends_.find(bases_of(conn));
+  if (it == traced_ends_.end()) return false;
+  return (conn.side == TcpSide::kActive ? it->second.passive : it->second.active) > 0;
 }
 
 NodePtr Correlator::make_node(const ExchangePtr& exchange) {
@@ -183,12 +196,16 @@ void Correlator::finished(const ExchangePtr& exchange) {
     return;
   }
   emit(node);
-  if (exchange->key.valid() && node->role == SpanRole::kClient) {
+  if (node->role == SpanRole::kClient && other_end_is_traced(*exchange->conn) && !open_.peer_of(*node)) {
     keyed_.push_back(node);  // the callee's span may still ask for it
   } else {
-    open_.forget_key(*node);
-    node->exchange.reset();
+    release(*node);
   }
+}
+
+void Correlator::release(Node& node) {
+  open_.forget_key(node);
+  node.exchange.reset();
 }
 
 bool Correlator::ready(const NodePtr& node) {
@@ -230,15 +247,13 @@ void Correlator::settle(BootTime now, bool all) {
       node->weak.clear();
     }
     emit(node);
-    keyed_.push_back(node);
+    release(*node);
     return true;
   });
-  std::erase_if(keyed_, [&](const NodePtr& node) {
-    if (!all && now_ - node->exchange->ended < options_.linger_ns) return false;
-    open_.forget_key(*node);
-    node->exchange.reset();
-    return true;
-  });
+  while (!keyed_.empty() && (all || now_ - keyed_.front()->exchange->ended >= options_.linger_ns)) {
+    release(*keyed_.front());
+    keyed_.pop_front();
+  }
 }
 
 void Correlator::flush() {

@@ -49,6 +49,7 @@ class Correlator : public Sink<ExchangeItem> {
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
   void begin_trace(const NodePtr& node);
+  void count_end(const Connection& conn, bool opened);
   [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
   // True when everything the node's span says about other spans is final.
   static bool ready(const NodePtr& node);
@@ -57,6 +58,8 @@ class Correlator : public Sink<ExchangeItem> {
   Counter& links_by(std::string_view method);
   void settle(BootTime now, bool all);
   void emit(const NodePtr& node);
+  // Forgets what only links to come need.
+  void release(Node& node);
 
   Sink<Span>& out_;
   ProcessDirectory& processes_;
@@ -67,10 +70,15 @@ class Correlator : public Sink<ExchangeItem> {
   Activations activations_;
   World world_{open_, activations_};
   std::vector<std::unique_ptr<Evidence>> evidence_;
-  std::unordered_map<std::uint64_t, std::uint32_t> client_ends_;  // bases of connections whose connecting end is traced
-  std::vector<NodePtr> undecided_;                                // servers whose other end may still show up
-  std::vector<NodePtr> waiting_;                                  // finished, not out yet
-  std::vector<NodePtr> keyed_;                                    // finished, still found by key
+  // Connections by their bases: how many of each kind of end are traced.
+  struct TracedEnds {
+    std::uint32_t active = 0;
+    std::uint32_t passive = 0;
+  };
+  std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
+  std::vector<NodePtr> undecided_;  // servers whose other end may still show up
+  std::vector<NodePtr> waiting_;    // finished, not out yet
+  std::deque<NodePtr> keyed_;       // clients that finished before their server was seen, in order
   BootTime now_{};
   std::vector<std::pair<std::string_view, Counter*>> link_counters_;
   Counter& spans_;

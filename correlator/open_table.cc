@@ -30,12 +30,14 @@ NodePtr OpenTable::find(std::uint64_t number) const {
 }
 
 NodePtr OpenTable::peer_of(const Node& node) const {
+  if (!node.exchange->key.valid()) return nullptr;
   const auto it = by_key_.find(node.exchange->key);
   if (it == by_key_.end()) return nullptr;
   return node.role == SpanRole::kClient ? it->second.server : it->second.client;
 }
 
 void OpenTable::forget_key(const Node& node) {
+  if (!node.exchange->key.valid()) return;
   const auto it = by_key_.find(node.exchange->key);
   if (it == by_key_.end()) return;
   NodePtr& mine = node.role == SpanRole::kClient ? it->second.client : it->second.server;

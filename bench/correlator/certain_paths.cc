@@ -1,5 +1,5 @@
-// Spans per second through the correlator on its certain paths, one core: a chain of three services, thread per request, both
-// ends of every connection seen. Prints one JSON line.
+// Spans per second through the correlator on its certain paths, one core: a chain of three services, thread per
+// request, both ends of every connection seen. Prints one JSON line.
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -20,7 +20,8 @@ class Null : public Sink<Span>, public ProcessDirectory {
   ProcessInfoPtr info_ = std::make_shared<ProcessInfo>();
 };
 
-ConnectionPtr connection(std::uint64_t id, std::uint32_t pid, std::uint64_t sent, std::uint64_t received, TcpSide side) {
+ConnectionPtr connection(std::uint64_t id, std::uint32_t pid, std::uint64_t sent, std::uint64_t received,
+                         TcpSide side) {
   auto conn = std::make_shared<Connection>();
   conn->id = ConnId{id};
   conn->pid = pid;
@@ -49,7 +50,8 @@ struct Driver {
     exchange->conn = conn;
     exchange->request = std::move(request);
     const bool client = role == SpanRole::kClient;
-    exchange->key = {(client ? conn->sent_base : conn->received_base) + position, client ? conn->received_base : conn->sent_base, 0};
+    exchange->key = {(client ? conn->sent_base : conn->received_base) + position,
+                     client ? conn->received_base : conn->sent_base, 0};
     correlator.accept(ExchangeOpened{exchange});
     return exchange;
   }
@@ -98,12 +100,14 @@ int run(std::uint64_t requests) {
   correlator.flush();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   const double spans = static_cast<double>(d.number);
-  std::printf("{\"bench\": \"correlator_certain\", \"spans\": %.0f, \"linked\": %llu, \"spans_per_second\": %.0f}\n", spans,
-              static_cast<unsigned long long>(null.linked), spans / took.count());
+  std::printf("{\"bench\": \"correlator_certain\", \"spans\": %.0f, \"linked\": %llu, \"spans_per_second\": %.0f}\n",
+              spans, static_cast<unsigned long long>(null.linked), spans / took.count());
   return 0;
 }
 
 }  // namespace
 }  // namespace wirespan
 
-int main() { return wirespan::run(200'000); }
+int main() {
+  return wirespan::run(200'000);
+}
