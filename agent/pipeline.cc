@@ -1,0 +1,28 @@
+#include "agent/pipeline.h"
+
+namespace wirespan {
+
+Pipeline::Pipeline(const PipelineOptions& options, Sink<Span>& exporters, VerdictSink* verdicts, const Clock& clock,
+                   Counters& counters)
+    : enrich_(exporters, options.redaction, counters),
+      processes_(options.host, options.processes, counters),
+      correlator_(enrich_, processes_, clock, counters, options.links),
+      pairer_(correlator_, counters),
+      detector_(protocols::all(options.protocols), pairer_, verdicts, counters),
+      streams_(detector_, counters) {}
+
+void Pipeline::accept(const Event& event) {
+  processes_.accept(event);
+  // A connection or a wake-up is known before the bytes that come of it; time passes last.
+  const bool tick = std::holds_alternative<event::Tick>(event);
+  if (!tick) correlator_.on_event(event);
+  streams_.accept(event);
+  if (tick) correlator_.on_event(event);
+}
+
+void Pipeline::finish(BootTime now) {
+  pairer_.finish(now);
+  correlator_.flush();
+}
+
+}  // namespace wirespan
