@@ -18,7 +18,7 @@ constexpr std::size_t kMostState = 512;
 constexpr std::size_t kLongMember = 128;
 
 std::optional<std::uint8_t> hex_byte(std::string_view hex) {
-  std::uint8_t value = 0;
+  unsigned value = 0;
   for (const char c : hex) {
     unsigned digit = 0;
     if (c >= '0' && c <= '9') {
@@ -28,9 +28,9 @@ std::optional<std::uint8_t> hex_byte(std::string_view hex) {
     } else {
       return std::nullopt;
     }
-    value = static_cast<std::uint8_t>(value << 4U | digit);
+    value = value << 4U | digit;
   }
-  return value;
+  return static_cast<std::uint8_t>(value);
 }
 
 bool key_start(char c) {
