@@ -1,0 +1,25 @@
+// The stage between the correlator and the exporters: what the connection says, then nothing that is secret. One
+// thread.
+#pragma once
+
+#include "agent/enrich/redact.h"
+#include "base/counters.h"
+#include "model/sink.h"
+#include "model/span.h"
+
+namespace wirespan {
+
+class Enrich : public Sink<Span> {
+ public:
+  Enrich(Sink<Span>& out, RedactionRules rules, Counters& counters);
+
+  void accept(const Span& span) override;
+  void set_rules(RedactionRules rules) { redactor_.set_rules(std::move(rules)); }
+
+ private:
+  Sink<Span>& out_;
+  Redactor redactor_;
+  Span copy_;  // reused: its buffers fit after a few spans
+};
+
+}  // namespace wirespan

@@ -1,0 +1,226 @@
+#include "agent/enrich/redact.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <variant>
+
+namespace wirespan {
+namespace {
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// Keys whose values come from the kernel or from wirespan itself.
+bool ours(std::string_view key) {
+  switch (key.empty() ? '\0' : key[0]) {
+    case 'n':
+      return key.starts_with("network.");
+    case 'w':
+      return key.starts_with("wirespan.");
+    case 'h':
+      return key == "http.request.method" || key == "http.route";
+    case 'u':
+      return key == "url.scheme";
+    default:
+      return false;
+  }
+}
+
+// "http.request.header.<name>", "rpc.grpc.request.metadata.<name>" -> name.
+std::string_view header_name(std::string_view key) {
+  for (const std::string_view part : {".header.", ".metadata."}) {
+    if (const auto at = key.find(part); at != std::string_view::npos) return key.substr(at + part.size());
+  }
+  return {};
+}
+
+}  // namespace
+
+bool names_a_secret(std::string_view name) {
+  // "sig" and "key" only as whole words: "design", "monkey".
+  static constexpr std::array<std::string_view, 18> kParts = {
+      "authorization", "cookie",    "token", "secret", "passw",   "api-key",    "apikey",     "api_key",   "session",
+      "credential",    "signature", "csrf",  "xsrf",   "private", "access-key", "access_key", "accesskey", "auth_"};
+  static constexpr std::array<std::string_view, 9> kWords = {"auth", "code", "jwt",  "key", "pwd",
+                                                             "sid",  "sig",  "pass", "otp"};
+  if (name.size() > 128) return true;
+  std::array<char, 128> buffer{};
+  std::transform(name.begin(), name.end(), buffer.begin(), lower);
+  const std::string_view text(buffer.data(), name.size());
+  return std::any_of(kParts.begin(), kParts.end(),
+                     [text](std::string_view part) { return text.find(part) != std::string_view::npos; }) ||
+         std::find(kWords.begin(), kWords.end(), text) != kWords.end();
+}
+
+namespace {
+
+bool redact_kinds(std::string& text, const SecretKinds& kinds) {
+  bool any = false;
+  for (std::size_t from = 0;;) {
+    const auto found = find_secret(text, from, kinds);
+    if (!found) return any;
+    // Where a scheme's credentials were already replaced there is nothing new to hide.
+    if (text.compare(found->begin, found->end - found->begin, kRedacted) != 0) {
+      text.replace(found->begin, found->end - found->begin, kRedacted);
+      any = true;
+    }
+    from = found->begin + kRedacted.size();
+  }
+}
+
+}  // namespace
+
+bool redact_text(std::string& text, const SecretKinds& kinds) {
+  // find_secret looks for cards last; here one may stand before a token.
+  const bool tokens = redact_kinds(text, {.email = kinds.email, .card = false, .token = kinds.token});
+  const bool cards = kinds.card && redact_kinds(text, {.email = false, .card = true, .token = false});
+  return tokens || cards;
+}
+
+Redactor::Redactor(RedactionRules rules, Counters& counters)
+    : rules_(std::move(rules)), redacted_(counters.get("enrich.redacted.values")) {}
+
+void Redactor::apply(Span& span) {
+  if (!rules_.enabled) return;
+  apply(span.attributes);
+  for (SpanLink& link : span.links) apply(link.attributes);
+  for (std::string* text : {&span.name, &span.status_message}) {
+    if (redact_text(*text, rules_.kinds)) redacted_.add();
+  }
+}
+
+bool Redactor::apply(Attributes& attributes) {
+  if (!rules_.enabled) return false;
+  bool any = false;
+  attributes.visit([&](std::string_view key, const AttributeValue& value, bool) {
+    const auto* text = std::get_if<std::string_view>(&value);
+    any = any || (text != nullptr && !ours(key) && replacement(key, *text, value_));
+  });
+  if (!any) return false;
+  rebuilt_.clear();
+  attributes.visit([&](std::string_view key, const AttributeValue& value, bool in_array) {
+    if (const auto* text = std::get_if<std::string_view>(&value)) {
+      std::string_view kept = *text;
+      if (!ours(key) && replacement(key, *text, value_)) {
+        kept = value_;
+        redacted_.add();
+      }
+      return in_array ? rebuilt_.add(key, kept) : rebuilt_.set(key, kept);
+    }
+    std::visit([&](auto v) { rebuilt_.set(key, v); }, value);
+  });
+  std::swap(attributes, rebuilt_);
+  return true;
+}
+
+bool Redactor::replacement(std::string_view key, std::string_view value, std::string& out) const {
+  if (value.empty() || value == kRedacted) return false;
+  if (!rules_.keys.empty() && rules_.keys.contains(key)) {
+    out = kRedacted;
+    return true;
+  }
+  if (const auto name = header_name(key); !name.empty()) {
+    if (rules_.forced_headers.contains(name)) return false;
+    if (names_a_secret(name)) {
+      out = kRedacted;
+      return true;
+    }
+  }
+  if (key == "url.query") {
+    const bool needed = query_needs(value);
+    if (needed) {
+      out.clear();
+      redact_query(value, out);
+    }
+    if (!find_secret(needed ? out : value, 0, rules_.kinds)) return needed;
+    if (!needed) out = value;
+    redact_text(out, rules_.kinds);
+    return true;
+  }
+  if (key == "url.full" && redact_url(value, out)) {
+    redact_text(out, rules_.kinds);
+    return true;
+  }
+  if (!find_secret(value, 0, rules_.kinds)) return false;
+  out = value;
+  return redact_text(out, rules_.kinds);
+}
+
+namespace {
+
+// Calls visit(name, value, has_value, separator) for each parameter; the separator is what stands before it.
+template <class Visitor>
+void each_parameter(std::string_view query, Visitor&& visit) {
+  char separator = '\0';
+  while (true) {
+    const auto end = query.find_first_of("&;");
+    const std::string_view pair = query.substr(0, end);
+    const auto equals = pair.find('=');
+    const bool has_value = equals != std::string_view::npos;
+    visit(pair.substr(0, equals), has_value ? pair.substr(equals + 1) : std::string_view(), has_value, separator);
+    if (end == std::string_view::npos) return;
+    separator = query[end];
+    query.remove_prefix(end + 1);
+  }
+}
+
+bool must_hide(const RedactionRules& rules, std::string_view name, std::string_view value) {
+  if (value.empty() || value == kRedacted) return false;
+  if (rules.query == RedactionRules::Query::kNone) return false;
+  if (rules.query_keep.contains(name)) return false;
+  return rules.query == RedactionRules::Query::kAll || names_a_secret(name);
+}
+
+}  // namespace
+
+bool Redactor::query_needs(std::string_view query) const {
+  bool needed = false;
+  each_parameter(query, [&](std::string_view name, std::string_view value, bool, char) {
+    needed = needed || must_hide(rules_, name, value);
+  });
+  return needed;
+}
+
+void Redactor::redact_query(std::string_view query, std::string& out) const {
+  each_parameter(query, [&](std::string_view name, std::string_view value, bool has_value, char separator) {
+    if (separator != '\0') out.push_back(separator);
+    out.append(name);
+    if (!has_value) return;
+    out.push_back('=');
+    out.append(must_hide(rules_, name, value) ? kRedacted : value);
+  });
+}
+
+bool Redactor::redact_url(std::string_view url, std::string& out) const {
+  const std::string_view before = url;
+  out.clear();
+  if (const auto scheme = url.find("://"); scheme != std::string_view::npos) {
+    const std::size_t authority = scheme + 3;
+    const auto end = std::min(url.find_first_of("/?#", authority), url.size());
+    const auto at = url.substr(0, end).rfind('@');
+    if (at != std::string_view::npos && at >= authority) {
+      const bool password = url.substr(authority, at - authority).find(':') != std::string_view::npos;
+      out.append(url.substr(0, authority)).append(kRedacted);
+      if (password) out.append(":").append(kRedacted);
+      url.remove_prefix(at);
+    }
+  }
+  const auto question = url.find('?');
+  const auto hash = url.find('#');
+  const auto path = std::min({question, hash, url.size()});
+  out.append(url.substr(0, path));
+  if (question != std::string_view::npos && question < hash) {
+    out.push_back('?');
+    redact_query(url.substr(question + 1, hash == std::string_view::npos ? hash : hash - question - 1), out);
+  }
+  if (hash != std::string_view::npos) {
+    // OAuth answers put tokens behind '#'.
+    out.push_back('#');
+    redact_query(url.substr(hash + 1), out);
+  }
+  return out != before;
+}
+
+}  // namespace wirespan
