@@ -12,17 +12,21 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// Keys whose values come from the kernel or from wirespan itself.
-bool ours(std::string_view key) {
+// Keys whose values come from the kernel or from wirespan itself, or are host names.
+bool harmless(std::string_view key) {
   switch (key.empty() ? '\0' : key[0]) {
     case 'n':
       return key.starts_with("network.");
     case 'w':
       return key.starts_with("wirespan.");
     case 'h':
-      return key == "http.request.method" || key == "http.route";
+      return key == "http.request.method";
     case 'u':
       return key == "url.scheme";
+    case 's':
+      return key == "server.address";
+    case 'c':
+      return key == "client.address";
     default:
       return false;
   }
@@ -30,8 +34,13 @@ bool ours(std::string_view key) {
 
 // "http.request.header.<name>", "rpc.grpc.request.metadata.<name>" -> name.
 std::string_view header_name(std::string_view key) {
-  for (const std::string_view part : {".header.", ".metadata."}) {
-    if (const auto at = key.find(part); at != std::string_view::npos) return key.substr(at + part.size());
+  if (key.starts_with("http.re")) {
+    for (const std::string_view start : {"http.request.header.", "http.response.header."}) {
+      if (key.starts_with(start)) return key.substr(start.size());
+    }
+  } else if (key.starts_with("rpc.")) {
+    constexpr std::string_view kMetadata = ".metadata.";
+    if (const auto at = key.find(kMetadata); at != std::string_view::npos) return key.substr(at + kMetadata.size());
   }
   return {};
 }
@@ -96,14 +105,14 @@ bool Redactor::apply(Attributes& attributes) {
   bool any = false;
   attributes.visit([&](std::string_view key, const AttributeValue& value, bool) {
     const auto* text = std::get_if<std::string_view>(&value);
-    any = any || (text != nullptr && !ours(key) && replacement(key, *text, value_));
+    any = any || (text != nullptr && !harmless(key) && replacement(key, *text, value_));
   });
   if (!any) return false;
   rebuilt_.clear();
   attributes.visit([&](std::string_view key, const AttributeValue& value, bool in_array) {
     if (const auto* text = std::get_if<std::string_view>(&value)) {
       std::string_view kept = *text;
-      if (!ours(key) && replacement(key, *text, value_)) {
+      if (!harmless(key) && replacement(key, *text, value_)) {
         kept = value_;
         redacted_.add();
       }
@@ -136,8 +145,7 @@ bool Redactor::replacement(std::string_view key, std::string_view value, std::st
     }
     if (!find_secret(needed ? out : value, 0, rules_.kinds)) return needed;
     if (!needed) out = value;
-    redact_text(out, rules_.kinds);
-    return true;
+    return redact_text(out, rules_.kinds) || needed;
   }
   if (key == "url.full" && redact_url(value, out)) {
     redact_text(out, rules_.kinds);
