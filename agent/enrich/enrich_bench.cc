@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <ctime>
 
-#include "agent/enrich/enrich.h"
 #include "agent/enrich/redact.h"
+#include "agent/enrich/stage.h"
 
 namespace {
 
@@ -73,7 +73,7 @@ int main() {
   connection->remote.ip = {10, 0, 0, 6};
   span.connection = connection;
   Nothing out;
-  Enrich enrich(out, {}, counters);
+  EnrichStage enrich(out, {}, counters);
   measure("whole stage", [&] { enrich.accept(span); });
   return out.bytes == 0 ? 1 : 0;
 }

@@ -9,9 +9,9 @@
 
 namespace wirespan {
 
-class Enrich : public Sink<Span> {
+class EnrichStage : public Sink<Span> {
  public:
-  Enrich(Sink<Span>& out, RedactionRules rules, Counters& counters);
+  EnrichStage(Sink<Span>& out, RedactionRules rules, Counters& counters);
 
   void accept(const Span& span) override;
   void set_rules(RedactionRules rules) { redactor_.set_rules(std::move(rules)); }

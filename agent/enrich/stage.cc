@@ -1,4 +1,4 @@
-#include "agent/enrich/enrich.h"
+#include "agent/enrich/stage.h"
 
 #include <utility>
 
@@ -6,10 +6,10 @@
 
 namespace wirespan {
 
-Enrich::Enrich(Sink<Span>& out, RedactionRules rules, Counters& counters)
+EnrichStage::EnrichStage(Sink<Span>& out, RedactionRules rules, Counters& counters)
     : out_(out), redactor_(std::move(rules), counters) {}
 
-void Enrich::accept(const Span& span) {
+void EnrichStage::accept(const Span& span) {
   copy_ = span;
   if (copy_.connection) add_network_attributes(*copy_.connection, copy_.role, copy_.attributes);
   redactor_.apply(copy_);

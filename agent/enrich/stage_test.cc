@@ -1,4 +1,4 @@
-#include "agent/enrich/enrich.h"
+#include "agent/enrich/stage.h"
 
 #include <gtest/gtest.h>
 
@@ -109,10 +109,10 @@ struct Collect : Sink<Span> {
   std::vector<Span> spans;
 };
 
-TEST(Enrich, AddsAndHidesAndLeavesTheRest) {
+TEST(EnrichStage, AddsAndHidesAndLeavesTheRest) {
   Collect out;
   Counters counters;
-  Enrich enrich(out, {}, counters);
+  EnrichStage enrich(out, {}, counters);
   auto connection = std::make_shared<Connection>();
   connection->local = ip4(10, 0, 0, 5, 40000);
   connection->remote = ip4(10, 0, 0, 6, 80);
