@@ -26,7 +26,7 @@ struct ConsoleOptions {
   // Trees a second, and the same number again of trees with an error in them: more than that nobody reads, and printing
   // it would take the cores from the services. 0: no limit. What is not shown is counted and said.
   std::uint64_t traces_per_second = 0;
-  TraceBookLimits limits;
+  TraceBookLimits limits{};
 
   // What suits `fd`: on a terminal colours (unless NO_COLOR is set, no-color.org), its width and a limit; Unicode where
   // LC_ALL, LC_CTYPE or LANG, in that order, say UTF-8.

@@ -27,6 +27,8 @@ constexpr std::size_t kMostServices = 256;
 constexpr std::size_t kMostDepth = 16;
 constexpr std::size_t kGap = 2;
 constexpr std::size_t kDuration = 9;
+// Below this a doubtful link goes to a line of its own.
+constexpr std::size_t kRoomForLinks = 100;
 
 struct Glyphs {
   TreeGlyphs tree;
@@ -156,24 +158,26 @@ std::string label(const TreeRow& row, const Glyphs& glyphs) {
 }
 
 Widths fit_columns(const std::vector<TreeRow>& rows, std::size_t shown, std::size_t width, const Glyphs& glyphs) {
-  constexpr std::size_t kLeastBar = 12;
+  constexpr std::size_t kLeastName = 16;
+  constexpr std::size_t kLeastBar = 10;
   constexpr std::size_t kMostBar = 80;
+  constexpr std::size_t kMostService = 24;
+  constexpr std::size_t kMostStatus = 24;
   Widths widths{.service = 4, .name = 8, .bar = kLeastBar, .status = 3};
-  std::size_t link = 0;
+  std::size_t tail = widths.status;
   for (std::size_t i = 0; i < shown; ++i) {
     const ShownSpan& span = *rows[i].span;
-    widths.service = std::max(widths.service, columns(span.service));
+    widths.service = std::max(widths.service, std::min(kMostService, columns(span.service)));
     widths.name = std::max(widths.name, columns(label(rows[i], glyphs)));
-    widths.status = std::max(widths.status, columns(span.status));
-    link = std::max(link, columns(span.link));
+    const std::size_t status = std::min(kMostStatus, columns(span.status));
+    const bool link = width >= kRoomForLinks && !span.link.empty();
+    widths.status = std::max(widths.status, status);
+    tail = std::max(tail, status + (link ? kGap + columns(span.link) : 0));
   }
-  widths.service = std::min<std::size_t>(widths.service, 24);
-  widths.status = std::min<std::size_t>(widths.status, 24);
-  const std::size_t fixed =
-      kGap + widths.service + kGap + kGap + kDuration + kGap + widths.status + (link ? kGap + link : 0);
-  const std::size_t left = std::max(width, fixed + 20 + kLeastBar) - fixed - kGap;
-  // The bars may have what the names leave, and at least a third.
-  widths.name = std::min(widths.name, left - std::max(left / 3, kLeastBar));
+  const std::size_t fixed = kGap + widths.service + kGap + kGap + kDuration + kGap + tail;
+  const std::size_t left = std::max(width, fixed + kGap + kLeastName + kLeastBar) - fixed - kGap;
+  // Names first, where there is little room.
+  widths.name = std::min(widths.name, left - std::max(left < 60 ? left / 4 : left / 3, kLeastBar));
   widths.bar = std::min(left - widths.name, kMostBar);
   return widths;
 }
@@ -248,8 +252,11 @@ void Renderer::render(const ShownTrace& trace, const RenderOptions& options, std
     paint.blanks(kDuration - std::min(kDuration, columns(time)));
     paint.put(time);
     paint.blanks(kGap);
-    paint.put(span.error ? kBoldRed : std::string_view(), fit(span.status, widths.status, glyphs.ellipsis));
-    if (!span.link.empty()) {
+    const std::string status =
+        columns(span.status) <= widths.status ? span.status : fit(span.status, widths.status, glyphs.ellipsis);
+    paint.put(span.error ? kBoldRed : std::string_view(), status);
+    const bool link_beside = options.width >= kRoomForLinks;
+    if (!span.link.empty() && link_beside) {
       paint.blanks(kGap);
       paint.put(kYellow, span.link);
     }
@@ -268,6 +275,7 @@ void Renderer::render(const ShownTrace& trace, const RenderOptions& options, std
       below(glyphs.up, "its parent " + span.parent.hex() +
                            (span.parent_method.empty() ? "" : " (" + span.parent_method + ")") + " was not seen here");
     }
+    if (!span.link.empty() && !link_beside) below(glyphs.note, "parent by " + span.link);
     for (const std::string& note : span.notes) below(glyphs.note, note);
   }
   if (shown < rows.size()) {

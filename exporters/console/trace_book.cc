@@ -25,6 +25,12 @@ std::string attribute(const Attributes& attributes, std::string_view key) {
   return value ? as_text(*value) : std::string();
 }
 
+// "several_open" as a person writes it.
+std::string words(std::string text) {
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
+
 // Rounded down: 99.6 % is not certain and must not read as if it were.
 std::string percent(double confidence) {
   return std::to_string(static_cast<int>(std::floor(std::clamp(confidence, 0.0, 1.0) * 100 + 1e-9))) + "%";
@@ -78,7 +84,7 @@ ShownSpan shown(const Span& span) {
                 .notes = {}};
   if (out.client) out.peer = peer_of(span);
   if (span.parent.id.valid() && span.parent.confidence < 1) {
-    out.link = out.parent_method + (out.parent_method.empty() ? "" : " ") + percent(span.parent.confidence);
+    out.link = words(out.parent_method) + (out.parent_method.empty() ? "" : " ") + percent(span.parent.confidence);
   }
   constexpr std::size_t kMostNotes = 3;
   for (const SpanLink& link : span.links) {
@@ -89,6 +95,14 @@ ShownSpan shown(const Span& span) {
     out.notes.push_back(link_note(span, link));
   }
   if (!span.status_message.empty()) out.notes.push_back(terminal_safe(span.status_message));
+  // Said by the correlator (correlator/explain.h has the words at length).
+  if (const auto why = attribute(span.attributes, "wirespan.incomplete"); !why.empty()) {
+    out.notes.push_back("incomplete: " + words(why));
+  }
+  if (const auto why = attribute(span.attributes, "wirespan.link.missing"); !why.empty()) {
+    const auto candidates = attribute(span.attributes, "wirespan.link.candidates");
+    out.notes.push_back("no parent: " + words(why) + (candidates.empty() ? "" : ", " + candidates + " candidates"));
+  }
   return out;
 }
 
