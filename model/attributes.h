@@ -1,6 +1,7 @@
 // Span and resource attributes, kept in one text buffer so that a span costs two allocations and a reused one none.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ class Attributes {
 
   [[nodiscard]] bool empty() const { return entries_.empty(); }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  // Bytes of heap held, also for reuse: what a bounded queue has to count.
+  [[nodiscard]] std::size_t memory() const { return entries_.capacity() * sizeof(Entry) + text_.capacity(); }
   // First value of that key. Views stay valid until the next change.
   [[nodiscard]] std::optional<AttributeValue> find(std::string_view key) const;
   [[nodiscard]] std::string_view text(std::string_view key) const;  // "" when absent or not text

@@ -8,6 +8,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual void accept(const T& item) = 0;
+  // The same for an item its owner no longer needs: what is left in it is valid and unspecified.
+  virtual void take(T&& item) { accept(item); }
 };
 
 }  // namespace wirespan

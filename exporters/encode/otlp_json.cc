@@ -1,0 +1,210 @@
+#include "exporters/encode/otlp_json.h"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+#include "exporters/encode/json_writer.h"
+#include "exporters/encode/otlp_fields.h"
+#include "exporters/encode/span_attributes.h"
+
+namespace wirespan {
+namespace {
+
+// Ids on the stack: a line has thousands of them.
+template <std::size_t N>
+class Hex {
+ public:
+  explicit Hex(const std::array<std::uint8_t, N>& bytes) {
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    for (std::size_t i = 0; i < N; ++i) {
+      digits_[2 * i] = kDigits[bytes[i] >> 4U];
+      digits_[2 * i + 1] = kDigits[bytes[i] & 15U];
+    }
+  }
+  [[nodiscard]] std::string_view text() const { return {digits_.data(), digits_.size()}; }
+
+ private:
+  std::array<char, 2 * N> digits_;
+};
+
+class AttributeWriter {
+ public:
+  explicit AttributeWriter(JsonWriter& json) : json_(json) { json_.begin_array(); }
+
+  void operator()(std::string_view key, const AttributeValue& value, bool in_array) {
+    if (in_array_ && (!in_array || key != array_key_)) end_array();
+    if (in_array) {
+      if (!in_array_) begin_array(key);
+      json_.begin_object();
+      json_.key("stringValue");
+      json_.text(std::get<std::string_view>(value));
+      return json_.end_object();
+    }
+    begin(key);
+    if (const auto* text = std::get_if<std::string_view>(&value)) {
+      json_.key("stringValue");
+      json_.text(*text);
+    } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
+      json_.key("intValue");
+      json_.quoted(*number);
+    } else if (const auto* real = std::get_if<double>(&value)) {
+      json_.key("doubleValue");
+      json_.number(*real);
+    } else {
+      json_.key("boolValue");
+      json_.boolean(std::get<bool>(value));
+    }
+    end();
+  }
+
+  void finish() {
+    if (in_array_) end_array();
+    json_.end_array();
+  }
+
+ private:
+  void begin(std::string_view key) {
+    json_.begin_object();
+    json_.key("key");
+    json_.text(key);
+    json_.key("value");
+    json_.begin_object();
+  }
+  void end() {
+    json_.end_object();
+    json_.end_object();
+  }
+  void begin_array(std::string_view key) {
+    begin(key);
+    json_.key("arrayValue");
+    json_.begin_object();
+    json_.key("values");
+    json_.begin_array();
+    in_array_ = true;
+    array_key_ = key;
+  }
+  void end_array() {
+    json_.end_array();
+    json_.end_object();
+    end();
+    in_array_ = false;
+  }
+
+  JsonWriter& json_;
+  bool in_array_ = false;
+  std::string_view array_key_;
+};
+
+}  // namespace
+
+void OtlpJsonEncoder::encode(std::span<const Span> batch, std::string& out) {
+  JsonWriter json(out);
+  json.begin_object();
+  json.key("resourceSpans");
+  json.begin_array();
+  grouping_.each(batch, [&](std::span<const Span* const> spans) {
+    json.begin_object();
+    json.key("resource");
+    json.begin_object();
+    json.key("attributes");
+    AttributeWriter resource(json);
+    visit_resource_attributes(*spans.front(), resource);
+    resource.finish();
+    json.end_object();
+    json.key("scopeSpans");
+    json.begin_array();
+    json.begin_object();
+    json.key("scope");
+    json.begin_object();
+    json.key("name");
+    json.text(kScopeName);
+    json.key("version");
+    json.text(scope_version());
+    json.end_object();
+    json.key("spans");
+    json.begin_array();
+    for (const Span* span : spans) write_span(json, *span);
+    json.end_array();
+    json.end_object();
+    json.end_array();
+    json.end_object();
+  });
+  json.end_array();
+  json.end_object();
+}
+
+void OtlpJsonEncoder::write_span(JsonWriter& json, const Span& span) {
+  json.begin_object();
+  json.key("traceId");
+  json.text(Hex(span.trace.bytes).text());
+  json.key("spanId");
+  json.text(Hex(span.id.bytes).text());
+  if (!span.trace_state.empty()) {
+    json.key("traceState");
+    json.text(span.trace_state);
+  }
+  if (span.parent.id.valid()) {
+    json.key("parentSpanId");
+    json.text(Hex(span.parent.id.bytes).text());
+  }
+  json.key("flags");
+  json.number(std::uint64_t{otlp_flags(span)});
+  json.key("name");
+  json.text(span.name);
+  json.key("kind");
+  json.number(std::uint64_t{otlp_kind(span)});
+  json.key("startTimeUnixNano");
+  json.quoted(span.start.ns);
+  json.key("endTimeUnixNano");
+  json.quoted(otlp_end(span).ns);
+  json.key("attributes");
+  AttributeWriter attributes(json);
+  visit_span_attributes(span, attributes);
+  attributes.finish();
+  if (!span.events.empty()) {
+    json.key("events");
+    json.begin_array();
+    for (const SpanEvent& event : span.events) {
+      json.begin_object();
+      json.key("timeUnixNano");
+      json.quoted(event.time.ns);
+      json.key("name");
+      json.text(event.name);
+      json.end_object();
+    }
+    json.end_array();
+  }
+  if (!span.links.empty()) {
+    json.key("links");
+    json.begin_array();
+    for (const SpanLink& link : span.links) {
+      json.begin_object();
+      json.key("traceId");
+      json.text(Hex(link.trace.bytes).text());
+      json.key("spanId");
+      json.text(Hex(link.span.bytes).text());
+      json.key("attributes");
+      AttributeWriter link_attributes(json);
+      link.attributes.visit(link_attributes);
+      link_attributes.finish();
+      json.end_object();
+    }
+    json.end_array();
+  }
+  json.key("status");
+  json.begin_object();
+  if (!span.status_message.empty()) {
+    json.key("message");
+    json.text(span.status_message);
+  }
+  if (span.status != SpanStatus::kUnset) {
+    json.key("code");
+    json.number(std::uint64_t{otlp_status(span)});
+  }
+  json.end_object();
+  json.end_object();
+}
+
+}  // namespace wirespan
