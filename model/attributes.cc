@@ -47,6 +47,11 @@ void Attributes::append(const Attributes& other) {
 }
 
 void Attributes::clear() {
+  // A reused object must not keep the memory of the largest message it ever carried.
+  constexpr std::size_t kKeptText = 4096;
+  constexpr std::size_t kKeptEntries = 64;
+  if (text_.capacity() > kKeptText) text_ = std::string();
+  if (entries_.capacity() > kKeptEntries) entries_ = std::vector<Entry>();
   entries_.clear();
   text_.clear();
 }

@@ -26,6 +26,11 @@ struct Exchange {
 };
 using ExchangePtr = std::shared_ptr<Exchange>;
 
+// As newly made (model/recycle.h).
+inline void reset(Exchange& exchange) {
+  exchange = Exchange{};
+}
+
 // Told in this order per exchange: opened, touched*, finished. "touched" is every I/O of either message after the
 // first of the request: the correlator follows work through threads by them.
 struct ExchangeOpened {

@@ -51,6 +51,9 @@ struct Message {
 };
 using MessagePtr = std::shared_ptr<Message>;
 
+// As newly made, but with the buffers kept (model/recycle.h).
+void reset(Message& message);
+
 // begin once, when the head is understood; touch for every further I/O; end once. A message is only changed by its
 // protocol, and not after end.
 struct MessageBegan {
@@ -68,7 +71,8 @@ struct MessageEnded {
 struct ConversationEnded {
   ConnectionPtr conn;
   BootTime time{};
-  enum class How : std::uint8_t { kClosed, kReset, kForgotten, kHandedOver } how = How::kClosed;
+  // kLost: bytes were lost where messages begin, so no later message answers an earlier one; new messages may follow.
+  enum class How : std::uint8_t { kClosed, kReset, kForgotten, kHandedOver, kLost } how = How::kClosed;
 };
 using MessageItem = std::variant<MessageBegan, MessageTouched, MessageEnded, ConversationEnded>;
 

@@ -1,0 +1,12 @@
+// Exchanges as JSON, for golden files: everything the correlator gets but run-dependent ids.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "model/exchange.h"
+
+namespace wirespan::protocols::testing {
+
+[[nodiscard]] nlohmann::ordered_json to_json(const Exchange& exchange);
+
+}  // namespace wirespan::protocols::testing
