@@ -1,0 +1,180 @@
+#include "agent/capture/bpf_object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <malloc.h>
+#include <wirespan_bpf.skel.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <string_view>
+
+#include "agent/capture/syscalls.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::uint32_t kUser32CodeSegment = 0x23;  // __USER32_CS of x86-64
+
+// libbpf's complaints of this thread since the last look: they say which map or relocation failed.
+thread_local std::string complaints;
+
+int keep_complaint(libbpf_print_level level, const char* format, va_list args) {
+  if (level != LIBBPF_WARN) return 0;
+  char line[512];
+  const int size = std::vsnprintf(line, sizeof(line), format, args);
+  if (size > 0 && complaints.size() < 4096) {
+    complaints.append(line, std::min(static_cast<std::size_t>(size), sizeof(line) - 1));
+  }
+  return 0;
+}
+
+std::string tail_of(std::string_view text, std::size_t most) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\0')) text.remove_suffix(1);
+  if (text.size() > most) {
+    text.remove_prefix(text.size() - most);
+    if (const auto line = text.find('\n'); line != std::string_view::npos) text.remove_prefix(line + 1);
+  }
+  return std::string(text);
+}
+
+void apply(wirespan_bpf& skeleton, const BpfSettings& settings, std::size_t cpus) {
+  const auto classes = syscall_classes();
+  std::copy(classes.begin(), classes.end(), const_cast<std::uint8_t*>(skeleton.rodata->ws_ops));
+  skeleton.rodata->ws_trace_all = settings.trace_all;
+  skeleton.rodata->ws_watch_exec = settings.watch_exec;
+  skeleton.rodata->ws_watch_listen = settings.watch_listen;
+  skeleton.rodata->ws_capture_default = settings.capture_bytes;
+  skeleton.rodata->ws_wake_bytes = settings.ring_bytes / 8;
+#ifdef __x86_64__
+  skeleton.rodata->ws_compat_cs = kUser32CodeSegment;
+#endif
+  bpf_map__set_max_entries(skeleton.maps.ws_ring, settings.ring_bytes);
+  bpf_map__set_max_entries(skeleton.maps.ws_conns, settings.max_connections);
+  bpf_map__set_max_entries(skeleton.maps.ws_targets, settings.max_processes);
+  bpf_map__set_max_entries(skeleton.maps.ws_threads, settings.max_threads);
+  bpf_map__set_max_entries(skeleton.maps.ws_scratches, static_cast<std::uint32_t>(cpus));
+}
+
+}  // namespace
+
+BpfObject::BpfObject(wirespan_bpf* skeleton) : skeleton_(skeleton) {}
+
+BpfObject::~BpfObject() {
+  detach_all();
+  wirespan_bpf__destroy(skeleton_);
+}
+
+Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, std::span<const char* const> programs) {
+  libbpf_set_print(keep_complaint);
+  complaints.clear();
+  wirespan_bpf* skeleton = wirespan_bpf__open();
+  if (skeleton == nullptr) return Error{"open the BPF object", errno, tail_of(complaints, 500)};
+  std::unique_ptr<BpfObject> object(new BpfObject(skeleton));
+  object->cpus_ = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
+  apply(*skeleton, settings, object->cpus_);
+
+  // The verifier writes its log here when it refuses a program.
+  std::vector<char> log(256U << 10U);
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton->obj) {
+    const std::string_view name = bpf_program__name(program);
+    const bool wanted = name == "control" || std::find(programs.begin(), programs.end(), name) != programs.end();
+    bpf_program__set_autoload(program, wanted);
+    if (wanted) bpf_program__set_log_buf(program, log.data(), log.size());
+  }
+  if (const int failed = wirespan_bpf__load(skeleton); failed != 0) {
+    const std::string_view written(log.data());
+    return Error{"load the BPF programs", -failed, tail_of(written.empty() ? complaints : written, 800)};
+  }
+  object->targets_fd_ = bpf_map__fd(skeleton->maps.ws_targets);
+  object->control_fd_ = bpf_program__fd(skeleton->progs.control);
+  malloc_trim(0);  // libbpf parsed the whole kernel's types; 20 MB of it went back to the heap just now
+  return object;
+}
+
+Status BpfObject::attach(const char* name) {
+  bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
+  if (program == nullptr) return Error{std::string("no BPF program ") + name, ENOENT, {}};
+  complaints.clear();
+  bpf_link* link = bpf_program__attach(program);
+  if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
+  links_.push_back(link);
+  return {};
+}
+
+void BpfObject::detach_all() {
+  // Newest first: I/O stops before what keeps its tables.
+  for (auto it = links_.rbegin(); it != links_.rend(); ++it) bpf_link__destroy(*it);
+  links_.clear();
+}
+
+int BpfObject::map_fd(const char* name) const {
+  const bpf_map* map = bpf_object__find_map_by_name(skeleton_->obj, name);
+  return map == nullptr ? -1 : bpf_map__fd(map);
+}
+
+void BpfObject::set_target(std::uint32_t pid, const ws_target& target) {
+  std::uint32_t& hint = skeleton_->bss->ws_hints[pid & (WS_HINTS - 1)];
+  // The hint first: a program that finds the target must not be kept away by the hint, and one too many costs little.
+  __atomic_fetch_add(&hint, 1, __ATOMIC_RELAXED);
+  if (bpf_map_update_elem(targets_fd_, &pid, &target, BPF_NOEXIST) == 0) return;
+  __atomic_fetch_sub(&hint, 1, __ATOMIC_RELAXED);
+  bpf_map_update_elem(targets_fd_, &pid, &target, BPF_EXIST);
+}
+
+void BpfObject::remove_target(std::uint32_t pid) {
+  if (bpf_map_delete_elem(targets_fd_, &pid) != 0) return;
+  __atomic_fetch_sub(&skeleton_->bss->ws_hints[pid & (WS_HINTS - 1)], 1, __ATOMIC_RELAXED);
+}
+
+bool BpfObject::is_target(std::uint32_t pid) const {
+  ws_target target{};
+  return bpf_map_lookup_elem(targets_fd_, &pid, &target) == 0 && (target.flags & WS_TARGET_EXCLUDED) == 0;
+}
+
+bool BpfObject::control(ws_control_op op, std::uint64_t sock, std::uint64_t conn, std::uint64_t value) {
+  const ws_control argument{op, sock, conn, value};
+  LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &argument, .ctx_size_in = sizeof(argument));
+  return bpf_prog_test_run_opts(control_fd_, &options) == 0 && options.retval == 1;
+}
+
+void BpfObject::read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const {
+  std::vector<std::uint64_t> per_cpu(cpus_);
+  const int fd = bpf_map__fd(skeleton_->maps.ws_stats);
+  for (std::uint32_t key = 0; key < WS_STAT_COUNT; ++key) {
+    out[key] = 0;
+    if (bpf_map_lookup_elem(fd, &key, per_cpu.data()) != 0) continue;
+    for (const std::uint64_t n : per_cpu) out[key] += n;
+  }
+}
+
+std::vector<BpfObject::ProgramCost> BpfObject::costs() const {
+  std::vector<ProgramCost> out;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) {
+    const int fd = bpf_program__fd(program);
+    bpf_prog_info info{};
+    std::uint32_t size = sizeof(info);
+    if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) continue;
+    out.push_back({bpf_program__name(program), info.run_cnt, info.run_time_ns, info.recursion_misses});
+  }
+  return out;
+}
+
+std::uint64_t BpfObject::map_bytes() const {
+  std::uint64_t sum = 0;
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(bpf_map__fd(map)));
+    std::string key;
+    for (std::uint64_t value = 0; info >> key;) {
+      if (key == "memlock:" && info >> value) sum += value;
+    }
+  }
+  return sum;
+}
+
+}  // namespace wirespan

@@ -1,0 +1,79 @@
+// The BPF object: opened, set up, loaded, attached; everything the kernel holds for it goes when this object goes
+// (links and maps are descriptors of this process, nothing is pinned).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/abi/maps.h"
+
+struct bpf_link;
+struct bpf_program;
+struct wirespan_bpf;
+
+namespace wirespan {
+
+// Knobs of bpf/core/config.h and map sizes.
+struct BpfSettings {
+  bool trace_all = false;
+  bool watch_exec = false;
+  bool watch_listen = false;
+  std::uint32_t capture_bytes = 1024;
+  std::uint32_t ring_bytes = 8U << 20U;  // power of two, at least a page
+  std::uint32_t max_connections = 131'072;
+  std::uint32_t max_processes = 32'768;
+  std::uint32_t max_threads = 131'072;
+};
+
+// One thread.
+class BpfObject {
+ public:
+  // Loads just these programs. On failure the error's hint holds the tail of the verifier's log.
+  [[nodiscard]] static Result<std::unique_ptr<BpfObject>> load(const BpfSettings& settings,
+                                                               std::span<const char* const> programs);
+  ~BpfObject();
+  BpfObject(const BpfObject&) = delete;
+  BpfObject& operator=(const BpfObject&) = delete;
+
+  [[nodiscard]] Status attach(const char* program);
+  void detach_all();
+
+  // -1 when there is no such map.
+  [[nodiscard]] int map_fd(const char* name) const;
+
+  void set_target(std::uint32_t pid, const ws_target& target);
+  void remove_target(std::uint32_t pid);
+  [[nodiscard]] bool is_target(std::uint32_t pid) const;
+
+  // Runs the control program. False: the connection is gone, or the kernel cannot (before 5.10).
+  bool control(ws_control_op op, std::uint64_t sock, std::uint64_t conn, std::uint64_t value);
+
+  // Sum over CPUs since load, by enum ws_stat.
+  void read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const;
+
+  struct ProgramCost {
+    std::string name;
+    std::uint64_t runs = 0;
+    std::uint64_t ns = 0;      // 0 unless kernel.bpf_stats_enabled
+    std::uint64_t missed = 0;  // runs the kernel skipped because the program was already running on that CPU
+  };
+  [[nodiscard]] std::vector<ProgramCost> costs() const;
+  // Bytes of kernel memory its maps hold, as the kernel accounts it.
+  [[nodiscard]] std::uint64_t map_bytes() const;
+
+ private:
+  explicit BpfObject(wirespan_bpf* skeleton);
+
+  wirespan_bpf* skeleton_;
+  std::vector<bpf_link*> links_;
+  int targets_fd_ = -1;
+  int control_fd_ = -1;
+  std::size_t cpus_ = 1;
+};
+
+}  // namespace wirespan

@@ -1,0 +1,45 @@
+// The connections user space knows, by id. Bounded: the kernel's table is, and every entry there is at most one here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/event.h"
+
+namespace wirespan {
+
+struct KnownConn {
+  std::shared_ptr<Connection> conn;
+  std::uint64_t sock = 0;  // the kernel's key
+  BootTime last{};         // last event
+  bool may_have_pending = false;
+};
+
+// One thread.
+class ConnTable {
+ public:
+  // nullptr when not known. The pointer is valid until the next insert or erase.
+  KnownConn* find(ConnId id) {
+    const auto it = conns_.find(id);
+    return it == conns_.end() ? nullptr : &it->second;
+  }
+  KnownConn& insert(ConnId id) { return conns_[id]; }
+  void erase(ConnId id) { conns_.erase(id); }
+  [[nodiscard]] std::size_t size() const { return conns_.size(); }
+
+  template <class Visitor>
+  void visit(Visitor&& visitor) {
+    for (auto& [id, known] : conns_) visitor(id, known);
+  }
+
+ private:
+  struct Hash {
+    std::size_t operator()(ConnId id) const { return mix64(static_cast<std::uint64_t>(id)); }
+  };
+  std::unordered_map<ConnId, KnownConn, Hash> conns_;
+};
+
+}  // namespace wirespan

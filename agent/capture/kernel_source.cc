@@ -1,0 +1,242 @@
+#include "agent/capture/kernel_source.h"
+
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <fstream>
+#include <span>
+#include <utility>
+
+#include "agent/capture/decoder.h"
+#include "agent/capture/plan.h"
+#include "agent/capture/targets.h"
+
+namespace wirespan {
+namespace {
+
+// The ring is read at least this often; the kernel side wakes us earlier only when an eighth of it is full.
+constexpr int kPollMs = 10;
+constexpr std::int64_t kTickNs = 50'000'000;
+constexpr std::int64_t kSweepNs = 100'000'000;        // stats, turns that ended without another record
+constexpr std::int64_t kSlowSweepNs = 1'000'000'000;  // processes
+
+constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault", "compat_call",
+};
+
+std::uint64_t boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::uint64_t hash = 0;
+  for (char c = 0; file.get(c);) hash = combine64(hash, static_cast<unsigned char>(c));
+  return hash;
+}
+
+struct Attached {
+  std::unique_ptr<BpfObject> object;
+  std::vector<std::string> plan;
+};
+
+Status attach_all(BpfObject& object, const std::vector<Hook>& hooks, std::span<const char* const> programs) {
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    if (programs[i] == nullptr) continue;
+    Status attached = object.attach(programs[i]);
+    if (!attached && hooks[i].required) return attached;
+  }
+  return {};
+}
+
+// The first candidate of every hook; where that cannot be loaded, the first of each hook that can.
+Result<std::unique_ptr<BpfObject>> load_plan(const BpfSettings& settings, const std::vector<Hook>& hooks,
+                                             std::vector<const char*>& programs) {
+  programs.clear();
+  for (const Hook& hook : hooks) programs.push_back(hook.candidates.front().program);
+  if (auto object = BpfObject::load(settings, programs)) return object;
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    programs[i] = nullptr;
+    Error last;
+    for (const Candidate& candidate : hooks[i].candidates) {
+      const char* alone[] = {candidate.program};
+      auto object = BpfObject::load(settings, alone);
+      if (object) {
+        programs[i] = candidate.program;
+        break;
+      }
+      last = object.error();
+    }
+    if (programs[i] == nullptr && hooks[i].required) return last;
+  }
+  std::vector<const char*> chosen;
+  std::copy_if(programs.begin(), programs.end(), std::back_inserter(chosen),
+               [](const char* p) { return p != nullptr; });
+  return BpfObject::load(settings, chosen);
+}
+
+class KernelTargets : public TargetSet {
+ public:
+  KernelTargets(BpfObject& object, std::uint32_t capture_bytes) : object_(object), capture_(capture_bytes) {}
+  void add(std::uint32_t pid) override { object_.set_target(pid, {capture_, 0}); }
+  void exclude(std::uint32_t pid) override { object_.set_target(pid, {0, WS_TARGET_EXCLUDED}); }
+  [[nodiscard]] bool contains(std::uint32_t pid) const override { return object_.is_target(pid); }
+
+ private:
+  BpfObject& object_;
+  std::uint32_t capture_;
+};
+
+class LiveSource : public KernelSource {
+ public:
+  LiveSource(const KernelOptions& options, std::unique_ptr<BpfObject> object, Counters& counters)
+      : object_(std::move(object)),
+        kernel_targets_(*object_, options.capture_bytes),
+        targets_(options.selectors, static_cast<std::uint32_t>(getpid()), kernel_targets_, counters),
+        decoder_(conns_, targets_, counters, boot_id()),
+        missed_(counters.get("capture.lost.program_missed")),
+        connections_(counters.get("capture.connections")) {
+    for (const char* reason : kReasons) lost_.push_back(&counters.get(std::string("capture.lost.") + reason));
+  }
+  ~LiveSource() override { ring_buffer__free(ring_); }
+
+  Status start(const std::vector<Hook>& hooks, std::vector<const char*> programs) {
+    ring_ = ring_buffer__new(object_->map_fd("ws_ring"), on_record, this, nullptr);
+    if (ring_ == nullptr) return errno_error("map the ring buffer");
+    // Targets first, then hooks, then targets again: whoever was forked in between has a parent that is a target, or is
+    // found the second time.
+    targets_.scan();
+    if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
+    targets_.scan();
+    for (std::size_t i = 0; i < hooks.size(); ++i) {
+      if (programs[i] != nullptr) plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
+    }
+    return {};
+  }
+
+  Status run(Sink<Event>& sink, const std::atomic<bool>& stop) override {
+    sink_ = &sink;
+    targets_.set_sink(&sink);
+    targets_.flush_facts(clock_.now());
+    while (!stop.load(std::memory_order_relaxed)) {
+      const int polled = ring_buffer__poll(ring_, kPollMs);
+      if (polled < 0 && polled != -EINTR) return Error{"read the ring buffer", -polled, {}};
+      // poll() reports nothing when nobody woke it, whatever is waiting.
+      if (polled == 0) ring_buffer__consume(ring_);
+      housekeeping(clock_.now());
+    }
+    object_->detach_all();
+    ring_buffer__consume(ring_);
+    flush_pending({~std::uint64_t{0}});
+    ring_buffer__consume(ring_);
+    report_losses(clock_.now());
+    targets_.set_sink(nullptr);
+    return {};
+  }
+
+  [[nodiscard]] const Clock& clock() const override { return clock_; }
+
+  void set(ConnId conn, Verdict verdict) override {
+    KnownConn* known = conns_.find(conn);
+    if (known == nullptr) return;
+    const ws_verdict value = verdict == Verdict::kMore     ? WS_MORE
+                             : verdict == Verdict::kIgnore ? WS_IGNORE
+                                                           : WS_FIRST_BYTES;
+    object_->control(WS_CONTROL_VERDICT, known->sock, static_cast<std::uint64_t>(conn), value);
+  }
+
+  [[nodiscard]] std::vector<std::string> plan() const override { return plan_; }
+  [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
+  [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
+  [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
+
+ private:
+  static int on_record(void* self, void* data, std::size_t size) {
+    auto& source = *static_cast<LiveSource*>(self);
+    source.decoder_.decode({static_cast<const std::uint8_t*>(data), size}, *source.sink_);
+    source.tick(source.decoder_.newest());
+    return 0;
+  }
+
+  void tick(BootTime now) {
+    if (now - last_tick_ < kTickNs) return;
+    last_tick_ = now;
+    sink_->accept(event::Tick{now});
+  }
+
+  void housekeeping(BootTime now) {
+    tick(now);
+    if (now - last_sweep_ >= kSweepNs) {
+      last_sweep_ = now;
+      flush_pending(now);
+      report_losses(now);
+      connections_.set(conns_.size());
+    }
+    if (now - last_slow_sweep_ >= kSlowSweepNs) {
+      last_slow_sweep_ = now;
+      targets_.sweep(now);
+    }
+  }
+
+  // Turns whose last calls were counted in the kernel but not told, because nothing came after them.
+  void flush_pending(BootTime now) {
+    conns_.visit([&](ConnId id, KnownConn& known) {
+      if (!known.may_have_pending || now - known.last < kSweepNs) return;
+      known.may_have_pending = false;
+      object_->control(WS_CONTROL_FLUSH, known.sock, static_cast<std::uint64_t>(id), 0);
+    });
+  }
+
+  void report_losses(BootTime now) {
+    std::array<std::uint64_t, WS_STAT_COUNT> stats{};
+    object_->read_stats(stats);
+    for (std::size_t i = 0; i < stats.size(); ++i) {
+      if (stats[i] == last_stats_[i]) continue;
+      const std::uint64_t fresh = stats[i] - last_stats_[i];
+      last_stats_[i] = stats[i];
+      lost_[i]->add(fresh);
+      sink_->accept(event::Lost{now, kReasons[i], fresh});
+    }
+  }
+
+  SystemClock clock_;
+  std::unique_ptr<BpfObject> object_;
+  KernelTargets kernel_targets_;
+  Targets targets_;
+  ConnTable conns_;
+  Decoder decoder_;
+  Counter& missed_;
+  Counter& connections_;
+  std::vector<Counter*> lost_;
+  std::vector<std::string> plan_;
+  std::array<std::uint64_t, WS_STAT_COUNT> last_stats_{};
+  ring_buffer* ring_ = nullptr;
+  Sink<Event>* sink_ = nullptr;
+  BootTime last_tick_{};
+  BootTime last_sweep_{};
+  BootTime last_slow_sweep_{};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KernelSource>> KernelSource::open(const KernelOptions& options, Counters& counters) {
+  if (options.selectors.empty())
+    return Error{"nothing selected to trace", 0, "Name a pid, cgroup, exe or port, or say --all"};
+  BpfSettings settings;
+  settings.trace_all = options.selectors.all;
+  settings.watch_exec = !options.selectors.exe_globs.empty() || !options.selectors.cgroups.empty();
+  settings.watch_listen = !options.selectors.ports.empty();
+  settings.capture_bytes = options.capture_bytes;
+  settings.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(options.ring_bytes, 64U << 10U));
+  settings.max_connections = options.max_connections;
+
+  const std::vector<Hook> hooks = hooks_of_plan(options.wakeups);
+  std::vector<const char*> programs;
+  auto object = load_plan(settings, hooks, programs);
+  if (!object) return object.error();
+  auto source = std::make_unique<LiveSource>(options, std::move(*object), counters);
+  if (Status started = source->start(hooks, programs); !started) return started.error();
+  return std::unique_ptr<KernelSource>(std::move(source));
+}
+
+}  // namespace wirespan

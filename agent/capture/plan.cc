@@ -1,0 +1,36 @@
+#include "agent/capture/plan.h"
+
+namespace wirespan {
+namespace {
+
+constexpr const char* kTyped = "tp_btf: kernel 5.5 with BTF";
+constexpr const char* kCasts = "tp_btf and bpf_rdonly_cast: kernel 6.2 with BTF";
+constexpr const char* kRaw = "raw tracepoint: kernel 5.8";
+
+constexpr Candidate kSocketIo[] = {{"io__tp_btf", kCasts}, {"io__raw_tp", kRaw}};
+constexpr Candidate kEntry[] = {{"entry__tp_btf", kTyped}, {"entry__raw_tp", kRaw}};
+constexpr Candidate kState[] = {{"state__tp_btf", kTyped}, {"state__raw_tp", kRaw}};
+constexpr Candidate kDestroy[] = {{"destroy__tp_btf", kTyped}, {"destroy__raw_tp", kRaw}};
+constexpr Candidate kFork[] = {{"fork__tp_btf", kTyped}, {"fork__raw_tp", kRaw}};
+constexpr Candidate kExec[] = {{"exec__tp_btf", kTyped}, {"exec__raw_tp", kRaw}};
+constexpr Candidate kExit[] = {{"exit__tp_btf", kTyped}, {"exit__raw_tp", kRaw}};
+constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
+
+}  // namespace
+
+std::vector<Hook> hooks_of_plan(bool wakeups) {
+  // I/O comes last: from its first event on, everything else is already watched.
+  std::vector<Hook> hooks{
+      {"fork", "children of traced processes", true, kFork},
+      {"exec", "new programs", true, kExec},
+      {"exit", "ends of threads and processes", true, kExit},
+      {"tcp_state", "closed and reset TCP connections", true, kState},
+      {"tcp_destroy", "TCP connections whose end no state change told", false, kDestroy},
+      {"entry", "when a sending call began; closed Unix sockets", true, kEntry},
+  };
+  if (wakeups) hooks.push_back({"wake", "threads that wake each other", false, kWake});
+  hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});
+  return hooks;
+}
+
+}  // namespace wirespan

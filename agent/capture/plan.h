@@ -1,0 +1,28 @@
+// What has to be attached, and the ways to attach each, best first. What works is learned by trying, never from
+// versions.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wirespan {
+
+// One way to attach a hook: a program of the BPF object.
+struct Candidate {
+  const char* program;
+  const char* needs;  // for people: what it takes
+};
+
+struct Hook {
+  const char* name;
+  const char* purpose;
+  bool required;
+  std::span<const Candidate> candidates;
+};
+
+// `wakeups`: with the hook that sees threads wake each other.
+[[nodiscard]] std::vector<Hook> hooks_of_plan(bool wakeups);
+
+}  // namespace wirespan

@@ -1,0 +1,137 @@
+/* Records in the ring buffer. Times are CLOCK_BOOTTIME ns; process and thread ids are those of the initial namespace.
+ */
+#ifndef WIRESPAN_BPF_ABI_EVENTS_H
+#define WIRESPAN_BPF_ABI_EVENTS_H
+
+#include "bpf/abi/types.h"
+
+enum ws_event_type {
+  WS_EV_DATA = 1,
+  WS_EV_OPENED,
+  WS_EV_CLOSED,
+  WS_EV_FORK,
+  WS_EV_EXEC,
+  WS_EV_EXIT,
+  WS_EV_LISTEN,
+  WS_EV_WAKE,
+};
+
+enum ws_direction { WS_RECEIVED = 0, WS_SENT = 1 };
+enum ws_side { WS_SIDE_UNKNOWN = 0, WS_SIDE_ACTIVE = 1, WS_SIDE_PASSIVE = 2 };
+enum ws_family { WS_FAMILY_IPV4 = 1, WS_FAMILY_IPV6 = 2, WS_FAMILY_UNIX = 3 };
+enum ws_how { WS_CLOSED = 0, WS_RESET = 1, WS_FORGOTTEN = 2 };
+
+enum {
+  WS_TAIL_BYTES = 16,
+  WS_CALL_CAPTURE_MAX = 16384, /* most that is copied of one call, verdict kMore */
+  WS_UNIX_PATH = 108,
+};
+
+struct ws_ev_header {
+  __u8 type; /* enum ws_event_type */
+  __u8 _pad[3];
+  __u32 pid;
+  __u64 time;
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_header) == 16, "ws_ev_header");
+
+/* One I/O call, or several continuing calls of a turn whose bytes are no longer copied. Then `captured` bytes follow.
+ */
+struct ws_ev_data {
+  struct ws_ev_header h;
+  __u64 conn;
+  __u64 position; /* payload bytes of this direction before it */
+  __u64 task;
+  __u64 parent_task;
+  __u32 tid;
+  __u32 loop;
+  __u32 length;
+  __u16 captured;
+  __u8 direction; /* enum ws_direction */
+  __u8 tail_size;
+  __u8 tail[WS_TAIL_BYTES]; /* the last bytes when captured < length */
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_data) == 80, "ws_ev_data");
+
+/* A connection is known. Told again, with has_base, when it was still being made the first time. */
+struct ws_ev_opened {
+  struct ws_ev_header h; /* pid: who opened, accepted or first used it */
+  __u64 conn;
+  __u64 sock;   /* key of the connection in the kernel's table */
+  __u64 opened; /* 0: not seen */
+  __u32 tid;    /* who called connect or accept; 0: nobody was seen to */
+  __u32 loop;
+  __u64 inode;
+  __u64 peer_inode; /* Unix sockets; 0: the peer was not accepted yet */
+  __u32 sent_base;  /* TCP: sequence number of the first payload byte */
+  __u32 received_base;
+  __u8 family; /* enum ws_family */
+  __u8 side;   /* enum ws_side */
+  __u8 adopted;
+  __u8 has_base;
+  __u8 side_guessed; /* the kernel could not tell which side of the SYN it was: sent_base is the passive side's */
+  __u8 local_path_size;
+  __u8 remote_path_size;
+  __u8 _pad;
+  __u8 local_ip[16];
+  __u8 remote_ip[16];
+  __u16 local_port;
+  __u16 remote_port;
+  __u32 _pad2;
+  __u8 local_path[WS_UNIX_PATH]; /* sun_path; abstract names begin with a zero byte */
+  __u8 remote_path[WS_UNIX_PATH];
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_opened) == 336, "ws_ev_opened");
+
+struct ws_ev_closed {
+  struct ws_ev_header h;
+  __u64 conn;
+  __u32 how; /* enum ws_how */
+  __u32 _pad;
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_closed) == 32, "ws_ev_closed");
+
+struct ws_ev_fork {
+  struct ws_ev_header h; /* pid: parent */
+  __u32 parent_tid;
+  __u32 child_pid; /* == pid: a new thread */
+  __u32 child_tid;
+  __u32 _pad;
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_fork) == 32, "ws_ev_fork");
+
+struct ws_ev_exec {
+  struct ws_ev_header h;
+  __u32 is_target; /* 0: told only because somebody asked for every exec (exe and cgroup selectors) */
+  __u32 parent_pid;
+  __u8 comm[16];
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_exec) == 40, "ws_ev_exec");
+
+struct ws_ev_exit {
+  struct ws_ev_header h;
+  __u32 tid;
+  __u32 process; /* 1: the last thread; the process is gone */
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_exit) == 24, "ws_ev_exit");
+
+struct ws_ev_listen {
+  struct ws_ev_header h;
+  __u16 port;
+  __u16 is_target;
+  __u32 _pad;
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_listen) == 24, "ws_ev_listen");
+
+struct ws_ev_wake {
+  struct ws_ev_header h; /* pid: waker */
+  __u32 tid;
+  __u32 loop;
+  __u64 task;
+  __u64 parent_task;
+  __u32 wakee_pid;
+  __u32 wakee_tid;
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
+
+#endif

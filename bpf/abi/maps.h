@@ -1,0 +1,115 @@
+/* Values of the maps both sides touch, and what user space asks of the kernel side. */
+#ifndef WIRESPAN_BPF_ABI_MAPS_H
+#define WIRESPAN_BPF_ABI_MAPS_H
+
+#include "bpf/abi/events.h"
+
+/* What a system call means to us; the agent fills the table syscall number -> class (capture/syscalls.cc).
+ * Order matters: up to WS_OP_LAST_MOVING a call that returned <= 0 is of no interest. */
+enum ws_op {
+  WS_OP_NONE = 0,
+  /* receive */
+  WS_OP_READ,
+  WS_OP_READV,
+  WS_OP_RECVFROM,
+  WS_OP_RECVMSG,
+  WS_OP_RECVMMSG,
+  /* send */
+  WS_OP_WRITE,
+  WS_OP_WRITEV,
+  WS_OP_SENDMSG,
+  WS_OP_SENDMMSG,
+  WS_OP_SENDFILE,
+  WS_OP_SPLICE,
+  WS_OP_LAST_MOVING = WS_OP_SPLICE,
+  /* others */
+  WS_OP_ACCEPT,
+  WS_OP_CONNECT,
+  WS_OP_SOCKETPAIR,
+  WS_OP_LISTEN,
+  WS_OP_WAIT, /* epoll_wait and its like */
+  WS_OP_CLOSE,
+};
+
+enum { WS_SYSCALLS = 512 };
+
+enum ws_verdict { WS_FIRST_BYTES = 0, WS_MORE = 1, WS_IGNORE = 2 };
+
+enum ws_conn_flags {
+  WS_CONN_FRESH = 1,     /* seen from its start */
+  WS_CONN_ANNOUNCED = 2, /* told to user space */
+  WS_CONN_BASED = 4,     /* positions are those of the connection, not of what we saw of it */
+  WS_CONN_UNIX = 8,
+};
+
+/* One end of a connection. Fits, with htab_elem and the allocator's link, into a kmalloc-192 object: 100,000 idle
+ * connections cost 20 MB. */
+struct ws_conn {
+  __u64 id;
+  __u32 inode; /* low half: tells a reused struct sock */
+  __u32 base[2];
+  __u32 pending; /* bytes moved since the last record of this turn */
+  __u64 position[2];
+  __u64 pending_time;
+  __u64 told; /* time of the last record of this turn */
+  __u64 turn; /* time the turn began */
+  __u64 opened;
+  __u64 task; /* goroutine of the pending bytes */
+  __u32 left; /* bytes still to copy in this turn */
+  __u32 capture;
+  __u32 pid;
+  __u32 tid;
+  __u32 loop;
+  __u8 direction;
+  __u8 verdict;
+  __u8 flags;
+  __u8 side;
+  __u8 tail[WS_TAIL_BYTES];
+  __u8 tail_size;
+  __u8 _pad[7];
+};
+WS_ABI_ASSERT(sizeof(struct ws_conn) == 128, "ws_conn");
+
+enum ws_target_flags {
+  WS_TARGET_EXCLUDED = 1, /* the agent itself and its helpers: never traced, not even with --all */
+};
+
+struct ws_target {
+  __u32 capture; /* first bytes of each turn to copy */
+  __u32 flags;
+};
+WS_ABI_ASSERT(sizeof(struct ws_target) == 8, "ws_target");
+
+struct ws_thread {
+  __u64 send_began; /* time the sending call in flight was entered */
+  __u64 task;       /* goroutine, when the runtime has such */
+  __u64 parent_task;
+  __u32 loop; /* returns from epoll_wait */
+  __u32 capture;
+};
+WS_ABI_ASSERT(sizeof(struct ws_thread) == 32, "ws_thread");
+
+/* A byte of hint per process id spares most processes of the host the look-up in the targets map. */
+enum { WS_HINTS = 16384 };
+
+enum ws_stat {
+  WS_STAT_RINGBUF_FULL,    /* records that did not fit */
+  WS_STAT_CONN_MAP_FULL,   /* I/O calls of connections there was no room for */
+  WS_STAT_TARGET_MAP_FULL, /* processes */
+  WS_STAT_THREAD_MAP_FULL, /* I/O calls of threads there was no room for */
+  WS_STAT_USER_FAULT,      /* copies of payload that failed: the page was not in memory */
+  WS_STAT_COMPAT_CALL,     /* I/O calls of 32-bit processes */
+  WS_STAT_COUNT,
+};
+
+/* Argument of the control program, run by the agent with BPF_PROG_TEST_RUN. */
+enum ws_control_op { WS_CONTROL_VERDICT = 1, WS_CONTROL_FORGET = 2, WS_CONTROL_FLUSH = 3 };
+struct ws_control {
+  __u64 op;
+  __u64 sock;
+  __u64 conn;
+  __u64 value;
+};
+WS_ABI_ASSERT(sizeof(struct ws_control) == 32, "ws_control");
+
+#endif

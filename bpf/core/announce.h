@@ -1,0 +1,139 @@
+/* Making the state of a connection and telling user space of it. */
+#ifndef WIRESPAN_BPF_CORE_ANNOUNCE_H
+#define WIRESPAN_BPF_CORE_ANNOUNCE_H
+
+#include "bpf/core/conns.h"
+#include "bpf/core/fd.h"
+#include "bpf/core/scratch.h"
+#include "bpf/core/tcp.h"
+#include "bpf/core/threads.h"
+#include "bpf/core/unix.h"
+
+/* enum ws_family, 0: not a stream we follow. */
+WS_INLINE __u8 ws_family_of(struct sock *sk, const enum ws_how_to_load how) {
+  const __u16 family = WS_LOAD(how, sk, __sk_common.skc_family);
+  if (WS_LOAD(how, sk, sk_type) != WS_SOCK_STREAM) return 0;
+  if (family == WS_AF_UNIX) return WS_FAMILY_UNIX;
+  if (WS_LOAD(how, sk, sk_protocol) != WS_PROTO_TCP) return 0;
+  if (family == WS_AF_INET) return WS_FAMILY_IPV4;
+  return family == WS_AF_INET6 ? WS_FAMILY_IPV6 : 0;
+}
+
+WS_INLINE void ws_describe_inet(struct sock *sk, struct ws_ev_opened *ev, const enum ws_how_to_load how) {
+  ev->local_port = WS_LOAD(how, sk, __sk_common.skc_num);
+  ev->remote_port = bpf_ntohs(WS_LOAD(how, sk, __sk_common.skc_dport));
+  if (ev->family == WS_FAMILY_IPV4) {
+    *(__u32 *)ev->local_ip = WS_LOAD(how, sk, __sk_common.skc_rcv_saddr);
+    *(__u32 *)ev->remote_ip = WS_LOAD(how, sk, __sk_common.skc_daddr);
+  } else {
+    bpf_core_read(ev->local_ip, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+    bpf_core_read(ev->remote_ip, 16, &sk->__sk_common.skc_v6_daddr);
+  }
+}
+
+/* What is known of the call that made us look at a connection. */
+struct ws_sight {
+  struct ws_socket s;
+  __u64 pid_tgid;
+  __u64 now;
+  struct ws_thread *thread;
+  __u32 moved; /* bytes, in `direction` */
+  __u8 direction;
+  __u8 opens; /* by accept, connect or socketpair */
+  __u8 side;
+};
+
+/* Fills bases and positions when the kernel knows them. */
+WS_INLINE void ws_place_tcp(const struct ws_sight *sight, struct ws_conn *conn, struct ws_ev_opened *ev,
+                            const enum ws_how_to_load how) {
+  struct ws_tcp_bases tcp = {};
+  ws_describe_inet(sight->s.sk, ev, how);
+  ws_tcp_bases(sight->s.sk, conn->side, &tcp, how);
+  ev->has_base = tcp.known;
+  if (!tcp.known) return;
+  tcp.position[sight->direction & 1] -= sight->moved;
+  ev->side_guessed = tcp.guessed;
+  ev->sent_base = tcp.base[WS_SENT];
+  ev->received_base = tcp.base[WS_RECEIVED];
+  ev->adopted = !(conn->flags & WS_CONN_FRESH) && (tcp.position[0] || tcp.position[1]);
+  conn->side = tcp.side;
+  conn->base[0] = tcp.base[0];
+  conn->base[1] = tcp.base[1];
+  conn->position[0] = tcp.position[0];
+  conn->position[1] = tcp.position[1];
+  conn->flags |= WS_CONN_BASED;
+}
+
+/* Tells user space of a connection. False: there was no room to. */
+WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, const enum ws_how_to_load how) {
+  struct ws_scratch *scratch = ws_scratch();
+  if (!scratch) return false;
+  struct ws_ev_opened *ev = &scratch->opened;
+  memset(ev, 0, sizeof(*ev));
+  ev->h.type = WS_EV_OPENED;
+  ev->h.pid = sight->pid_tgid >> 32;
+  ev->h.time = sight->now;
+  ev->conn = conn->id;
+  ev->sock = (__u64)sight->s.sk;
+  ev->opened = conn->opened;
+  ev->inode = sight->s.inode;
+  ev->family = ws_family_of(sight->s.sk, how);
+  if (sight->opens) {
+    ev->tid = (__u32)sight->pid_tgid;
+    ev->loop = sight->thread->loop;
+  }
+  if (conn->flags & WS_CONN_UNIX) {
+    ws_unix_describe(sight->s.sk, ev, how);
+    ev->has_base = ev->opened != 0;
+    ev->adopted = ev->opened == 0;
+    conn->flags |= WS_CONN_BASED;
+  } else {
+    ws_place_tcp(sight, conn, ev, how);
+  }
+  ev->side = conn->side;
+  return ws_emit(ev, sizeof(*ev));
+}
+
+static __noinline struct ws_conn *ws_conn_insert(__u64 sock, struct ws_conn *fresh) {
+  if (!fresh) return NULL;
+  if (bpf_map_update_elem(&ws_conns, &sock, fresh, BPF_NOEXIST) == 0) return bpf_map_lookup_elem(&ws_conns, &sock);
+  /* Another thread was faster, or there is no room: user space must forget the one we told of. */
+  struct ws_ev_closed ev = {.h = {.type = WS_EV_CLOSED, .pid = fresh->pid, .time = bpf_ktime_get_boot_ns()},
+                            .conn = fresh->id,
+                            .how = WS_FORGOTTEN};
+  ws_emit(&ev, sizeof(ev));
+  struct ws_conn *other = bpf_map_lookup_elem(&ws_conns, &sock);
+  if (!other) ws_count(WS_STAT_CONN_MAP_FULL);
+  return other;
+}
+
+/* The state of the connection in sight; made, and told of, when it is new. NULL: not ours to follow, or no room. */
+WS_INLINE struct ws_conn *ws_conn_in_sight(const struct ws_sight *sight, const enum ws_how_to_load how) {
+  __u64 sock = (__u64)sight->s.sk;
+  struct ws_conn *conn = bpf_map_lookup_elem(&ws_conns, &sock);
+  if (conn && conn->inode != sight->s.inode) {
+    ws_conn_close(sock, conn, WS_FORGOTTEN);
+    conn = NULL;
+  }
+  if (conn) {
+    /* A connection that was still being made when connect returned. */
+    if (!(conn->flags & WS_CONN_BASED) && !ws_announce(sight, conn, how)) return NULL;
+    return conn;
+  }
+  const __u8 family = ws_family_of(sight->s.sk, how);
+  if (!family) return NULL;
+  struct ws_conn fresh = {
+      .id = ws_conn_id(sight->s.inode, sight->now),
+      .inode = sight->s.inode,
+      .opened = sight->opens ? sight->now : 0,
+      .capture = sight->thread->capture,
+      .pid = sight->pid_tgid >> 32,
+      .flags = WS_CONN_ANNOUNCED | (sight->opens ? WS_CONN_FRESH : 0) | (family == WS_FAMILY_UNIX ? WS_CONN_UNIX : 0),
+      .side = sight->side,
+      .direction = 0xff,
+  };
+  if (!ws_announce(sight, &fresh, how)) return NULL;
+  return ws_conn_insert(sock, &fresh);
+}
+
+#endif

@@ -1,0 +1,21 @@
+/* Knobs: read-only data, set by the agent before the programs are loaded, so that dead branches are pruned. */
+#ifndef WIRESPAN_BPF_CORE_CONFIG_H
+#define WIRESPAN_BPF_CORE_CONFIG_H
+
+#include "bpf/core/kernel.h"
+
+/* enum ws_op by system call number */
+__weak const volatile __u8 ws_ops[WS_SYSCALLS] = {};
+/* Trace every process but the excluded ones. */
+__weak const volatile bool ws_trace_all = false;
+/* First bytes of each turn, for processes found by ws_trace_all. */
+__weak const volatile __u32 ws_capture_default = 1024;
+/* Tell every exec and every listen of the host: selectors may match them. */
+__weak const volatile bool ws_watch_exec = false;
+__weak const volatile bool ws_watch_listen = false;
+/* Wake the reader when this much is waiting in the ring buffer; else it comes by itself. */
+__weak const volatile __u64 ws_wake_bytes = 512 * 1024;
+/* code segment of 32-bit user code (x86: __USER32_CS); 0: no such thing */
+__weak const volatile __u32 ws_compat_cs = 0;
+
+#endif

@@ -1,0 +1,74 @@
+/* Copying the first bytes of a call, and its very last, from the process's memory. */
+#ifndef WIRESPAN_BPF_CORE_PAYLOAD_H
+#define WIRESPAN_BPF_CORE_PAYLOAD_H
+
+#include "bpf/core/scratch.h"
+#include "bpf/core/stats.h"
+
+enum { WS_SEGMENTS = 8 }; /* of a vector call; what lies behind them is counted, not copied */
+
+/* The memory of one call: one buffer, or a vector of them. */
+struct ws_memory {
+  __u64 base;     /* user address of the buffer, or of the struct iovec array; 0: none (sendfile, splice) */
+  __u32 segments; /* 0: `base` is the buffer */
+};
+
+/* asm pins the value to one register, so that the bound tested is the one the verifier keeps. */
+#define WS_CLAMP(n, max)          \
+  ({                              \
+    asm volatile("" : "+r"(n));   \
+    if ((n) > (max)) (n) = (max); \
+    (n);                          \
+  })
+
+WS_INLINE __u32 ws_copy(struct ws_scratch *scratch, __u64 at, __u64 from, __u64 size) {
+  WS_CLAMP(at, WS_CALL_CAPTURE_MAX);
+  WS_CLAMP(size, WS_CALL_CAPTURE_MAX);
+  if (bpf_probe_read_user(scratch->bytes + at, size, (void *)from) == 0) return size;
+  ws_count(WS_STAT_USER_FAULT);
+  return 0;
+}
+
+WS_INLINE void ws_copy_tail(struct ws_ev_data *ev, __u64 end, __u64 within) {
+  WS_CLAMP(within, WS_TAIL_BYTES);
+  if (within && bpf_probe_read_user(ev->tail, within, (void *)(end - within)) == 0) ev->tail_size = within;
+}
+
+/* Copies the first `want` of the `moved` bytes, sets captured and, when that was not all, the tail. */
+WS_INLINE void ws_copy_buffer(struct ws_scratch *scratch, __u64 base, __u32 moved, __u32 want) {
+  scratch->data.captured = want ? ws_copy(scratch, 0, base, want) : 0;
+  if (scratch->data.captured < moved) ws_copy_tail(&scratch->data, base + moved, moved);
+}
+
+/* One segment of a vector. Global, so that the verifier looks at it once, whatever the caller knows; what it works on
+ * lies in the scratch, where the verifier does not follow values. 0: go on. */
+__weak __noinline int ws_copy_segment(__u64 at_user) {
+  struct ws_scratch *scratch = ws_scratch();
+  struct iovec segment;
+  if (!scratch || bpf_probe_read_user(&segment, sizeof(segment), (void *)at_user)) return 1;
+  struct ws_walk *walk = &scratch->walk;
+  const __u64 size = segment.iov_len < walk->left ? segment.iov_len : walk->left;
+  walk->left -= size;
+  walk->last = size;
+  walk->end = (__u64)segment.iov_base + size;
+  const __u64 part = size < walk->want ? size : walk->want;
+  if (!part) return walk->left == 0;
+  /* Nothing after a failed copy: it would be misplaced. */
+  const bool copied = ws_copy(scratch, scratch->data.captured, (__u64)segment.iov_base, part) == part;
+  walk->want = copied ? walk->want - part : 0;
+  if (copied) scratch->data.captured += part;
+  return walk->left == 0;
+}
+
+WS_INLINE void ws_copy_vector(struct ws_scratch *scratch, const struct ws_memory *memory, __u32 moved, __u32 want) {
+  scratch->data.captured = 0;
+  scratch->walk.left = moved;
+  scratch->walk.want = want;
+  for (__u32 i = 0; i < WS_SEGMENTS && i < memory->segments; i++) {
+    if (ws_copy_segment(memory->base + i * sizeof(struct iovec))) break;
+  }
+  if (scratch->data.captured < moved && !scratch->walk.left)
+    ws_copy_tail(&scratch->data, scratch->walk.end, scratch->walk.last);
+}
+
+#endif

@@ -1,0 +1,65 @@
+/* Entry of system calls: when a sending call began, and closing of Unix sockets, which no tracepoint tells. */
+#include "bpf/core/conns.h"
+#include "bpf/core/fd.h"
+#include "bpf/core/threads.h"
+
+/* v6.13 replaced the count of references to a file (atomic, 1 = one) by file_ref_t (0 = one). */
+struct file___count {
+  atomic_long_t f_count;
+} __attribute__((preserve_access_index));
+struct file_ref___6_13 {
+  atomic64_t refcnt;
+} __attribute__((preserve_access_index));
+struct file___ref {
+  struct file_ref___6_13 f_ref;
+} __attribute__((preserve_access_index));
+
+WS_INLINE bool ws_last_reference(struct file *file) {
+  struct file___ref *ref = (void *)file;
+  struct file___count *count = (void *)file;
+  if (bpf_core_field_exists(ref->f_ref)) return BPF_CORE_READ(ref, f_ref.refcnt.counter) == 0;
+  return BPF_CORE_READ(count, f_count.counter) == 1;
+}
+
+WS_INLINE int ws_closing(__u64 fd) {
+  struct ws_socket s;
+  struct file *file = ws_file_of_fd(fd, WS_PROBE);
+  if (!file || !ws_socket_of_file(file, &s, WS_PROBE)) return 0;
+  __u64 sock = (__u64)s.sk;
+  struct ws_conn *conn = bpf_map_lookup_elem(&ws_conns, &sock);
+  if (conn && conn->flags & WS_CONN_UNIX && ws_last_reference(file)) ws_conn_close(sock, conn, WS_CLOSED);
+  return 0;
+}
+
+WS_INLINE __u64 ws_first_argument(struct pt_regs *regs, const enum ws_how_to_load how) {
+#if defined(__TARGET_ARCH_x86)
+  return WS_LOAD(how, regs, di);
+#elif defined(__TARGET_ARCH_arm64)
+  struct user_pt_regs *user = (struct user_pt_regs *)regs;
+  return BPF_CORE_READ(user, regs[0]);
+#endif
+}
+
+WS_INLINE int ws_on_entry(struct pt_regs *regs, long number, const enum ws_how_to_load how) {
+  if ((__u64)number >= WS_SYSCALLS) return 0;
+  const __u8 op = ws_ops[number];
+  const bool sends = op >= WS_OP_WRITE && op <= WS_OP_LAST_MOVING;
+  if (!sends && op != WS_OP_CLOSE) return 0;
+  struct ws_thread *thread = ws_thread_of_target(bpf_get_current_pid_tgid());
+  if (!thread) return 0;
+  if (sends)
+    thread->send_began = bpf_ktime_get_boot_ns();
+  else
+    ws_closing(ws_first_argument(regs, how));
+  return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(entry__tp_btf, struct pt_regs *regs, long number) {
+  return ws_on_entry(regs, number, WS_TYPED);
+}
+
+SEC("raw_tp/sys_enter")
+int BPF_PROG(entry__raw_tp, struct pt_regs *regs, long number) {
+  return ws_on_entry(regs, number, WS_PROBE);
+}

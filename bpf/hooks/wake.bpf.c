@@ -1,0 +1,35 @@
+/* A thread of a target makes another one runnable. Off unless asked for: it runs at the rate of the scheduler. */
+#include "bpf/core/load.h"
+#include "bpf/core/ring.h"
+#include "bpf/core/threads.h"
+
+WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load how) {
+  const __u64 me = bpf_get_current_pid_tgid();
+  if (!ws_trace_all && !*ws_hint(me >> 32)) return 0;
+  __u32 tid = (__u32)me;
+  /* A thread that did no I/O yet hands nothing over, so the threads map alone decides. */
+  struct ws_thread *thread = bpf_map_lookup_elem(&ws_threads, &tid);
+  if (!thread) return 0;
+  const __u32 wakee_pid = WS_LOAD(how, wakee, tgid);
+  const __u32 wakee_tid = WS_LOAD(how, wakee, pid);
+  if (wakee_tid == tid || !wakee_pid) return 0;
+  if (wakee_pid != me >> 32 && !ws_trace_all && !ws_target_of(wakee_pid)) return 0;
+  struct ws_ev_wake ev = {.h = {.type = WS_EV_WAKE, .pid = me >> 32, .time = bpf_ktime_get_boot_ns()},
+                          .tid = tid,
+                          .loop = thread->loop,
+                          .task = thread->task,
+                          .parent_task = thread->parent_task,
+                          .wakee_pid = wakee_pid,
+                          .wakee_tid = wakee_tid};
+  ws_emit(&ev, sizeof(ev));
+  return 0;
+}
+
+SEC("tp_btf/sched_waking")
+int BPF_PROG(wake__tp_btf, struct task_struct *wakee) {
+  return ws_on_waking(wakee, WS_TYPED);
+}
+SEC("raw_tp/sched_waking")
+int BPF_PROG(wake__raw_tp, struct task_struct *wakee) {
+  return ws_on_waking(wakee, WS_PROBE);
+}
