@@ -1,8 +1,8 @@
 // All stages between an event and a span, joined. One thread.
 #pragma once
 
+#include "agent/enrich/enrich.h"
 #include "agent/enrich/process_table.h"
-#include "agent/enrich/stage.h"
 #include "agent/pairing/pairer.h"
 #include "agent/protocols/detector.h"
 #include "agent/protocols/registry.h"
@@ -38,7 +38,7 @@ class Pipeline : public Sink<Event> {
 
  private:
   // From the last stage to the first: each knows only the next.
-  EnrichStage enrich_;
+  Enrich enrich_;
   ProcessTable processes_;
   Correlator correlator_;
   Pairer pairer_;

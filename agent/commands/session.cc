@@ -1,0 +1,135 @@
+#include "agent/commands/session.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <ctime>
+#include <fstream>
+#include <thread>
+
+#include "exporters/file/json_file.h"
+#include "exporters/otlp/otlp.h"
+
+namespace wirespan {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// How long after a traced command's end its last events are waited for: more than two rounds of the ring's reader.
+constexpr milliseconds kAfterChild{250};
+
+sigset_t our_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP, SIGCHLD}) sigaddset(&set, signal);
+  return set;
+}
+
+std::uint64_t resident_kib() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters, Say say) {
+  auto queue = std::make_unique<ExportQueue>(options.queue, counters, say);
+  if (!options.json_file.empty()) {
+    auto json = JsonFileExporter::open(options.json_file, counters);
+    if (!json) return json.error();
+    queue->add(std::move(*json));
+  }
+  if (options.otlp) {
+    auto otlp = OtlpExporter::create(*options.otlp, counters, say);
+    if (!otlp) return otlp.error();
+    queue->add(std::move(*otlp));
+  }
+  if (options.console) {
+    auto writer = FdWriter::borrow(STDOUT_FILENO);
+    if (!writer) return writer.error();
+    queue->add(std::make_unique<ConsoleExporter>(std::move(*writer), *options.console, counters));
+  }
+  return queue;
+}
+
+struct Supervisor::State {
+  std::atomic<bool> stop{false};
+  std::atomic<bool> quit{false};
+  std::atomic<int> child_status{-1};
+  std::thread thread;
+};
+
+Supervisor::Supervisor() : state_(std::make_unique<State>()) {
+  const sigset_t set = our_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  // A closed pipe is an error of a write, not the end of the agent.
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+Supervisor::~Supervisor() {
+  state_->quit = true;
+  if (state_->thread.joinable()) state_->thread.join();
+}
+
+void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit, int child) {
+  state_->thread = std::thread([this, hooks = std::move(hooks), limit, child] {
+    const sigset_t set = our_signals();
+    std::optional<steady_clock::time_point> deadline;
+    if (limit) deadline = steady_clock::now() + *limit;
+    while (!state_->quit) {
+      const timespec round{0, 50'000'000};
+      switch (sigtimedwait(&set, nullptr, &round)) {
+        case SIGINT:
+        case SIGTERM:
+          state_->stop = true;
+          break;
+        case SIGUSR1:
+          if (hooks.report) hooks.report();
+          break;
+        case SIGHUP:
+          if (hooks.reload) hooks.reload();
+          break;
+        default:
+          break;
+      }
+      int status = 0;
+      if (child > 0 && state_->child_status < 0 && waitpid(child, &status, WNOHANG) == child) {
+        state_->child_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        deadline = steady_clock::now() + kAfterChild;
+      }
+      if (deadline && steady_clock::now() >= *deadline) state_->stop = true;
+    }
+  });
+}
+
+const std::atomic<bool>& Supervisor::stop() const { return state_->stop; }
+void Supervisor::request_stop() { state_->stop = true; }
+std::optional<int> Supervisor::child_status() const {
+  const int status = state_->child_status;
+  return status < 0 ? std::nullopt : std::optional<int>(status);
+}
+
+std::string report(Counters& counters) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto milliseconds_of = [](const timeval& t) {
+    return static_cast<std::uint64_t>(t.tv_sec) * 1000 + static_cast<std::uint64_t>(t.tv_usec) / 1000;
+  };
+  counters.get("self.cpu_ms").set(milliseconds_of(usage.ru_utime) + milliseconds_of(usage.ru_stime));
+  counters.get("self.rss_kib").set(resident_kib());
+  counters.get("self.max_rss_kib").set(static_cast<std::uint64_t>(usage.ru_maxrss));
+  std::string out;
+  for (const auto& [name, value] : counters.snapshot()) {
+    out.append(name).append(name.size() < 44 ? 44 - name.size() : 1, ' ').append(std::to_string(value)).append("\n");
+  }
+  return out;
+}
+
+}  // namespace wirespan

@@ -1,0 +1,59 @@
+// What trace, run and replay share: a source, the pipeline and the exporters, from `ready` to the last span.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/capture/source.h"
+#include "agent/pipeline.h"
+#include "base/counters.h"
+#include "base/result.h"
+#include "exporters/console/console.h"
+#include "exporters/otlp/options.h"
+#include "exporters/queue/export_queue.h"
+
+namespace wirespan {
+
+struct ExportOptions {
+  std::string json_file;             // "" none, "-" stdout
+  std::optional<OtlpOptions> otlp;
+  std::optional<ConsoleOptions> console;
+  QueueOptions queue;
+};
+
+// The queue with every exporter asked for.
+[[nodiscard]] Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters, Say say);
+
+// Signals and deadlines, on a thread of their own: SIGINT and SIGTERM end, SIGUSR1 reports, SIGHUP reloads. Must exist before any
+// other thread is started, so that all of them leave these signals to it.
+class Supervisor {
+ public:
+  struct Hooks {
+    std::function<void()> report;  // SIGUSR1
+    std::function<void()> reload;  // SIGHUP
+  };
+  Supervisor();
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // From now on signals are obeyed; ends by itself after `limit`, or shortly after process `child` has ended.
+  void start(Hooks hooks, std::optional<std::chrono::milliseconds> limit, int child = 0);
+  [[nodiscard]] const std::atomic<bool>& stop() const;
+  void request_stop();
+  // Exit status of the child as a shell would say it, once it has ended.
+  [[nodiscard]] std::optional<int> child_status() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Counters and the process's own CPU time and memory, a line each: "name value".
+[[nodiscard]] std::string report(Counters& counters);
+
+}  // namespace wirespan

@@ -1,0 +1,351 @@
+#include "correlator/inference/inference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+
+namespace wirespan::inference {
+namespace {
+
+constexpr std::int64_t kNsPerUs = 1000;
+constexpr float kMatureRequests = 400;  // learned: from here on one pass a stretch is enough
+constexpr std::int64_t kLateUs = 2000;
+constexpr std::uint16_t kMaxNames = 1024;
+
+constexpr int env(const char*, int d) {
+  return d;
+}
+
+}  // namespace
+
+// Both live in their process's pools and are named by index there.
+struct Inference::Request {
+  std::uint64_t id = 0;
+  std::int64_t start = 0;  // us
+  std::int64_t end = kOpen;
+  std::uint32_t local = 0;  // index in the solver while its stretch is loaded
+  std::uint16_t op = 0;
+  bool retired = false;
+};
+
+struct Inference::Call {
+  std::uint64_t id = 0;
+  std::int64_t start = 0;  // us
+  std::int64_t end = kOpen;
+  std::int64_t parent = kUnplaced;        // a request, from the last solution; kOrphan
+  std::vector<std::uint32_t> candidates;  // requests open at its start
+  std::uint16_t key = 0;
+  bool decided = false;
+  static constexpr std::int64_t kOrphan = -1;
+  static constexpr std::int64_t kUnplaced = -2;
+};
+
+// Requests and calls that overlap in time, so that they can only be judged together: from one moment at which the
+// process was idle to the next.
+struct Inference::Stretch {
+  std::vector<std::uint32_t> requests;  // in order of start
+  std::vector<std::uint32_t> calls;     // in order of start
+  bool closed = false;
+};
+
+struct Inference::Service {
+  explicit Service(Shared& shared) : model(shared), passes{ServiceModel(shared), ServiceModel(shared)} {}
+  ServiceModel model;
+  ServiceModel passes[2];  // model plus what waits in the window, while the model knows little
+  int pass = -1;           // the newer of them, -1 before the first
+  std::unordered_map<std::string, std::uint16_t> ops;
+  std::unordered_map<std::string, std::uint16_t> keys;
+  std::int64_t tick = 0;  // us, granularity of the clock
+  std::int64_t first_time = -1;
+  std::int64_t slowest = 0;  // us, slowly forgotten
+  float learned_until_scale = 0;
+};
+
+struct Inference::Process {
+  Service* service = nullptr;
+  std::vector<Request> requests;
+  std::vector<Call> calls;
+  std::vector<std::uint32_t> free_requests;
+  std::vector<std::uint32_t> free_calls;
+  std::vector<std::uint32_t> open;  // requests
+  std::deque<Stretch> stretches;    // the last is the one that grows
+};
+
+Inference::Inference(const Options& options, Counters& counters, Sink sink)
+    : options_(options),
+      sink_(std::move(sink)),
+      lost_open_(counters.get("inference.lost.open_requests")),
+      lost_waiting_(counters.get("inference.lost.waiting_calls")) {
+  shared_.densities_left = options.max_densities;
+}
+Inference::~Inference() = default;
+
+std::uint32_t Inference::process(std::string_view service, std::string_view instance) {
+  std::string name(service);
+  const auto [s, new_service] = service_by_name_.try_emplace(name, static_cast<std::uint32_t>(services_.size()));
+  if (new_service) services_.push_back(std::make_unique<Service>(shared_));
+  name.append(1, '\0').append(instance);
+  const auto [p, new_process] = process_by_name_.try_emplace(name, static_cast<std::uint32_t>(processes_.size()));
+  if (new_process) {
+    processes_.push_back(std::make_unique<Process>());
+    processes_.back()->service = services_[s->second].get();
+    processes_.back()->stretches.emplace_back();
+  }
+  return p->second;
+}
+
+std::int64_t Inference::observe_time(Service& service, std::int64_t time_ns) {
+  const std::int64_t us = time_ns / kNsPerUs;
+  if (service.first_time < 0) service.first_time = us;
+  service.tick = std::gcd(service.tick, us - service.first_time);
+  return us;
+}
+
+std::uint16_t Inference::intern(std::unordered_map<std::string, std::uint16_t>& names, std::string_view a,
+                                std::string_view b) {
+  name_.assign(a).append(1, '\0').append(b);
+  const auto it = names.find(name_);
+  if (it != names.end()) return it->second;
+  if (names.size() >= kMaxNames) return kMaxNames;  // the rest share one
+  return names.emplace(name_, static_cast<std::uint16_t>(names.size())).first->second;
+}
+
+void Inference::request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns) {
+  advance(time_ns);
+  Process& p = *processes_[process];
+  if (requests_.size() >= options_.max_open_requests) {
+    lost_open_.add();
+    return;
+  }
+  if (p.open.empty() && !p.stretches.back().requests.empty()) {
+    p.stretches.back().closed = true;
+    p.stretches.emplace_back();
+  }
+  std::uint32_t index = 0;
+  if (p.free_requests.empty()) {
+    index = static_cast<std::uint32_t>(p.requests.size());
+    p.requests.emplace_back();
+  } else {
+    index = p.free_requests.back();
+    p.free_requests.pop_back();
+  }
+  Request& r = p.requests[index];
+  r = Request();
+  r.id = id;
+  r.start = observe_time(*p.service, time_ns);
+  r.op = intern(p.service->ops, op, {});
+  p.open.push_back(index);
+  p.stretches.back().requests.push_back(index);
+  requests_[id] = {process, index};
+}
+
+void Inference::request_ended(std::uint64_t id, std::int64_t time_ns) {
+  advance(time_ns);
+  const auto it = requests_.find(id);
+  if (it == requests_.end()) return;
+  Process& p = *processes_[it->second.process];
+  Request& r = p.requests[it->second.index];
+  r.end = std::max(r.start, observe_time(*p.service, time_ns));
+  p.service->slowest = std::max(r.end - r.start, p.service->slowest - p.service->slowest / 256);
+  std::erase(p.open, it->second.index);
+  requests_.erase(it);
+}
+
+void Inference::call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
+                             std::int64_t time_ns) {
+  advance(time_ns);
+  Process& p = *processes_[process];
+  if (waiting_ >= options_.max_waiting_calls) {
+    lost_waiting_.add();
+    return;
+  }
+  std::uint32_t index = 0;
+  if (p.free_calls.empty()) {
+    index = static_cast<std::uint32_t>(p.calls.size());
+    p.calls.emplace_back();
+  } else {
+    index = p.free_calls.back();
+    p.free_calls.pop_back();
+  }
+  Call& call = p.calls[index];
+  call.id = id;
+  call.start = observe_time(*p.service, time_ns);
+  call.end = kOpen;
+  call.key = intern(p.service->keys, peer, op);
+  call.parent = Call::kUnplaced;
+  call.decided = false;
+  // The newest: a request that has waited behind so many others is rarely the one that calls now.
+  const std::size_t skip = p.open.size() > options_.max_candidates ? p.open.size() - options_.max_candidates : 0;
+  call.candidates.assign(p.open.begin() + static_cast<std::ptrdiff_t>(skip), p.open.end());
+  p.stretches.back().calls.push_back(index);
+  calls_[id] = {process, index};
+  ++waiting_;
+}
+
+void Inference::call_ended(std::uint64_t id, std::int64_t time_ns) {
+  advance(time_ns);
+  const auto it = calls_.find(id);
+  if (it == calls_.end()) return;
+  Process& p = *processes_[it->second.process];
+  Call& call = p.calls[it->second.index];
+  call.end = std::max(call.start, observe_time(*p.service, time_ns));
+  calls_.erase(it);
+}
+
+void Inference::advance(std::int64_t now_ns) {
+  now_ = std::max(now_, now_ns);
+  if (now_ < next_tick_) return;
+  next_tick_ = now_ + options_.window_ns / 8;
+  for (auto& p : processes_) settle(*p, now_ / kNsPerUs, false);
+}
+
+void Inference::finish() {
+  for (auto& p : processes_) settle(*p, now_ / kNsPerUs, true);
+}
+
+void Inference::load(Process& process, const Stretch& stretch) {
+  solver_.clear();
+  const std::int64_t tick = std::max<std::int64_t>(process.service->tick, 1);
+  const std::int64_t zero = process.service->first_time;
+  auto ticks = [&](std::int64_t us) { return us == kOpen ? kOpen : (us - zero) / tick; };
+  for (const std::uint32_t r : stretch.requests) {
+    Request& q = process.requests[r];
+    q.local = solver_.add_request({ticks(q.start), ticks(q.end), q.op});
+  }
+  for (const std::uint32_t c : stretch.calls) {
+    const Call& call = process.calls[c];
+    loaded_.clear();
+    if (!call.decided) {
+      for (const std::uint32_t r : call.candidates) {
+        const Request& q = process.requests[r];
+        // Work may end a little after its request's answer; longer, and it is someone else's.
+        if (q.end != kOpen && (call.end == kOpen || q.end + kLateUs < call.end)) continue;
+        loaded_.push_back(q.local);
+      }
+    }
+    std::int32_t parent = Solver::kUnplaced;
+    if (call.parent >= 0)
+      parent = static_cast<std::int32_t>(process.requests[static_cast<std::size_t>(call.parent)].local);
+    if (call.parent == Call::kOrphan || (loaded_.empty() && !call.decided)) parent = Solver::kNoParent;
+    if (parent >= 0 && !call.decided &&
+        std::find(loaded_.begin(), loaded_.end(), static_cast<std::uint32_t>(parent)) == loaded_.end()) {
+      parent = Solver::kUnplaced;
+    }
+    solver_.add_call({ticks(call.start), ticks(call.end), call.key}, parent, call.decided, loaded_, {});
+  }
+}
+
+void Inference::remember(Process& process, const Stretch& stretch) {
+  for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
+    Call& call = process.calls[stretch.calls[i]];
+    if (call.decided) continue;
+    const std::int32_t parent = solver_.parent(static_cast<std::uint32_t>(i));
+    call.parent =
+        parent < 0 ? Call::kOrphan : static_cast<std::int64_t>(stretch.requests[static_cast<std::size_t>(parent)]);
+  }
+}
+
+void Inference::decide(Process& process, const Stretch& stretch, std::int64_t until) {
+  for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
+    Call& call = process.calls[stretch.calls[i]];
+    if (call.decided || call.start > until) continue;
+    const auto marginals = solver_.marginals(static_cast<std::uint32_t>(i));
+    const auto candidates = solver_.candidates(static_cast<std::uint32_t>(i));
+    Decision d;
+    d.call = call.id;
+    scratch_.clear();
+    for (std::size_t k = 0; k < marginals.size(); ++k) {
+      scratch_.push_back({process.requests[stretch.requests[candidates[k]]].id, marginals[k]});
+      if (static_cast<std::int32_t>(candidates[k]) == solver_.parent(static_cast<std::uint32_t>(i))) {
+        d.parent = scratch_.back().request;
+        d.confidence = marginals[k];
+      }
+    }
+    std::sort(scratch_.begin(), scratch_.end(),
+              [](const Candidate& a, const Candidate& b) { return a.probability > b.probability; });
+    d.candidates = std::span(scratch_).first(std::min<std::size_t>(scratch_.size(), 8));
+    sink_(d);
+    call.decided = true;
+    --waiting_;
+  }
+}
+
+// Frees what no undecided call can refer to.
+void Inference::retire(Process& process, Stretch& stretch, std::int64_t until) {
+  for (const std::uint32_t r : stretch.requests) {
+    Request& q = process.requests[r];
+    q.retired = q.end != kOpen && q.end <= until;
+  }
+  std::erase_if(stretch.calls, [&](std::uint32_t c) {
+    Call& call = process.calls[c];
+    if (!call.decided) return false;
+    if (call.parent >= 0 && !process.requests[static_cast<std::size_t>(call.parent)].retired) return false;
+    if (call.end == kOpen) calls_.erase(call.id);
+    process.free_calls.push_back(c);
+    return true;
+  });
+  std::erase_if(stretch.requests, [&](std::uint32_t r) {
+    if (!process.requests[r].retired) return false;
+    process.free_requests.push_back(r);
+    return true;
+  });
+}
+
+void Inference::settle(Process& process, std::int64_t now, bool everything) {
+  Service& service = *process.service;
+  const std::int64_t window =
+      std::clamp(2 * service.slowest, options_.window_ns / kNsPerUs, 5 * options_.window_ns / kNsPerUs);
+  auto due = [&](const Stretch& s) {
+    if (everything) return !s.requests.empty() || !s.calls.empty();
+    for (const std::uint32_t c : s.calls) {
+      if (!process.calls[c].decided) return process.calls[c].start + window <= now;
+    }
+    return s.closed;
+  };
+  if (!due(process.stretches.front())) return;
+  const float orphan = -25;
+  const ServiceModel* known = &service.model;
+  if (service.model.seen() < kMatureRequests) {
+    const int kIter = env("ITER", 5);
+    const int kIterN = env("ITERN", 2);
+    const int passes = service.pass < 0 ? kIter : kIterN;
+    if (service.pass >= 0) known = &service.passes[service.pass];
+    for (int i = 0; i < passes; ++i) {
+      service.pass = service.pass == 0 ? 1 : 0;
+      ServiceModel& next = service.passes[service.pass];
+      next.copy_from(service.model);
+      for (const Stretch& s : process.stretches) {
+        load(process, s);
+        solver_.run(*known, orphan, {8, 8});
+        remember(process, s);
+        solver_.learn(next);
+      }
+      next.refresh();
+      known = &next;
+    }
+  }
+  while (due(process.stretches.front())) {
+    Stretch& s = process.stretches.front();
+    const std::int64_t until = s.closed || everything ? kOpen : now - window / 2;
+    load(process, s);
+    const int kB = env("BURN", 10), kS = env("SAMPLES", 40);
+    solver_.run(*known, orphan, {kB, kS});
+    remember(process, s);
+    decide(process, s, until);
+    // Learned once, when it leaves.
+    for (const std::uint32_t r : s.requests) {
+      const Request& q = process.requests[r];
+      if (q.end > until) solver_.do_not_learn(q.local);
+    }
+    solver_.learn(service.model);
+    solver_.learn_order(*known, service.model);
+    retire(process, s, until);
+    if (!s.closed) break;
+    process.stretches.pop_front();
+  }
+  service.model.refresh();
+}
+
+}  // namespace wirespan::inference

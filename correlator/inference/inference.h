@@ -1,0 +1,105 @@
+// Which incoming request caused each outgoing call, from timing and structure alone.
+//
+// Fed in order of time, from the live agent and from a file alike. A decision uses nothing later than the window after
+// the call's start. One thread. Times in nanoseconds of any one clock. Bounded memory: see Options; what is given up
+// is counted.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/counters.h"
+#include "correlator/inference/service_model.h"
+#include "correlator/inference/solver.h"
+
+namespace wirespan::inference {
+
+struct Candidate {
+  std::uint64_t request = 0;
+  float probability = 0;
+};
+
+struct Decision {
+  std::uint64_t call = 0;
+  std::uint64_t parent = 0;               // 0: none
+  float confidence = 0;                   // calibrated probability that parent is right
+  float runner_up_distance = 0;           // log-odds of parent against the next best
+  std::span<const Candidate> candidates;  // most probable first, parent among them; valid during the callback
+};
+
+struct Options {
+  std::int64_t window_ns = 2'000'000'000;
+  std::size_t max_open_requests = 65536;   // over all processes
+  std::size_t max_waiting_calls = 262144;  // undecided, over all processes
+  std::size_t max_candidates = 64;         // per call
+  std::size_t max_densities = 4096;        // learned delay densities, 3 KiB each
+};
+
+class Inference {
+ public:
+  using Sink = std::function<void(const Decision&)>;
+
+  Inference(const Options& options, Counters& counters, Sink sink);
+  ~Inference();
+
+  // A process to trace: learned per service, decided per service and instance.
+  std::uint32_t process(std::string_view service, std::string_view instance);
+
+  void request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns);
+  void request_ended(std::uint64_t id, std::int64_t time_ns);
+  void call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
+                    std::int64_t time_ns);
+  void call_ended(std::uint64_t id, std::int64_t time_ns);
+
+  // Decides what is due at this time; the other calls do so by themselves as time passes.
+  void advance(std::int64_t now_ns);
+  // Decides everything.
+  void finish();
+
+ private:
+  struct Request;
+  struct Call;
+  struct Stretch;
+  struct Process;
+  struct Service;
+
+  void settle(Process& process, std::int64_t now, bool everything);
+  void load(Process& process, const Stretch& stretch);
+  void remember(Process& process, const Stretch& stretch);
+  void decide(Process& process, const Stretch& stretch, std::int64_t until);
+  void retire(Process& process, Stretch& stretch, std::int64_t until);
+  static std::int64_t observe_time(Service& service, std::int64_t time_ns);
+  std::uint16_t intern(std::unordered_map<std::string, std::uint16_t>& names, std::string_view a, std::string_view b);
+
+  Options options_;
+  Sink sink_;
+  Shared shared_;
+  std::vector<std::unique_ptr<Service>> services_;
+  std::vector<std::unique_ptr<Process>> processes_;
+  std::unordered_map<std::string, std::uint32_t> service_by_name_;
+  std::unordered_map<std::string, std::uint32_t> process_by_name_;
+  struct Where {
+    std::uint32_t process;
+    std::uint32_t index;
+  };
+  std::unordered_map<std::uint64_t, Where> requests_;
+  std::unordered_map<std::uint64_t, Where> calls_;
+  std::int64_t now_ = 0;
+  std::int64_t next_tick_ = 0;
+  std::size_t waiting_ = 0;
+  std::string name_;
+  std::vector<std::uint32_t> loaded_;
+  Counter& lost_open_;
+  Counter& lost_waiting_;
+  Solver solver_;
+  std::vector<Candidate> scratch_;
+};
+
+}  // namespace wirespan::inference

@@ -1,0 +1,386 @@
+#include "correlator/inference/service_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/hash.h"
+
+namespace wirespan::inference {
+namespace {
+
+constexpr std::uint8_t kNoSlot = 0xff;
+constexpr float kUnknownCall = -9.0F;  // log-probability of a callee this operation never made
+constexpr float kPatternPrior = 2.0F;  // weight of independence against observed call sets, in requests
+constexpr float kRankPrior = 6.0F;     // an anchor must have earned its rank on more delays than this
+constexpr float kOrderPrior = 3.0F;    // weight of all services' order against one callee's own, in informative pairs
+constexpr float kRankStart = -14.0F;   // mean log-density of an anchor about which nothing is known
+
+float log_density(const DelayDensity* density, std::int64_t delay) {
+  return density != nullptr ? density->log_density(delay) : DelayDensity::log_floor(delay);
+}
+
+std::uint64_t set_hash(std::span<const CallTimes> calls) {
+  std::uint64_t sum = 1;
+  for (const CallTimes& c : calls) sum += mix64(c.key + 1U);
+  return sum;
+}
+
+}  // namespace
+
+ServiceModel::~ServiceModel() {
+  for (const auto& op : ops_) {
+    if (!op) continue;
+    if (op->alone.density) ++shared_->densities_left;
+    for (const auto& s : op->slots) {
+      if (s->finish.density) ++shared_->densities_left;
+      for (const Anchored& a : s->anchors) {
+        if (a.density) ++shared_->densities_left;
+      }
+    }
+  }
+}
+
+ServiceModel::Op& ServiceModel::get(std::uint16_t op) {
+  if (op >= ops_.size()) ops_.resize(op + 1U);
+  if (!ops_[op]) ops_[op] = std::make_unique<Op>();
+  return *ops_[op];
+}
+
+int ServiceModel::slot_index(const Op& op, std::uint16_t key) {
+  return key < op.slot_of.size() && op.slot_of[key] != kNoSlot ? op.slot_of[key] : -1;
+}
+
+ServiceModel::Slot& ServiceModel::slot(Op& op, std::uint16_t key, int* index) {
+  if (key >= op.slot_of.size()) op.slot_of.resize(key + 1U, kNoSlot);
+  if (op.slot_of[key] == kNoSlot) {
+    if (op.slots.size() < kMaxSlots) {
+      op.slots.push_back(std::make_unique<Slot>());
+      op.slots.back()->times[0] = op.requests;
+    }
+    op.slot_of[key] = static_cast<std::uint8_t>(op.slots.size() - 1);
+  }
+  *index = op.slot_of[key];
+  return *op.slots[op.slot_of[key]];
+}
+
+float ServiceModel::pattern_score(const Op& op, std::span<const CallTimes> calls, const std::uint8_t* slots) {
+  std::array<std::uint8_t, kMaxSlots> times{};
+  float independent = op.log_none;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (slots[i] == kNoSlot) {
+      independent += kUnknownCall;
+      continue;
+    }
+    const auto& log_times = op.slots[slots[i]]->log_times;
+    std::uint8_t& n = times[slots[i]];
+    if (n < 3) {
+      independent += log_times[n + 1U] - log_times[n];
+      ++n;
+    } else {
+      independent += -1.0F;
+    }
+  }
+  const std::uint64_t hash = set_hash(calls);
+  float observed = 0;
+  for (std::size_t i = hash % kMaxPatterns, probes = 0; probes < 4; i = (i + 1) % kMaxPatterns, ++probes) {
+    if (op.patterns[i].hash == hash) {
+      observed = op.patterns[i].count;
+      break;
+    }
+  }
+  return std::log((observed + kPatternPrior * std::exp(std::max(independent, -60.0F))) / (op.requests + kPatternPrior));
+}
+
+float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
+                                const std::uint8_t* slots, std::size_t i) {
+  const CallTimes& call = calls[i];
+  if (slots[i] == kNoSlot) return DelayDensity::log_floor(call.start - request.start);
+  const Slot& s = *op.slots[slots[i]];
+  const Anchored* best = s.anchors.data();
+  std::int64_t since = request.start;
+  std::int64_t latest_end = 0;
+  bool ended = false;
+  for (std::size_t j = 0; j < i; ++j) {
+    if (slots[j] == kNoSlot) continue;
+    const Anchored& begun = s.anchors[2U + 2U * slots[j]];
+    if (begun.rank > best->rank || &begun == best) {
+      best = &begun;
+      since = calls[j].start;
+    }
+    if (calls[j].end <= call.start) {
+      const Anchored& done = s.anchors[3U + 2U * slots[j]];
+      if (done.rank > best->rank || &done == best) {
+        best = &done;
+        since = calls[j].end;
+      }
+      if (!ended || calls[j].end > latest_end) latest_end = calls[j].end;
+      ended = true;
+    }
+  }
+  if (ended && s.anchors[1].rank > best->rank) {
+    best = &s.anchors[1];
+    since = latest_end;
+  }
+  return log_density(best->density.get(), call.start - since);
+}
+
+float ServiceModel::next_call(const RequestTimes& request, std::span<const CallTimes> calls) const {
+  const Op* op = find(request.op);
+  const std::size_t last = calls.size() - 1;
+  if (op == nullptr || calls.size() > kMaxCalls) return DelayDensity::log_floor(calls[last].start - request.start);
+  std::array<std::uint8_t, kMaxCalls> slots;
+  std::size_t same = 0;
+  for (std::size_t i = 0; i <= last; ++i) {
+    const int s = slot_index(*op, calls[i].key);
+    slots[i] = s < 0 ? kNoSlot : static_cast<std::uint8_t>(s);
+    if (i < last && calls[i].key == calls[last].key) ++same;
+  }
+  float sum = delay_score(*op, request, calls, slots.data(), last);
+  if (slots[last] == kNoSlot) {
+    sum += kUnknownCall;
+  } else if (same < 3) {
+    const auto& log_times = op->slots[slots[last]]->log_times;
+    sum += log_times[same + 1] - log_times[same];
+  } else {
+    sum -= 1.0F;
+  }
+  return sum;
+}
+
+float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes> calls) const {
+  const Op* op = find(request.op);
+  const std::size_t n = std::min<std::size_t>(calls.size(), kMaxCalls);
+  if (op == nullptr) {
+    // Nothing known: prefer the shortest delay from the latest event, which is what a log-uniform floor does.
+    float sum = 0;
+    std::int64_t latest = request.start;
+    for (std::size_t i = 0; i < n; ++i) {
+      sum += DelayDensity::log_floor(calls[i].start - latest);
+      latest = std::max(latest, calls[i].start);
+    }
+    return sum;
+  }
+  std::array<std::uint8_t, kMaxCalls> slots;
+  for (std::size_t i = 0; i < n; ++i) {
+    const int s = slot_index(*op, calls[i].key);
+    slots[i] = s < 0 ? kNoSlot : static_cast<std::uint8_t>(s);
+  }
+  float sum = pattern_score(*op, calls.first(n), slots.data());
+
+  std::int64_t last_end = request.start;
+  const Anchored* finish = &op->alone;
+  bool unfinished = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    const CallTimes& call = calls[i];
+    sum += delay_score(*op, request, calls, slots.data(), i);
+    if (call.end == kOpen) unfinished = true;
+    if (call.end != kOpen && (i == 0 || call.end >= last_end)) {
+      last_end = call.end;
+      finish = slots[i] == kNoSlot ? nullptr : &op->slots[slots[i]]->finish;
+    }
+  }
+  if (request.end != kOpen && !unfinished) {
+    sum += log_density(finish != nullptr ? finish->density.get() : nullptr, request.end - last_end);
+  }
+  return sum;
+}
+
+void OrderWeight::learn(float from_delays, float from_rest, float current) {
+  auto sigmoid = [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
+  const float before = sigmoid(from_delays + current);
+  const float after = sigmoid(from_delays + from_rest + current);
+  information += (after - before) * (after - before);
+  value = std::clamp(value + (after - before) / (information + 0.5F), -4.0F, 8.0F);
+}
+
+float ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key) const {
+  const OrderWeight& all = shared_->order;
+  const Op* op = find(op_index);
+  const int s = op != nullptr ? slot_index(*op, key) : -1;
+  if (s < 0) return all.value;
+  const OrderWeight& own = op->slots[static_cast<std::size_t>(s)]->order;
+  return (own.information * own.value + kOrderPrior * all.value) / (own.information + kOrderPrior);
+}
+
+void ServiceModel::learn_order(std::uint16_t op_index, std::uint16_t key, float from_delays, float from_rest) {
+  const float current = order_weight(op_index, key);
+  Op& op = get(op_index);
+  const int s = slot_index(op, key);
+  if (s >= 0) op.slots[static_cast<std::size_t>(s)]->order.learn(from_delays, from_rest, current);
+  shared_->order.learn(from_delays, from_rest, current);
+}
+
+void ServiceModel::learn(Anchored& anchored, std::int64_t delay, float weight) {
+  if (!anchored.density) {
+    if (shared_->densities_left == 0) return;
+    --shared_->densities_left;
+    anchored.density = std::make_unique<DelayDensity>();
+  }
+  anchored.gain += weight * anchored.density->log_density(delay);
+  anchored.count += weight;
+  anchored.density->add(delay, weight);
+  anchored.dirty = true;
+}
+
+void ServiceModel::learn(const RequestTimes& request, std::span<const CallTimes> calls, float weight) {
+  Op& op = get(request.op);
+  const std::size_t n = std::min<std::size_t>(calls.size(), kMaxCalls);
+  std::array<std::uint8_t, kMaxSlots> times{};
+  std::uint8_t slots[kMaxCalls];
+  for (std::size_t i = 0; i < n; ++i) {
+    int index = 0;
+    slot(op, calls[i].key, &index);
+    slots[i] = static_cast<std::uint8_t>(index);
+    if (times[slots[i]] < 3) ++times[slots[i]];
+  }
+  for (std::size_t s = 0; s < op.slots.size(); ++s) op.slots[s]->times[times[s]] += weight;
+  op.requests += weight;
+  seen_ += weight;
+
+  const std::uint64_t hash = set_hash(calls.first(n));
+  Pattern* rarest = nullptr;
+  for (std::size_t i = hash % kMaxPatterns, probes = 0; probes < 4; i = (i + 1) % kMaxPatterns, ++probes) {
+    Pattern& p = op.patterns[i];
+    if (p.hash == hash) {
+      rarest = &p;
+      break;
+    }
+    if (rarest == nullptr || p.count < rarest->count) rarest = &p;
+  }
+  if (rarest->hash != hash) *rarest = {hash, 0};
+  rarest->count += weight;
+
+  std::int64_t last_end = request.start;
+  Anchored* finish = &op.alone;
+  bool unfinished = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    const CallTimes& call = calls[i];
+    Slot& s = *op.slots[slots[i]];
+    learn(s.anchors[0], call.start - request.start, weight);
+    std::int64_t latest_end = 0;
+    bool ended = false;
+    // The latest of equal siblings is the anchor score() ends with.
+    std::array<std::int64_t, kMaxSlots> begun{};
+    std::array<std::int64_t, kMaxSlots> done{};
+    std::array<bool, kMaxSlots> has_begun{};
+    std::array<bool, kMaxSlots> has_done{};
+    for (std::size_t j = 0; j < i; ++j) {
+      begun[slots[j]] = calls[j].start;
+      has_begun[slots[j]] = true;
+      if (calls[j].end <= call.start) {
+        done[slots[j]] = calls[j].end;
+        has_done[slots[j]] = true;
+        if (!ended || calls[j].end > latest_end) latest_end = calls[j].end;
+        ended = true;
+      }
+    }
+    for (std::size_t k = 0; k < op.slots.size(); ++k) {
+      if (has_begun[k]) learn(s.anchors[2 + 2 * k], call.start - begun[k], weight);
+      if (has_done[k]) learn(s.anchors[3 + 2 * k], call.start - done[k], weight);
+    }
+    if (ended) learn(s.anchors[1], call.start - latest_end, weight);
+    if (call.end == kOpen) unfinished = true;
+    if (call.end != kOpen && (i == 0 || call.end >= last_end)) {
+      last_end = call.end;
+      finish = &s.finish;
+    }
+  }
+  if (request.end != kOpen && !unfinished) learn(*finish, request.end - last_end, weight);
+}
+
+void ServiceModel::refresh(Anchored& anchored) {
+  if (!anchored.dirty) return;
+  anchored.dirty = false;
+  anchored.density->refresh();
+  anchored.rank = (anchored.gain + kRankPrior * kRankStart) / (anchored.count + kRankPrior);
+}
+
+void ServiceModel::refresh() {
+  for (auto& op : ops_) {
+    if (!op) continue;
+    refresh(op->alone);
+    op->log_none = 0;
+    for (auto& s : op->slots) {
+      for (Anchored& a : s->anchors) refresh(a);
+      refresh(s->finish);
+      for (std::size_t i = 0; i < 4; ++i) {
+        s->log_times[i] = std::log((s->times[i] + (i < 2 ? 0.2F : 0.05F)) / (op->requests + 0.5F));
+      }
+      op->log_none += s->log_times[0];
+    }
+  }
+}
+
+void ServiceModel::scale(float factor) {
+  auto scaled = [factor](Anchored& a) {
+    if (!a.density) return;
+    a.density->scale(factor);
+    a.gain *= factor;
+    a.count *= factor;
+    a.dirty = true;
+  };
+  seen_ *= factor;
+  for (auto& op : ops_) {
+    if (!op) continue;
+    scaled(op->alone);
+    op->requests *= factor;
+    for (Pattern& p : op->patterns) p.count *= factor;
+    for (auto& s : op->slots) {
+      for (Anchored& a : s->anchors) scaled(a);
+      scaled(s->finish);
+      for (float& t : s->times) t *= factor;
+    }
+  }
+}
+
+void ServiceModel::copy_from(const ServiceModel& other) {
+  auto copied = [this](Anchored& to, const Anchored& from) {
+    if (!from.density) {
+      if (to.density) {
+        to.density->clear();
+        to.dirty = true;
+      }
+    } else {
+      if (!to.density) {
+        if (shared_->densities_left == 0) return;
+        --shared_->densities_left;
+        to.density = std::make_unique<DelayDensity>();
+      }
+      *to.density = *from.density;
+      to.dirty = from.dirty;
+    }
+    to.gain = from.gain;
+    to.count = from.count;
+    to.rank = from.rank;
+  };
+  seen_ = other.seen_;
+  for (std::size_t i = 0; i < other.ops_.size() || i < ops_.size(); ++i) {
+    static const Op none;
+    const Op& from = i < other.ops_.size() && other.ops_[i] ? *other.ops_[i] : none;
+    if (&from == &none && (i >= ops_.size() || !ops_[i])) continue;
+    Op& to = get(static_cast<std::uint16_t>(i));
+    to.slot_of = from.slot_of;
+    to.patterns = from.patterns;
+    to.requests = from.requests;
+    to.log_none = from.log_none;
+    copied(to.alone, from.alone);
+    while (to.slots.size() < from.slots.size()) to.slots.push_back(std::make_unique<Slot>());
+    if (to.slots.size() > from.slots.size()) {
+      for (std::size_t s = from.slots.size(); s < to.slots.size(); ++s) {
+        static const Slot empty;
+        for (std::size_t a = 0; a < kAnchors; ++a) copied(to.slots[s]->anchors[a], empty.anchors[a]);
+        copied(to.slots[s]->finish, empty.finish);
+        to.slots[s]->times = {};
+      }
+    }
+    for (std::size_t s = 0; s < from.slots.size(); ++s) {
+      for (std::size_t a = 0; a < kAnchors; ++a) copied(to.slots[s]->anchors[a], from.slots[s]->anchors[a]);
+      copied(to.slots[s]->finish, from.slots[s]->finish);
+      to.slots[s]->order = from.slots[s]->order;
+      to.slots[s]->times = from.slots[s]->times;
+      to.slots[s]->log_times = from.slots[s]->log_times;
+    }
+  }
+}
+
+}  // namespace wirespan::inference

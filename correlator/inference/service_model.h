@@ -1,0 +1,130 @@
+// What has been learned about one service: per operation (kind of incoming request) which calls it makes, how many of
+// each, which event each call follows and after what delay, and how long after its last call a request is answered.
+//
+// The score of a request with a set of calls is the log-probability of that set: the counts, one delay per call
+// measured from the call's best anchor (the event before it that predicts it best: the request's start, a sibling's
+// start, a sibling's end), and the delay from the last call's end to the answer. Assigning calls to requests is
+// comparing sums of these scores.
+//
+// Times in ticks (see delay_density.h). Not thread-safe. Bounded: kMaxOps, kMaxSlots, kMaxPatterns and a budget of
+// densities shared by all services.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "correlator/inference/delay_density.h"
+
+namespace wirespan::inference {
+
+constexpr std::int64_t kOpen = std::numeric_limits<std::int64_t>::max();
+
+struct CallTimes {
+  std::int64_t start = 0;
+  std::int64_t end = kOpen;
+  std::uint16_t key = 0;  // callee and operation, interned by the engine per service
+};
+
+struct RequestTimes {
+  std::int64_t start = 0;
+  std::int64_t end = kOpen;
+  std::uint16_t op = 0;
+};
+
+// How much likelier two requests' calls of one kind are to be in the requests' order than their delays alone say: log
+// odds. Queues and event loops keep order, independent threads do not. Learned from pairs whose order other evidence
+// (what follows the calls) tells.
+struct OrderWeight {
+  float value = 0;
+  float information = 0;
+  void learn(float from_delays, float from_rest, float current);
+};
+
+// Shared by every model.
+struct Shared {
+  std::size_t densities_left = 4096;  // the memory
+  OrderWeight order{1.0F, 2.0F};
+};
+
+class ServiceModel {
+ public:
+  static constexpr int kMaxSlots = 12;  // callees told apart per operation; the rest share one slot
+  static constexpr int kMaxPatterns = 64;
+  static constexpr int kMaxCalls = 48;  // calls of one request that are scored; more are not anchored
+
+  explicit ServiceModel(Shared& shared) : shared_(&shared) {}
+  ~ServiceModel();
+  ServiceModel(const ServiceModel&) = delete;
+  ServiceModel& operator=(const ServiceModel&) = delete;
+
+  // Log-probability of these calls (sorted by start) under this request.
+  [[nodiscard]] float score(const RequestTimes& request, std::span<const CallTimes> calls) const;
+  // Log-probability that the last of these calls is the request's next, given the ones before it. score() is the sum of
+  // these but for what only the whole set tells.
+  [[nodiscard]] float next_call(const RequestTimes& request, std::span<const CallTimes> calls) const;
+  // Adds the request with its calls to what is known.
+  void learn(const RequestTimes& request, std::span<const CallTimes> calls, float weight);
+  // Log odds for calls of this key under two requests of this op being in the requests' order; see OrderWeight.
+  [[nodiscard]] float order_weight(std::uint16_t op, std::uint16_t key) const;
+  void learn_order(std::uint16_t op, std::uint16_t key, float from_delays, float from_rest);
+  // Makes what was learned count. Call after a batch of learn().
+  void refresh();
+  void scale(float factor);
+  void copy_from(const ServiceModel& other);
+
+  // Requests learned, after forgetting.
+  [[nodiscard]] float seen() const { return seen_; }
+
+ private:
+  static constexpr int kAnchors = 2 + 2 * kMaxSlots;  // request start, latest end, then start and end of each slot
+  struct Anchored {
+    std::unique_ptr<DelayDensity> density;
+    float gain = 0;  // sum of log-densities it gave its own delays, before learning them
+    float count = 0;
+    float rank = -1e9F;
+    bool dirty = false;
+  };
+  struct Pattern {
+    std::uint64_t hash = 0;
+    float count = 0;
+  };
+  struct Slot {
+    std::array<Anchored, kAnchors> anchors;
+    Anchored finish;  // delay from this callee's end, when it is the last, to the answer
+    OrderWeight order;
+    std::array<float, 4> times{};  // requests making 0, 1, 2, more of these calls
+    std::array<float, 4> log_times{};
+  };
+  struct Op {
+    std::vector<std::uint8_t> slot_of;  // by key; 0xff: none yet
+    std::vector<std::unique_ptr<Slot>> slots;
+    std::array<Pattern, kMaxPatterns> patterns{};
+    Anchored alone;  // duration of a request without calls
+    float requests = 0;
+    float log_none = 0;  // no calls at all, under independence
+  };
+  struct Choice {
+    const Anchored* anchored = nullptr;
+    std::int64_t delay = 0;
+  };
+
+  [[nodiscard]] const Op* find(std::uint16_t op) const { return op < ops_.size() ? ops_[op].get() : nullptr; }
+  Op& get(std::uint16_t op);
+  static int slot_index(const Op& op, std::uint16_t key);
+  Slot& slot(Op& op, std::uint16_t key, int* index);
+  [[nodiscard]] static float pattern_score(const Op& op, std::span<const CallTimes> calls, const std::uint8_t* slots);
+  [[nodiscard]] static float delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
+                                         const std::uint8_t* slots, std::size_t i);
+  void learn(Anchored& anchored, std::int64_t delay, float weight);
+  void refresh(Anchored& anchored);
+
+  Shared* shared_;
+  std::vector<std::unique_ptr<Op>> ops_;
+  float seen_ = 0;
+};
+
+}  // namespace wirespan::inference

@@ -1,0 +1,565 @@
+#include "correlator/inference/solver.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace wirespan::inference {
+namespace {
+
+constexpr int kKeptSamples = 4;
+constexpr int kLook = 24;  // calls looked at on each side for order
+
+}  // namespace
+
+void Solver::clear() {
+  for (std::size_t i = 0; i < request_count_; ++i) requests_[i].calls.clear();
+  request_count_ = 0;
+  calls_.clear();
+  candidates_.clear();
+  evidence_.clear();
+  rng_ = 0x9e3779b97f4a7c15U;
+}
+
+std::uint32_t Solver::add_request(const RequestTimes& times) {
+  if (request_count_ == requests_.size()) requests_.emplace_back();
+  requests_[request_count_].times = times;
+  requests_[request_count_].learn = true;
+  return static_cast<std::uint32_t>(request_count_++);
+}
+
+std::uint32_t Solver::add_call(const CallTimes& times, std::int32_t parent, bool fixed,
+                               std::span<const std::uint32_t> candidates, std::span<const float> evidence) {
+  Call call{times, parent, static_cast<std::uint32_t>(candidates_.size()),
+            static_cast<std::uint32_t>(candidates.size()), fixed};
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    candidates_.push_back(candidates[i]);
+    evidence_.push_back(i < evidence.size() ? evidence[i] : 0.0F);
+  }
+  calls_.push_back(call);
+  return static_cast<std::uint32_t>(calls_.size() - 1);
+}
+
+std::uint32_t Solver::random(std::uint32_t below) {
+  rng_ ^= rng_ << 13U;
+  rng_ ^= rng_ >> 7U;
+  rng_ ^= rng_ << 17U;
+  return static_cast<std::uint32_t>(((rng_ >> 32U) * below) >> 32U);
+}
+
+bool Solver::accept(float gain, float temperature) {
+  if (gain >= 0) return true;
+  if (gain < -20.0F * temperature) return false;
+  const float u = (static_cast<float>(random(1U << 24U)) + 0.5F) * 0x1p-24F;
+  return std::log(u) * temperature < gain;
+}
+
+float Solver::score(const ServiceModel& model, const RequestTimes& times, std::span<const std::uint32_t> calls) {
+  std::array<CallTimes, ServiceModel::kMaxCalls> list;
+  const std::size_t n = std::min<std::size_t>(calls.size(), list.size());
+  for (std::size_t i = 0; i < n; ++i) list[i] = calls_[calls[i]].times;
+  const float beyond = -12.0F * static_cast<float>(calls.size() - n);
+  return model.score(times, std::span(list).first(n)) + beyond;
+}
+
+float Solver::evidence_of(const Call& call, std::int32_t parent) const {
+  for (std::uint32_t i = call.first; i < call.first + call.count; ++i) {
+    if (static_cast<std::int32_t>(candidates_[i]) == parent) return evidence_[i];
+  }
+  return 0;
+}
+
+bool Solver::may_hold(const Call& call, std::int32_t parent) const {
+  for (std::uint32_t i = call.first; i < call.first + call.count; ++i) {
+    if (static_cast<std::int32_t>(candidates_[i]) == parent) return true;
+  }
+  return false;
+}
+
+float Solver::order_of(std::span<const std::uint32_t> calls) const {
+  float sum = 0;
+  for (const std::uint32_t c : calls) {
+    const Call& call = calls_[c];
+    if (call.parent < 0) continue;
+    const float weight = order_weight_[c];
+    const RequestTimes& mine = requests_[static_cast<std::size_t>(call.parent)].times;
+    int inverted = 0;
+    auto within = [&](std::int32_t other) {
+      return std::find(calls.begin(), calls.end(), static_cast<std::uint32_t>(other)) != calls.end();
+    };
+    // An earlier call whose request is later started after mine did.
+    int looked = 0;
+    for (std::int32_t o = call.same_before; o >= 0 && looked < kLook;
+         o = calls_[static_cast<std::size_t>(o)].same_before, ++looked) {
+      const Call& other = calls_[static_cast<std::size_t>(o)];
+      if (other.times.start < mine.start) break;
+      if (other.parent > call.parent && requests_[static_cast<std::size_t>(other.parent)].times.op == mine.op &&
+          other.times.start < call.times.start &&
+          requests_[static_cast<std::size_t>(other.parent)].times.start > mine.start) {
+        ++inverted;  // counts for the pair; the later one skips it below
+      }
+    }
+    looked = 0;
+    for (std::int32_t o = call.same_after; o >= 0 && looked < kLook;
+         o = calls_[static_cast<std::size_t>(o)].same_after, ++looked) {
+      const Call& other = calls_[static_cast<std::size_t>(o)];
+      if (other.times.start > mine.end) break;
+      if (other.parent >= 0 && other.parent < call.parent &&
+          requests_[static_cast<std::size_t>(other.parent)].times.op == mine.op &&
+          other.times.start > call.times.start &&
+          requests_[static_cast<std::size_t>(other.parent)].times.start < mine.start && !within(o)) {
+        ++inverted;
+      }
+    }
+    sum -= weight * static_cast<float>(inverted);
+  }
+  return sum;
+}
+
+void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
+  // run() ended at or near the best assignment; the requests' lists must show exactly it.
+  for (std::size_t c = 0; c < calls_.size(); ++c) calls_[c].parent = best_[c];
+  start(judge, 0);
+  for (const std::uint32_t c : free_calls_) {
+    const Call& call = calls_[c];
+    if (call.parent < 0) continue;
+    int looked = 0;
+    for (std::int32_t o = call.same_after; o >= 0 && looked < 3;
+         o = calls_[static_cast<std::size_t>(o)].same_after, ++looked) {
+      const Call& other = calls_[static_cast<std::size_t>(o)];
+      if (other.parent < 0 || other.parent == call.parent || other.fixed || other.times.start == call.times.start)
+        continue;
+      const Request& a = requests_[static_cast<std::size_t>(call.parent)];
+      const Request& b = requests_[static_cast<std::size_t>(other.parent)];
+      if (a.times.op != b.times.op || a.times.start == b.times.start) continue;
+      if (!may_hold(call, other.parent) || !may_hold(other, call.parent)) continue;
+      if (a.times.end == kOpen || b.times.end == kOpen || !a.learn || !b.learn) continue;
+      if (a.calls.size() > ServiceModel::kMaxCalls || b.calls.size() > ServiceModel::kMaxCalls) continue;
+      // As it is against exchanged; then turned to in-order against inverted.
+      float delays = 0;
+      float total = a.score + b.score;
+      std::array<CallTimes, ServiceModel::kMaxCalls> list;
+      auto with = [&](const Request& r, std::uint32_t out, std::uint32_t in) {
+        std::size_t n = 0;
+        bool placed = false;
+        float last = 0;
+        for (const std::uint32_t x : r.calls) {
+          if (x == out) {
+            if (in == out) {
+              list[n++] = calls_[in].times;
+              last = judge.next_call(r.times, std::span(list).first(n));
+              placed = true;
+            }
+            continue;
+          }
+          if (!placed && x > in) {
+            list[n++] = calls_[in].times;
+            last = judge.next_call(r.times, std::span(list).first(n));
+            placed = true;
+          }
+          list[n++] = calls_[x].times;
+        }
+        if (!placed) {
+          list[n++] = calls_[in].times;
+          last = judge.next_call(r.times, std::span(list).first(n));
+        }
+        return std::pair(last, judge.score(r.times, std::span(list).first(n)));
+      };
+      const auto second = static_cast<std::uint32_t>(o);
+      const auto a_now = with(a, c, c);
+      const auto b_now = with(b, second, second);
+      const auto a_then = with(a, c, second);
+      const auto b_then = with(b, second, c);
+      delays = a_now.first + b_now.first - a_then.first - b_then.first;
+      total -= a_then.second + b_then.second;
+      const bool in_order = a.times.start < b.times.start;
+      model.learn_order(a.times.op, call.times.key, in_order ? delays : -delays,
+                        in_order ? total - delays : delays - total);
+      break;
+    }
+  }
+}
+
+void Solver::start(const ServiceModel& model, float orphan) {
+  for (std::size_t i = 0; i < request_count_; ++i) requests_[i].calls.clear();
+  free_calls_.clear();
+  total_ = 0;
+  ordered_ = false;
+  order_weight_.resize(calls_.size());
+  last_of_key_.assign(last_of_key_.size(), -1);
+  for (std::uint32_t c = 0; c < calls_.size(); ++c) {
+    Call& call = calls_[c];
+    if (call.times.key >= last_of_key_.size()) last_of_key_.resize(call.times.key + 1U, -1);
+    std::int32_t& last = last_of_key_[call.times.key];
+    call.same_before = last;
+    call.same_after = -1;
+    if (last >= 0) calls_[static_cast<std::size_t>(last)].same_after = static_cast<std::int32_t>(c);
+    last = static_cast<std::int32_t>(c);
+    // Candidates are of few operations: the first stands for all.
+    order_weight_[c] =
+        call.count > 1 ? model.order_weight(requests_[candidates_[call.first]].times.op, call.times.key) : 0;
+    ordered_ = ordered_ || order_weight_[c] != 0;
+  }
+  for (std::uint32_t c = 0; c < calls_.size(); ++c) {
+    Call& call = calls_[c];
+    if (!call.fixed) free_calls_.push_back(c);
+    if (call.parent >= 0) {
+      requests_[static_cast<std::size_t>(call.parent)].calls.push_back(c);
+      total_ += evidence_of(call, call.parent);
+    } else {
+      total_ += orphan;
+    }
+  }
+  for (std::size_t i = 0; i < request_count_; ++i) {
+    requests_[i].score = score(model, requests_[i].times, requests_[i].calls);
+    total_ += requests_[i].score;
+  }
+  if (ordered_) {
+    float twice = 0;
+    for (std::uint32_t c = 0; c < calls_.size(); ++c) twice += order_of(std::span(&c, 1));
+    total_ += twice / 2;
+  }
+}
+
+float Solver::total_of(const ServiceModel& model, std::span<const std::int32_t> parents, float orphan) {
+  for (std::size_t c = 0; c < calls_.size(); ++c) calls_[c].parent = parents[c];
+  start(model, orphan);
+  return total_;
+}
+
+template <class Apply, class Undo>
+float Solver::order_gain(std::span<const std::uint32_t> calls, const Apply& apply, const Undo& undo) {
+  if (!ordered_) return 0;
+  const float before = order_of(calls);
+  apply();
+  const float after = order_of(calls);
+  undo();
+  return after - before;
+}
+
+// Of the proposal in hand.
+float Solver::moved_order_gain(std::int32_t from, std::int32_t to) {
+  if (!ordered_) return 0;
+  std::array<std::uint32_t, ServiceModel::kMaxCalls * 2> moved;
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < proposal_.from_size; ++i) {
+    if (calls_[proposal_.from_list[i]].parent != from) moved[n++] = proposal_.from_list[i];
+  }
+  for (std::size_t i = 0; i < proposal_.to_size && n < moved.size(); ++i) {
+    if (calls_[proposal_.to_list[i]].parent != to) moved[n++] = proposal_.to_list[i];
+  }
+  auto turn = [&] {
+    for (std::size_t i = 0; i < n; ++i) {
+      std::int32_t& parent = calls_[moved[i]].parent;
+      parent = parent == from ? to : from;
+    }
+  };
+  return order_gain(std::span(moved).first(n), turn, turn);
+}
+
+void Solver::propose_move(const ServiceModel& model, std::uint32_t c, std::int32_t to, float orphan,
+                          float temperature) {
+  Call& call = calls_[c];
+  const std::int32_t from = call.parent;
+  float gain = 0;
+  float from_score = 0;
+  float to_score = 0;
+  if (from >= 0) {
+    const Request& r = requests_[static_cast<std::size_t>(from)];
+    proposal_.from_size = 0;
+    for (const std::uint32_t other : r.calls) {
+      if (other != c && proposal_.from_size < std::size(proposal_.from_list)) {
+        proposal_.from_list[proposal_.from_size++] = other;
+      }
+    }
+    if (r.calls.size() > std::size(proposal_.from_list)) return;
+    from_score = score(model, r.times, std::span(proposal_.from_list, proposal_.from_size));
+    gain += from_score - r.score - evidence_of(call, from);
+  } else {
+    gain -= orphan;
+  }
+  if (to >= 0) {
+    const Request& r = requests_[static_cast<std::size_t>(to)];
+    if (r.calls.size() + 1 > std::size(proposal_.to_list)) return;
+    proposal_.to_size = 0;
+    bool placed = false;
+    for (const std::uint32_t other : r.calls) {
+      if (!placed && other > c) {
+        proposal_.to_list[proposal_.to_size++] = c;
+        placed = true;
+      }
+      proposal_.to_list[proposal_.to_size++] = other;
+    }
+    if (!placed) proposal_.to_list[proposal_.to_size++] = c;
+    to_score = score(model, r.times, std::span(proposal_.to_list, proposal_.to_size));
+    gain += to_score - r.score + evidence_of(call, to);
+  } else {
+    gain += orphan;
+  }
+  gain += order_gain(std::span(&c, 1), [&] { call.parent = to; }, [&] { call.parent = from; });
+  if (!accept(gain, temperature)) return;
+  if (from >= 0) {
+    Request& r = requests_[static_cast<std::size_t>(from)];
+    r.calls.assign(proposal_.from_list, proposal_.from_list + proposal_.from_size);
+    r.score = from_score;
+  }
+  if (to >= 0) {
+    Request& r = requests_[static_cast<std::size_t>(to)];
+    r.calls.assign(proposal_.to_list, proposal_.to_list + proposal_.to_size);
+    r.score = to_score;
+  }
+  call.parent = to;
+  total_ += gain;
+}
+
+// Exchanges call c with one of the same kind under `to`; from_here_on exchanges all later calls of both as well.
+void Solver::propose_exchange(const ServiceModel& model, std::uint32_t c, std::int32_t to, Exchange what,
+                              float temperature) {
+  Call& call = calls_[c];
+  const std::int32_t from = call.parent;
+  Request& a = requests_[static_cast<std::size_t>(from)];
+  Request& b = requests_[static_cast<std::size_t>(to)];
+  if (a.calls.size() + b.calls.size() > std::size(proposal_.from_list)) return;
+  std::uint32_t partner = 0;
+  std::uint32_t partners = 0;
+  if (what == Exchange::kRestSince) partner = c;
+  for (const std::uint32_t other : b.calls) {
+    if (what == Exchange::kRestSince) break;
+    if (calls_[other].times.key == call.times.key && !calls_[other].fixed && random(++partners) == 0) partner = other;
+  }
+  if (partners == 0 && what != Exchange::kRestSince) return;
+  auto crosses = [&](std::uint32_t x, std::uint32_t pivot) { return what == Exchange::kOne ? x == pivot : x >= pivot; };
+  proposal_.from_size = 0;
+  proposal_.to_size = 0;
+  float gain = 0;
+  std::size_t i = 0;
+  std::size_t j = 0;
+  while (i < a.calls.size() || j < b.calls.size()) {
+    const bool from_a = j == b.calls.size() || (i < a.calls.size() && a.calls[i] < b.calls[j]);
+    const std::uint32_t x = from_a ? a.calls[i++] : b.calls[j++];
+    const bool moves = from_a ? crosses(x, c) : crosses(x, partner);
+    if (moves) {
+      const Call& moving = calls_[x];
+      const std::int32_t target = from_a ? to : from;
+      if (moving.fixed || !may_hold(moving, target)) return;
+      gain += evidence_of(moving, target) - evidence_of(moving, moving.parent);
+    }
+    if (from_a != moves) {
+      proposal_.from_list[proposal_.from_size++] = x;
+    } else {
+      proposal_.to_list[proposal_.to_size++] = x;
+    }
+  }
+  const float from_score = score(model, a.times, std::span(proposal_.from_list, proposal_.from_size));
+  const float to_score = score(model, b.times, std::span(proposal_.to_list, proposal_.to_size));
+  gain += from_score + to_score - a.score - b.score;
+  gain += moved_order_gain(from, to);
+  if (!accept(gain, temperature)) return;
+  a.calls.assign(proposal_.from_list, proposal_.from_list + proposal_.from_size);
+  b.calls.assign(proposal_.to_list, proposal_.to_list + proposal_.to_size);
+  a.score = from_score;
+  b.score = to_score;
+  for (const std::uint32_t x : a.calls) calls_[x].parent = from;
+  for (const std::uint32_t x : b.calls) calls_[x].parent = to;
+  total_ += gain;
+}
+
+// Deals the calls of two requests out anew, one after the other, each with the probability it has given the ones
+// before.
+void Solver::propose_resample(const ServiceModel& model, std::uint32_t c, std::int32_t to, float temperature) {
+  const std::int32_t from = calls_[c].parent;
+  Request* const side[2] = {&requests_[static_cast<std::size_t>(from)], &requests_[static_cast<std::size_t>(to)]};
+  const std::int32_t ids[2] = {from, to};
+  if (side[0]->calls.size() + side[1]->calls.size() > ServiceModel::kMaxCalls) return;
+  struct Deal {
+    std::array<CallTimes, ServiceModel::kMaxCalls> times[2];
+    std::size_t size[2] = {0, 0};
+  };
+  Deal before;
+  Deal after;
+  proposal_.from_size = 0;
+  proposal_.to_size = 0;
+  float balance = 0;  // log of the ways back over the ways there
+  float evidence = 0;
+  bool changed = false;
+  const float scale = 1.0F / std::max(temperature, 0.05F);
+  // Share of side 0 for the next call.
+  auto odds = [&](Deal& deal, const Call& call, float e) {
+    float score[2];
+    for (int k = 0; k < 2; ++k) {
+      deal.times[k][deal.size[k]] = call.times;
+      score[k] = model.next_call(side[k]->times, std::span(deal.times[k]).first(deal.size[k] + 1));
+    }
+    return (score[0] - score[1] + e) * scale;
+  };
+  auto log_share = [](float x) { return x > 0 ? -std::log1p(std::exp(-x)) : x - std::log1p(std::exp(x)); };
+  std::size_t i = 0;
+  std::size_t j = 0;
+  while (i < side[0]->calls.size() || j < side[1]->calls.size()) {
+    const int was =
+        j == side[1]->calls.size() || (i < side[0]->calls.size() && side[0]->calls[i] < side[1]->calls[j]) ? 0 : 1;
+    const std::uint32_t x = was == 0 ? side[0]->calls[i++] : side[1]->calls[j++];
+    const Call& call = calls_[x];
+    int now = was;
+    if (!call.fixed && x >= c && may_hold(call, ids[1 - was])) {
+      const float e = evidence_of(call, ids[0]) - evidence_of(call, ids[1]);
+      const float old_odds = odds(before, call, e);
+      const float new_odds = odds(after, call, e);
+      const float u = (static_cast<float>(random(1U << 24U)) + 0.5F) * 0x1p-24F;
+      now = std::log(u) < log_share(new_odds) ? 0 : 1;
+      balance += log_share(was == 0 ? old_odds : -old_odds) - log_share(now == 0 ? new_odds : -new_odds);
+      if (now != was) evidence += now == 0 ? e : -e;
+    }
+    before.times[was][before.size[was]++] = call.times;
+    after.times[now][after.size[now]++] = call.times;
+    if (now == 0) {
+      proposal_.from_list[proposal_.from_size++] = x;
+    } else {
+      proposal_.to_list[proposal_.to_size++] = x;
+    }
+    changed = changed || now != was;
+  }
+  if (!changed) return;
+  const float from_score = score(model, side[0]->times, std::span(proposal_.from_list, proposal_.from_size));
+  const float to_score = score(model, side[1]->times, std::span(proposal_.to_list, proposal_.to_size));
+  const float gain = from_score + to_score - side[0]->score - side[1]->score + evidence + moved_order_gain(from, to);
+  if (!accept(gain + balance * temperature, temperature)) return;
+  side[0]->calls.assign(proposal_.from_list, proposal_.from_list + proposal_.from_size);
+  side[1]->calls.assign(proposal_.to_list, proposal_.to_list + proposal_.to_size);
+  side[0]->score = from_score;
+  side[1]->score = to_score;
+  for (const std::uint32_t x : side[0]->calls) calls_[x].parent = from;
+  for (const std::uint32_t x : side[1]->calls) calls_[x].parent = to;
+  total_ += gain;
+}
+
+void Solver::sweep(const ServiceModel& model, float orphan, float temperature) {
+  for (const std::uint32_t c : free_calls_) {
+    const Call& call = calls_[c];
+    if (call.count == 0) continue;
+    const int tries = call.count > 2 ? 2 : 1;
+    for (int t = 0; t < tries; ++t) {
+      const std::uint32_t pick = random(call.count * 16U + 1U);
+      const std::int32_t to =
+          pick == call.count * 16U ? kNoParent : static_cast<std::int32_t>(candidates_[call.first + pick / 16U]);
+      if (to == call.parent) continue;
+      if (to == kNoParent || call.parent == kNoParent) {
+        propose_move(model, c, to, orphan, temperature);
+        continue;
+      }
+      const std::uint32_t kind = random(8);
+      if (kind == 0) {
+        propose_move(model, c, to, orphan, temperature);
+      } else if (kind == 1 || kind == 2) {
+        propose_resample(model, c, to, temperature);
+      } else {
+        propose_exchange(model, c, to,
+                         kind >= 6   ? Exchange::kRestSince
+                         : kind >= 4 ? Exchange::kRest
+                                     : Exchange::kOne,
+                         temperature);
+      }
+    }
+  }
+}
+
+void Solver::place_greedily(const ServiceModel& model, float orphan) {
+  for (std::size_t i = 0; i < request_count_; ++i) requests_[i].calls.clear();
+  std::array<CallTimes, ServiceModel::kMaxCalls> list;
+  for (std::uint32_t c = 0; c < calls_.size(); ++c) {
+    Call& call = calls_[c];
+    if (call.parent == kUnplaced) {
+      call.parent = kNoParent;
+      float best = orphan;
+      for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
+        const Request& r = requests_[candidates_[k]];
+        if (r.calls.size() >= ServiceModel::kMaxCalls) continue;
+        for (std::size_t i = 0; i < r.calls.size(); ++i) list[i] = calls_[r.calls[i]].times;
+        list[r.calls.size()] = call.times;
+        const float gain = evidence_[k] + model.next_call(r.times, std::span(list).first(r.calls.size() + 1));
+        if (gain > best || call.parent == kNoParent) {
+          best = gain;
+          call.parent = static_cast<std::int32_t>(candidates_[k]);
+        }
+      }
+    }
+    if (call.parent >= 0) requests_[static_cast<std::size_t>(call.parent)].calls.push_back(c);
+  }
+}
+
+void Solver::run(const ServiceModel& model, float orphan, const Effort& effort) {
+  place_greedily(model, orphan);
+  start(model, orphan);
+  marginals_.assign(candidates_.size(), 0.0F);
+  best_.resize(calls_.size());
+  for (std::size_t c = 0; c < calls_.size(); ++c) best_[c] = calls_[c].parent;
+  best_total_ = total_;
+  kept_ = 0;
+  kept_samples_.clear();
+  auto remember_best = [&] {
+    if (total_ <= best_total_) return;
+    best_total_ = total_;
+    for (const std::uint32_t c : free_calls_) best_[c] = calls_[c].parent;
+  };
+  bool choice = false;
+  for (const std::uint32_t c : free_calls_) choice = choice || calls_[c].count > 1 || calls_[c].parent < 0;
+  const int samples = choice ? effort.samples : 0;
+  if (choice) {
+    for (int i = 0; i < effort.burn_in; ++i) {
+      const float temperature =
+          1.0F + 2.0F * static_cast<float>(effort.burn_in - 1 - i) / static_cast<float>(effort.burn_in);
+      sweep(model, orphan, temperature);
+      remember_best();
+    }
+  }
+  for (int i = 0; i < samples; ++i) {
+    sweep(model, orphan, 1.0F);
+    remember_best();
+    for (const std::uint32_t c : free_calls_) {
+      const Call& call = calls_[c];
+      for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
+        if (static_cast<std::int32_t>(candidates_[k]) == call.parent)
+          marginals_[k] += 1.0F / static_cast<float>(samples);
+      }
+    }
+    if (i * kKeptSamples / samples != (i + 1) * kKeptSamples / samples) {
+      ++kept_;
+      for (const Call& call : calls_) kept_samples_.push_back(call.parent);
+    }
+  }
+  if (samples == 0) {
+    kept_ = 1;
+    for (const Call& call : calls_) {
+      kept_samples_.push_back(call.parent);
+      for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
+        if (static_cast<std::int32_t>(candidates_[k]) == call.parent) marginals_[k] = 1;
+      }
+    }
+    return;
+  }
+  // From the best met, downhill only, to the bottom of its valley.
+  for (std::size_t c = 0; c < calls_.size(); ++c) calls_[c].parent = best_[c];
+  start(model, orphan);
+  for (int i = 0; i < 4; ++i) sweep(model, orphan, 1e-3F);
+  remember_best();
+}
+
+void Solver::learn(ServiceModel& model) const {
+  std::array<CallTimes, ServiceModel::kMaxCalls> list;
+  std::vector<std::vector<std::uint32_t>> of(request_count_);
+  for (int k = 0; k < kept_; ++k) {
+    for (auto& v : of) v.clear();
+    const std::int32_t* parents = kept_samples_.data() + static_cast<std::size_t>(k) * calls_.size();
+    for (std::uint32_t c = 0; c < calls_.size(); ++c) {
+      if (parents[c] >= 0) of[static_cast<std::size_t>(parents[c])].push_back(c);
+    }
+    for (std::size_t r = 0; r < request_count_; ++r) {
+      if (requests_[r].times.end == kOpen || !requests_[r].learn) continue;
+      const std::size_t n = std::min<std::size_t>(of[r].size(), list.size());
+      for (std::size_t i = 0; i < n; ++i) list[i] = calls_[of[r][i]].times;
+      model.learn(requests_[r].times, std::span(list).first(n), 1.0F / static_cast<float>(kept_));
+    }
+  }
+}
+
+}  // namespace wirespan::inference
