@@ -13,9 +13,9 @@ from .stack import ROOT, wait_until
 BINARY = Path(os.environ.get("WIRESPAN", ROOT / "build/release/wirespan"))
 
 
-def wirespan(*arguments, **options):
-    """One run to its end; returns subprocess.CompletedProcess with text."""
-    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options)
+def wirespan(*arguments, preexec=()):
+    """One run to its end, as the last part of the command `preexec`; returns subprocess.CompletedProcess with text."""
+    return subprocess.run([*preexec, BINARY, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120)
 
 
 class Agent:
