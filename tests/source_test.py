@@ -55,6 +55,7 @@ def breaches_of(tmp_path, files):
         ("bpf/hooks/io.bpf.c", "static int http_method(void);\n"),
         ("agent/pipeline.cc", "protocols::http::register_all();\n"),
     ],
+    ids=lambda value: value.strip().replace("#include ", ""),
 )
 def test_a_breach_is_found(tmp_path, file, text):
     others = {

@@ -1,12 +1,9 @@
 import sys
-from pathlib import Path
 
 import pytest
 
 from harness.agent import BINARY
-from harness.stack import Stack, free_port
-
-ODD_SERVERS = Path(__file__).parent / "odd_servers.py"
+from harness.stack import ODD_SERVERS, Stack, free_port
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,12 +1,9 @@
 """A recording is the run: it replays without rights and without a kernel, to the same bytes."""
 
-from harness.agent import Agent, wirespan
+from harness.agent import Agent, wirespan, wirespan_as_nobody
 from harness.load import drive
 from harness.spans import read_spans
 from harness.truth import judge
-
-NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
-
 
 def test_replay_gives_the_same_spans_byte_for_byte(stack, ledger):
     recording = stack.directory / "run.rec"
@@ -22,7 +19,7 @@ def test_replay_gives_the_same_spans_byte_for_byte(stack, ledger):
         out = stack.directory / f"replay-{number}"
         out.mkdir()
         out.chmod(0o777)
-        result = wirespan("replay", recording, "--json", out / "spans.jsonl", preexec=NOBODY)
+        result = wirespan_as_nobody(stack.directory, "replay", recording, "--json", out / "spans.jsonl")
         assert result.returncode == 0, result.stderr
         outputs.append((out / "spans.jsonl").read_bytes())
     assert outputs[0] == outputs[1]

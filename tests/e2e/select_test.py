@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness.agent import BINARY, Agent, wirespan
+from harness.agent import BINARY, Agent, wirespan, wirespan_as_nobody
 from harness.load import drive
 from harness.spans import SERVER
 
@@ -82,8 +82,8 @@ def test_doctor():
     assert json.loads(machine.stdout)
 
 
-def test_doctor_without_rights_says_what_is_missing():
-    result = wirespan("doctor", preexec=["setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"])
+def test_doctor_without_rights_says_what_is_missing(stack):
+    result = wirespan_as_nobody(stack.directory, "doctor")
     assert result.returncode != 0
     assert "CAP_BPF" in result.stdout + result.stderr
 

@@ -14,6 +14,7 @@ from .cgroups import Cgroup
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ROOT / "tests" / "services"
+ODD_SERVERS = ROOT / "tests" / "e2e" / "odd_servers.py"
 START_SECONDS = 60  # a JVM on a busy two-core machine
 
 
