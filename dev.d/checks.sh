@@ -12,9 +12,13 @@ results_end() { python3 tests/tools/results.py sum build/results; }
 run_ctest() {
   local preset=$1 filter=$2 only=${3:-all} args=(--output-on-failure --no-tests=ignore -j "$(nproc)")
   [[ -z $filter ]] || args+=(-R "$filter")
-  as_user ctest --test-dir "build/$preset" "${args[@]}" -LE root --output-junit "$PWD/build/results/unit-$preset.xml" || true
-  [[ $only == unit ]] || ctest --test-dir "build/$preset" "${args[@]}" -j 1 -L root --output-junit "$PWD/build/results/root-$preset.xml" || true
+  as_user ctest --test-dir "build/$preset" "${args[@]}" -LE root --output-junit "$PWD/build/results/unit-$preset.xml" | failures_only
+  [[ $only == unit ]] ||
+    ctest --test-dir "build/$preset" "${args[@]}" -j 1 -L root --output-junit "$PWD/build/results/root-$preset.xml" | failures_only
 }
+
+# The verdict is in the JUnit file; here only what one wants to read.
+failures_only() { sed -E '/ Passed +[0-9.]+ sec/d; /^ +Start +[0-9]+: /d; /^Internal ctest|^Label Time/d' || true; }
 
 run_pytest() {
   local args=(-q -p no:cacheprovider --junit-xml build/results/python.xml)
