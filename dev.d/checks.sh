@@ -37,11 +37,7 @@ build_for_lint() {
   build dev >/dev/null || fail "the dev preset does not build" "clang-tidy reads its compile commands" "./dev build dev"
 }
 
-run_tidy() {
-  local files=("$@")
-  ((${#files[@]})) || mapfile -d '' files < <(sources | grep -z '\.cc$')
-  printf '%s\0' "${files[@]}" | as_user xargs -0 -n 1 -P "$(nproc)" "$(tool clang-tidy)" -p build/dev --quiet --warnings-as-errors='*'
-}
+run_tidy() { as_user python3 tests/tools/tidy.py "$(tool clang-tidy)" build/dev "$@"; }
 
 run_fuzzers() {
   local target seconds=$1
