@@ -11,6 +11,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def main(tidy, build, *wanted):
     CACHE.mkdir(parents=True, exist_ok=True)
 
     def look(command):
-        known = headers.get(command.get("output"), [])
+        known = headers.get(re.search(r" -o (\S+)", command["command"])[1], [])
         stamp = CACHE / key_of(command, known, common)
         if known and stamp.exists():
             return None
