@@ -18,9 +18,12 @@ need_root() {
     "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (every Debian 12 and Ubuntu 24.04 kernel is); in a container, mount the host's /sys"
 }
 
-# Runs as whoever called sudo, if the tree is theirs: then nothing in build/ ends up owned by root.
+# True where a user called sudo in a tree of their own.
+for_user() { ((EUID == 0)) && [[ -n "${SUDO_UID:-}" && "${SUDO_UID}" != 0 && $(stat -c %u "$WIRESPAN_ROOT") == "$SUDO_UID" ]]; }
+
+# Runs as that user: the compiler needs no root, and the cache is theirs.
 as_user() {
-  if ((EUID == 0)) && [[ -n "${SUDO_UID:-}" && "${SUDO_UID}" != 0 && $(stat -c %u "$WIRESPAN_ROOT") == "$SUDO_UID" ]]; then
+  if for_user; then
     local home
     home=$(getent passwd "$SUDO_UID" | cut -d: -f6)
     HOME=${home:-/tmp} runuser -u "$(id -un "$SUDO_UID")" -- "$@"
@@ -28,6 +31,10 @@ as_user() {
     "$@"
   fi
 }
+
+# What root's part wrote (logs, results, built services) goes back to the user, however the command ended.
+give_back() { if for_user && [[ -d build ]]; then chown -R --from=root "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" build; fi; }
+trap give_back EXIT
 
 log_for() {
   as_user mkdir -p "$WIRESPAN_ROOT/build/logs"

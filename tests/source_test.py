@@ -27,7 +27,7 @@ def test_formatted():
 def breaches_of(tmp_path, files):
     (tmp_path / "cmake").mkdir()
     shutil.copy(ROOT / "cmake/Layers.cmake", tmp_path / "cmake")
-    for folder in ("agent/protocols/http", "agent/protocols/redis"):
+    for folder in ("agent/protocols/http1", "agent/protocols/redis"):
         (tmp_path / folder).mkdir(parents=True)
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def breaches_of(tmp_path, files):
         ("agent/enrich/table.cc", '#include "bpf/core/maps.h"\n'),
         ("bpf/hooks/io.bpf.c", '#include "base/hash.h"\n'),
         ("agent/mystery/x.cc", "\n"),
-        ("agent/protocols/http/parse.cc", '#include "agent/protocols/redis/parse.h"\n'),
+        ("agent/protocols/http1/parse.cc", '#include "agent/protocols/redis/parse.h"\n'),
         ("exporters/otlp/send.cc", '#include "exporters/console/tree.h"\n'),
         ("correlator/correlate.cc", "#include <sys/socket.h>\n"),
         ("correlator/evidence/peer.cc", "#include <unistd.h>\n"),
@@ -55,6 +55,7 @@ def breaches_of(tmp_path, files):
         ("bpf/hooks/io.bpf.c", "static int http_method(void);\n"),
         ("agent/pipeline.cc", "protocols::http::register_all();\n"),
     ],
+    ids=lambda value: value.strip().replace("#include ", ""),
 )
 def test_a_breach_is_found(tmp_path, file, text):
     others = {
@@ -72,8 +73,9 @@ def test_what_is_allowed(tmp_path):
         "base/hash.h": "", "model/ids.h": '#include "base/hash.h"\n', "bpf/abi/events.h": "", "bpf/core/maps.h": '#include "bpf/abi/events.h"\n',
         "agent/capture/source.cc": '#include "bpf/abi/events.h"\n#include "model/ids.h"\n#include <sys/socket.h>\n',
         "agent/pipeline.cc": '#include "agent/capture/source.h"\n#include "correlator/correlate.h"\n',
-        "agent/protocols/protocol.h": "", "agent/protocols/http/parse.cc": '#include "agent/protocols/protocol.h"\nint http;\n',
-        "exporters/otlp/send.cc": '#include "exporters/exporter.h"\nint http_status;\n', "exporters/exporter.h": "",
+        "agent/protocols/protocol.h": "", "agent/protocols/http1/parse.cc": '#include "agent/protocols/protocol.h"\nint http;\n',
+        "exporters/otlp/send.cc": '#include "exporters/exporter.h"\n#include "exporters/queue/queue.h"\nint http_status;\n',
+        "exporters/exporter.h": "", "exporters/queue/queue.h": "", "agent/protocols/common/route.h": "",
         "agent/pairing/pairer.cc": '// http is one\n/* redis */ auto key = "http.request.method"; int https;\n',
         "agent/pairing/pairer_test.cc": 'auto p = "http";\n',
         "tests/any.cc": '#include "agent/pipeline.h"\n',

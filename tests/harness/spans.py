@@ -68,10 +68,11 @@ def parse_line(line):
 
 
 def read_spans(file):
+    """A last line without its newline is still being written, or its writer was killed: not counted."""
     if not Path(file).exists():
         return []
     with open(file, encoding="utf-8") as lines:
-        return [span for line in lines if line.strip() for span in parse_line(line)]
+        return [span for line in lines if line.endswith("\n") for span in parse_line(line)]
 
 
 class Forest:

@@ -14,6 +14,7 @@ from .cgroups import Cgroup
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ROOT / "tests" / "services"
+ODD_SERVERS = ROOT / "tests" / "e2e" / "odd_servers.py"
 START_SECONDS = 60  # a JVM on a busy two-core machine
 
 
@@ -115,19 +116,15 @@ class Stack:
             return ["--cgroup", str(self.cgroup.path)]
         return [argument for service in self.services for argument in ("--pid", str(service.pid))]
 
-    def start(self, name, command, address, path="", env=None, cwd=None, prefix=()):
-        """`prefix` wraps the command outside the cgroup's shell, e.g. ip netns exec."""
+    def start(self, name, command, address, path="", env=None):
         log = self.directory / f"{name}-{len(self.services)}.log"
         with open(log, "wb") as output:
             process = subprocess.Popen(
-                [*prefix, *self.cgroup.enter_command([str(part) for part in command])],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                cwd=cwd or self.directory, env={**os.environ, **(env or {})},
-            )
+                self.cgroup.enter_command([str(part) for part in command]), stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, cwd=self.directory, env={**os.environ, **(env or {})})
         service = Service(name, process, address, path, log)
         self.services.append(service)
-        if not prefix:  # another namespace's port cannot be asked from here
-            self._wait(service)
+        self._wait(service)
         return service
 
     def _wait(self, service):
@@ -140,10 +137,10 @@ class Stack:
 
     # The plain services of tests/services. `next_url` is what each asks before it answers.
 
-    def ledger(self, truth=None, host="127.0.0.1", **options):
-        port = free_port(host)
+    def ledger(self, truth=None, host="127.0.0.1", port=None):
+        port = port or free_port(host)
         env = {"LISTEN": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "TRUTH": str(truth or "")}
-        return self.start("ledger", [sys.executable, SERVICES / "ledger.py"], (host, port), "/book", env, **options)
+        return self.start("ledger", [sys.executable, SERVICES / "ledger.py"], (host, port), "/book", env)
 
     def flask(self, next_url="", worker="sync", workers=1, threads=1, unix=False, host="127.0.0.1"):
         python = gunicorn_python()
@@ -156,10 +153,12 @@ class Stack:
              "--keep-alive", 60, "--backlog", 1024, "--chdir", SERVICES, "flask_orders:app"],
             socket_path if unix else (host, port), "/orders", {"NEXT": next_url, "PYTHONDONTWRITEBYTECODE": "1"})
 
-    def go(self, next_url="", direct=False, host="127.0.0.1"):
+    def go(self, next_url="", direct=False, host="127.0.0.1", copy_to=None):
+        """`copy_to`: run a copy of that name in the stack's directory, for selection by executable."""
+        program = shutil.copy(built_go(), self.directory / copy_to) if copy_to else built_go()
         port = free_port(host)
         env = {"NEXT": next_url, "LISTEN": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "DIRECT": "1" if direct else ""}
-        return self.start("go", [built_go()], (host, port), "/stock", env)
+        return self.start("go", [program], (host, port), "/stock", env)
 
     def node(self, next_url="", host="127.0.0.1"):
         port = free_port(host)
@@ -199,7 +198,7 @@ class Stack:
                 {f'location / {{ proxy_pass http://next{location}; proxy_http_version 1.1; proxy_set_header Connection ""; }}' if upstream else ""}
               }}
             }}""")
-        return self.start("nginx", [need("nginx"), "-p", self.directory, "-c", config], (host, port))
+        return self.start("nginx", [need("nginx"), "-e", "stderr", "-p", self.directory, "-c", config], (host, port))
 
 
 def gunicorn_python():

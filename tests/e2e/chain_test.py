@@ -1,0 +1,76 @@
+"""The main job: a request crosses real services and becomes one trace with every parent right."""
+
+import pytest
+
+from harness.agent import Agent
+from harness.load import drive
+from harness.spans import CLIENT, SERVER, Forest
+from harness.truth import judge
+
+
+def test_one_request_at_a_time_is_one_whole_trace(stack, ledger):
+    """nginx -> Flask -> Go -> Node -> Java -> ledger at concurrency 1: nothing may be missing or wrong."""
+    first = stack.flask(stack.go(stack.node(stack.java(ledger.url).url).url).url)
+    nginx = stack.nginx(f"127.0.0.1:{first.port}")
+    with Agent(stack.directory, stack.selectors()) as agent:
+        sent = drive(nginx, 200, 1, "/orders/")
+    assert agent.process.returncode == 0, agent.stderr()
+    spans = agent.spans()
+    verdict = judge(spans, sent, ledger.truth, hops=11)
+    assert verdict.right == 200, verdict
+
+    forest = Forest(spans)
+    assert len({span.trace for span in spans}) == 200
+    assert len(spans) == 200 * 11
+    assert forest.not_nested() == []
+    for span in spans:
+        assert span.kind in (SERVER, CLIENT)
+        assert span.attributes["http.request.method"] == "POST"
+        assert span.attributes["http.response.status_code"] == 200
+        if span.parent:
+            assert span.attributes["wirespan.link.method"]
+            assert 0 < span.attributes["wirespan.link.confidence"] <= 1
+    names = {span.service for span in spans}
+    assert len(names) == 6, names
+    assert "nginx" in names
+
+
+# The kinds whose link the kernel shows for certain: the thread (or process) that reads the request writes the calls.
+CERTAIN = {
+    "gunicorn-sync": lambda stack, url: stack.flask(url, "sync", workers=8),
+    "gunicorn-gthread": lambda stack, url: stack.flask(url, "gthread", workers=2, threads=16),
+    "java-cached-pool": lambda stack, url: stack.java(url),
+    "java-thread-per-connection": lambda stack, url: stack.java(url, "TaxThreads"),
+    "go-direct": lambda stack, url: stack.go(url, direct=True),
+    "php-workers": lambda stack, url: stack.php(url, workers=8),
+}
+# 10,000 over the kinds.
+REQUESTS = 1667
+
+
+@pytest.mark.parametrize("kind", CERTAIN)
+def test_concurrency_64_nothing_wrong_nothing_missing(stack, ledger, kind):
+    service = CERTAIN[kind](stack, ledger.url)
+    with Agent(stack.directory, stack.selectors()) as agent:
+        sent = drive(service, REQUESTS, 64)
+    assert {request.status for request in sent} == {200}
+    verdict = judge(agent.spans(), sent, ledger.truth, hops=3)
+    assert (verdict.right, verdict.wrong, verdict.doubled) == (REQUESTS, 0, 0), verdict
+
+
+# Here one thread serves many requests, or another one writes: a link may be missing, but none may be wrong.
+UNCERTAIN = {
+    "node": lambda stack, url: stack.node(url),
+    "go-client": lambda stack, url: stack.go(url),
+    "nginx": lambda stack, url: stack.nginx(url.removeprefix("http://").split("/")[0]),
+}
+
+
+@pytest.mark.parametrize("kind", UNCERTAIN)
+def test_concurrency_64_no_guess(stack, ledger, kind):
+    service = UNCERTAIN[kind](stack, ledger.url)
+    with Agent(stack.directory, stack.selectors()) as agent:
+        sent = drive(service, REQUESTS, 64, "/price/" if kind == "nginx" else None)
+    verdict = judge(agent.spans(), sent, ledger.truth, hops=3)
+    assert (verdict.wrong, verdict.unseen, verdict.doubled) == (0, 0, 0), verdict
+    assert verdict.right + verdict.missing == REQUESTS

@@ -1,0 +1,84 @@
+"""kill -9: the services go on as if nothing happened, and the kernel holds nothing of ours."""
+
+import json
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from harness.agent import Agent
+from harness.load import Connection, drive
+from harness.stack import need, wait_until
+
+
+def kernel_objects():
+    """Ids of every program, map and link in the kernel."""
+    found = {}
+    for kind in ("prog", "map", "link"):
+        listed = json.loads(subprocess.run([need("bpftool"), "-j", kind, "show"], capture_output=True, check=True, text=True).stdout)
+        found[kind] = {entry["id"] for entry in listed}
+    return found
+
+
+def test_kill_9_leaves_nothing_and_disturbs_no_request(stack, odd_server):
+    release = stack.directory / "release"
+    service = odd_server("hold", release)
+    got = Path(f"{release}.got")
+    answers = []
+
+    agent = Agent(stack.directory, stack.selectors())
+    agent.wait_ready()
+    ours, _ = agent.bpf_objects()
+    assert ours["prog"] and ours["map"]
+    assert ours["prog"] <= kernel_objects()["prog"]
+
+    connection = Connection(service.host, service.port)
+    in_flight = threading.Thread(target=lambda: answers.append(connection.request("/odd/1")))
+    in_flight.start()
+    wait_until(got.exists, "the service to have read the request")
+    agent.kill()
+    release.touch()
+    in_flight.join()
+    assert answers == [(200, b"ok\n")]
+    assert connection.request("/odd/2")[0] == 200
+    connection.close()
+
+    # Programs go after a grace period of RCU.
+    def gone():
+        left = kernel_objects()
+        return all(not (ours[kind] & left[kind]) for kind in ours)
+
+    wait_until(gone, "every program, map and link of the killed agent to be gone")
+    pins = Path("/sys/fs/bpf")
+    assert not [path for path in pins.rglob("*") if "wirespan" in path.name]
+
+
+def test_killed_at_any_moment_of_starting(stack, ledger):
+    """Before ready too, at ten moments spread over a start; afterwards a whole run works."""
+    with Agent(stack.directory, stack.selectors()) as agent:
+        ours, _ = agent.bpf_objects()
+    began = time.monotonic()
+    Agent(stack.directory, stack.selectors()).__enter__().stop()
+    start_up = time.monotonic() - began
+    before = {kind: len(ids) for kind, ids in kernel_objects().items()}
+    for tenth in range(10):
+        agent = Agent(stack.directory, stack.selectors())
+        time.sleep(start_up * tenth / 10)
+        agent.kill()
+    with Agent(stack.directory, stack.selectors()) as agent:
+        assert len(drive(ledger, 20, 2)) == 20
+        objects, _ = agent.bpf_objects()
+        # The same objects as the first time, not ten times as many.
+        assert {kind: len(ids) for kind, ids in objects.items()} == {kind: len(ids) for kind, ids in ours.items()}
+    assert len(agent.spans()) == 20
+    assert before.keys() == {"prog", "map", "link"}
+
+
+def test_sigterm_flushes(stack, ledger):
+    import signal
+
+    agent = Agent(stack.directory, stack.selectors())
+    agent.wait_ready()
+    drive(ledger, 100, 4)
+    assert agent.stop(signal.SIGTERM) == 0, agent.stderr()
+    assert len(agent.spans()) == 100
