@@ -5,7 +5,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from bed.processes import BedError, stop, tail
+from bed.processes import BedError, dies_with_us, stop, tail
 
 
 class Agent:
@@ -28,15 +28,15 @@ class Agent:
             yield
 
     def replay(self, events: Path, spans: Path, log: Path):
-        command = [self.binary, "replay", events, "--json", spans, *self._options()]
+        command = dies_with_us([self.binary, "replay", events, "--json", spans, *self._options()])
         with open(log, "wb") as out:
-            status = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+            status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
         if status != 0:
             raise BedError(f"wirespan replay ended with status {status}:\n{tail(log)}")
 
     @contextmanager
     def _running(self, arguments, log: Path):
-        process = subprocess.Popen(list(map(str, [self.binary, *arguments])), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(dies_with_us([self.binary, *arguments]), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         ready = threading.Event()
         reader = threading.Thread(target=_copy, args=(process.stderr, log, ready), daemon=True)

@@ -49,11 +49,11 @@ class Runner:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         go = self.tools.go()
-        backend = subprocess.Popen([go / "backend", "-log", folder / CALLS, "-delay", f"{self.load.delay_ms}ms"],
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        command = [go / "backend", "-log", folder / CALLS, "-delay", f"{self.load.delay_ms}ms"]
+        backend = subprocess.Popen(processes.dies_with_us(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         try:
             backend_port = int(backend.stdout.readline())
-            with processes.cgroup(f"wirespan-accuracy-{os.getpid()}-{case.name}") as group:
+            with processes.cgroup(case.name) as group:
                 self._drive(case, folder, go, group, backend_port)
         finally:
             processes.stop(backend, signal.SIGTERM)
@@ -90,11 +90,12 @@ class Runner:
 
     def _generate(self, go, case, port, folder):
         log = folder / "generator.log"
+        command = [go / "generator", "-address", f"127.0.0.1:{port}", "-concurrency", case.concurrency,
+                   "-requests", self.load.requests, "-think", f"{self.load.think_ms}ms", "-seed", self.load.seed,
+                   "-log", folder / REQUESTS]
         with open(log, "wb") as out:
-            status = subprocess.run(
-                [go / "generator", "-address", f"127.0.0.1:{port}", "-concurrency", str(case.concurrency),
-                 "-requests", str(self.load.requests), "-think", f"{self.load.think_ms}ms", "-seed", str(self.load.seed),
-                 "-log", folder / REQUESTS], stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+            status = subprocess.run(processes.dies_with_us(command), stdin=subprocess.DEVNULL, stdout=out,
+                                    stderr=out).returncode
         if status != 0:
             raise BedError(f"the load generator ended with status {status}:\n{processes.tail(log)}")
 
