@@ -44,6 +44,7 @@ class Kind:
     command: Callable[[Start], list]
     setup: Callable[[Toolchains], object]
     variants: tuple
+    background: bool = True  # it can also make calls that no request asked for
     planned: bool = True  # False: one call per request, its body passed on unchanged
     env: dict = field(default_factory=dict)
 
@@ -61,8 +62,9 @@ PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE"
 
 
 def _gunicorn(*options):
-    return lambda s: [s.tools.python() / "gunicorn", "--chdir", SERVICES / "gunicorn_sync", "--bind", f"127.0.0.1:{s.port}",
-                      "--backlog", "4096", "--log-level", "warning", "--timeout", "120",
+    return lambda s: [s.tools.python() / "gunicorn", "--chdir", SERVICES / "gunicorn_sync",
+                      "--bind", f"127.0.0.1:{s.port}", "--backlog", "4096",
+                      "--log-level", "warning", "--timeout", "120",
                       *(o.format(workers=s.workers) for o in options), "app:app"]
 
 
@@ -79,11 +81,11 @@ def _go(s: Start):
     return [s.tools.go() / s.kind]
 
 
-def _java(name, variants, at_least=17):
+def _java(name, variants, at_least=17, background=True):
     def command(s: Start):
         java, *rest = s.tools.java(s.kind, at_least)
         return [java, f"-Dhttp.maxConnections={s.connections}", "-Dsun.net.httpserver.nodelay=true", *rest]
-    return Kind(name, command, lambda t: t.java(name, at_least), variants)
+    return Kind(name, command, lambda t: t.java(name, at_least), variants, background=background)
 
 
 def _nginx(s: Start):
@@ -91,7 +93,8 @@ def _nginx(s: Start):
 
 
 def _php_builtin(s: Start):
-    return ["env", f"PHP_CLI_SERVER_WORKERS={s.workers}", "php", "-S", f"127.0.0.1:{s.port}", SERVICES / "php_builtin/index.php"]
+    return ["env", f"PHP_CLI_SERVER_WORKERS={s.workers}", "php", "-S", f"127.0.0.1:{s.port}",
+            SERVICES / "php_builtin/index.php"]
 
 
 def _php_fpm(s: Start):
@@ -108,8 +111,8 @@ def _puma(s: Start):
 def _filled_in(s: Start, name) -> Path:
     """The kind's name.in with its @WORDS@ replaced, in the run's folder."""
     text = (SERVICES / s.kind / f"{name}.in").read_text()
-    for word, value in (("RUN_DIR", s.run_dir), ("PORT", s.port), ("BACKEND_PORT", s.backend_port), ("WORKERS", s.workers),
-                        ("SERVICES", SERVICES)):
+    for word, value in (("RUN_DIR", s.run_dir), ("PORT", s.port), ("BACKEND_PORT", s.backend_port),
+                        ("WORKERS", s.workers), ("SERVICES", SERVICES)):
         text = text.replace(f"@{word}@", str(value))
     out = s.run_dir / name
     out.write_text(text)
@@ -138,13 +141,17 @@ def _kinds():
     yield _java("java_httpserver", _one("direct", workers=lambda c: c + 4))
     yield _java("java_servlet", _one("direct", workers=lambda c: c + 4))
     yield _java("java_virtual", _one("idle"), at_least=21)
-    yield _java("java_async", POOLS)
-    yield _java("java_vertx", LOOPS)
-    yield Kind("rust_tokio", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio"), _one("loop"))
-    yield Kind("nginx", _nginx, lambda t: nginx(), _one("loop"), planned=False)
-    yield Kind("php_builtin", _php_builtin, lambda t: need("php"), _one("direct", _processes))
-    yield Kind("php_fpm", _php_fpm, lambda t: (php_fpm(), nginx()), _one("direct", _processes))
-    yield Kind("ruby_puma", _puma, lambda t: need("puma"), _one("direct", workers=lambda c: min(c, 64)))
+    yield _java("java_async", POOLS, background=False)
+    yield _java("java_vertx", LOOPS, background=False)
+    yield Kind("rust_tokio", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio"), _one("loop"),
+               background=False)
+    yield Kind("nginx", _nginx, lambda t: nginx(), _one("loop"), planned=False,
+               background=False)
+    yield Kind("php_builtin", _php_builtin, lambda t: need("php"), _one("direct", _processes), background=False)
+    yield Kind("php_fpm", _php_fpm, lambda t: (php_fpm(), nginx()), _one("direct", _processes),
+               background=False)
+    yield Kind("ruby_puma", _puma, lambda t: need("puma"), _one("direct", workers=lambda c: min(c, 64)),
+               background=False)
 
 
 KINDS = {k.name: k for k in _kinds()}

@@ -1,4 +1,4 @@
-"""Starting, watching and surely ending the processes of one run: services in a cgroup of their own, nothing left behind."""
+"""Starting, watching and surely ending the processes of one run: nothing is left behind."""
 import os
 import socket
 import subprocess

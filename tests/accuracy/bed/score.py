@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 from bed import otlp
 from bed.match import match
+from bed.truth import NO_TOKEN
 
 RIGHT, WRONG, WEAK, ORPHAN, MISSING = "right", "wrong", "weak", "orphan", "missing"
 OUTCOMES = (RIGHT, WRONG, WEAK, ORPHAN, MISSING)
@@ -32,6 +33,8 @@ class Score:
     missing_server: int = 0
     missing_client: int = 0
     false_roots: int = 0  # SERVER spans with a parent, though their client is not traced
+    background: int = 0  # calls that belong to no request
+    adopted: int = 0  # of these, how many were given one as their parent
     other_spans: int = 0  # matched to no request and no call
     weak_right: int = 0  # links below the threshold that name the true parent
     unlabelled: int = 0  # parents without a confidence, counted as 1
@@ -110,7 +113,8 @@ def score(spans, requests, calls) -> Score:
     judge = _Judge(spans, servers, clients)
     answered = {r.token: r for r in requests if r.status == 200}
 
-    out = Score(requests=len(answered), open=open_requests(requests, calls), other_spans=len(spans) - len(servers) - len(clients))
+    out = Score(requests=len(answered), open=open_requests(requests, calls),
+                other_spans=len(spans) - len(servers) - len(clients))
     if answered:
         took = max(r.end for r in answered.values()) - min(r.start for r in answered.values())
         out.per_second = len(answered) / (took / 1e9)
@@ -118,6 +122,10 @@ def score(spans, requests, calls) -> Score:
     out.missing_server = sum(1 for r in answered.values() if r not in servers)
     samples, spoiled, methods = [], set(), defaultdict(Method)
     for call in calls:
+        if call.token == NO_TOKEN:
+            out.background += 1
+            out.adopted += call in clients and bool(clients[call].parent)
+            continue
         truth = answered.get(call.token)
         if truth is None:
             continue  # of a request that failed: its end is nobody's to judge

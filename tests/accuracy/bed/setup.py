@@ -117,8 +117,8 @@ class Toolchains:
         crate = SERVICES / kind
         target = self.build / "cargo"
         inputs = [crate / "Cargo.toml", crate / "Cargo.lock", *crate.rglob("*.rs")]
-        self._once(f"cargo-{kind}", inputs, lambda: self._run(["cargo", "build", "--release", "--locked", "-j", "2"], cwd=crate,
-                                                             env={"CARGO_TARGET_DIR": str(target)}))
+        self._once(f"cargo-{kind}", inputs, lambda: self._run(
+            ["cargo", "build", "--release", "--locked", "-j", "2"], cwd=crate, env={"CARGO_TARGET_DIR": str(target)}))
         return target / "release" / kind
 
 

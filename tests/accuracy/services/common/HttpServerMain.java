@@ -8,6 +8,7 @@ import java.util.concurrent.Executor;
 /** The JDK's own HTTP server: a dispatcher thread selects connections, a thread of the executor reads and answers. */
 final class HttpServerMain {
   static void serve(Executor executor) throws IOException {
+    Blocking.startBackground();
     HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", Plan.PORT), 4096);
     server.setExecutor(executor);
     server.createContext("/", HttpServerMain::handle);

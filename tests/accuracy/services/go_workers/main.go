@@ -32,6 +32,7 @@ func work(client *http.Client, j job) error {
 
 func main() {
 	client := goserve.Client()
+	goserve.Background(client)
 	jobs := make(chan job, 4096)
 	for range goserve.Setting("WORKERS") {
 		go func() {

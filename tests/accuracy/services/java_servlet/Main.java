@@ -24,6 +24,7 @@ final class Main extends HttpServlet {
   }
 
   public static void main(String[] args) throws Exception {
+    Blocking.startBackground();
     // Jetty itself keeps a few threads: acceptor, selectors, reserved.
     Server server = new Server(new QueuedThreadPool(Plan.WORKERS + 8));
     ServerConnector connector = new ServerConnector(server);

@@ -22,10 +22,18 @@ async def handle(request):
     return web.Response(text="done\n")
 
 
+async def refresh(client):
+    while plan.BACKGROUND:
+        await asyncio.sleep(plan.BACKGROUND)
+        await call(client, "/refresh", plan.BACKGROUND_BODY, 0)
+
+
 async def with_session(app):
     async with ClientSession(connector=TCPConnector(limit=plan.CONNECTIONS)) as client:
         app[session] = client
+        background = asyncio.create_task(refresh(client))
         yield
+        background.cancel()
 
 
 app = web.Application()

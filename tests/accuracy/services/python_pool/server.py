@@ -22,6 +22,7 @@ def answer(connection, path, body):
 
 
 def main():
+    blocking.start_background()
     pool = ThreadPoolExecutor(plan.WORKERS)
     selector = selectors.DefaultSelector()
     listener = socket.create_server(("127.0.0.1", plan.PORT), backlog=4096)

@@ -28,4 +28,5 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 4096
 
 
+blocking.start_background()
 Server(("127.0.0.1", plan.PORT), Handler).serve_forever()
