@@ -1,4 +1,5 @@
 """The agent under test, used only as a user would: its command line, its files."""
+import re
 import signal
 import subprocess
 import threading
@@ -52,6 +53,12 @@ class Agent:
             reader.join(5)
         if process.returncode != 0:
             raise BedError(f"wirespan ended with status {process.returncode}:\n{tail(log)}")
+
+
+def lost(log: Path) -> dict:
+    """{counter: value} of what the agent said at its end that it lost."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return {name: int(n) for name, n in re.findall(r"^\s*(\S*\.lost\.\S+)\s+([1-9]\d*)\s*$", text, re.M)}
 
 
 def _copy(stream, log: Path, ready: threading.Event):

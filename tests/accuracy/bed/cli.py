@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bed import bars, tables
-from bed.agent import Agent
+from bed.agent import Agent, lost
 from bed.case import EVENTS, SPANS, Case, Load, Runner, case_of, judge, write_perfect
 from bed.kinds import KINDS
 from bed.processes import BedError
@@ -28,6 +28,7 @@ class Result:
     bar: tuple
     met: bool
     complaints: list
+    lost: dict
 
     def to_json(self):
         return {**vars(self), "score": self.score.to_json()}
@@ -169,7 +170,8 @@ class Bed:
         score, complaints = judge(folder, case.kind.planned, folder / SPANS)
         bar = bars.bar(case.variant.bar, case.concurrency)
         met = bars.meets(case.variant.bar, case.concurrency, score.percent("right"), score.percent("wrong"))
-        result = Result(case.kind.name, case.variant.name, case.concurrency, score, bar, met, complaints)
+        result = Result(case.kind.name, case.variant.name, case.concurrency, score, bar, met, complaints,
+                        lost(folder / "agent.log"))
         self.results.append(result)
         for complaint in complaints:
             say(f"  {complaint}")
@@ -192,8 +194,12 @@ class Bed:
             if s.missing_server or s.missing_client:
                 notes.append(f"missing: {s.missing_server} SERVER and {s.missing_client} CLIENT spans; "
                              f"{s.other_spans} spans match no log")
+            if s.unlinked:
+                notes.append("no parent because: " + ", ".join(f"{why} {n}" for why, n in s.unlinked.items()))
             if s.background:
                 notes.append(f"{s.adopted} of {s.background} background calls were given a parent")
+            if r.lost:
+                notes.append("the agent lost: " + ", ".join(f"{name} {n}" for name, n in r.lost.items()))
             if s.unlabelled:
                 notes.append(f"{s.unlabelled} parents carry no confidence")
             for note in notes:

@@ -1,6 +1,6 @@
 """Compares the agent's parent links with the truth."""
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 
 from bed import otlp
@@ -43,6 +43,7 @@ class Score:
     brier: float | None = None
     ece: float | None = None
     methods: dict = field(default_factory=dict)
+    unlinked: dict = field(default_factory=dict)  # weak and orphan calls by wirespan.link.missing
     wrong_examples: list = field(default_factory=list)
 
     def percent(self, outcome) -> float:
@@ -120,7 +121,7 @@ def score(spans, requests, calls) -> Score:
         out.per_second = len(answered) / (took / 1e9)
     out.false_roots = sum(1 for s in servers.values() if s.parent)
     out.missing_server = sum(1 for r in answered.values() if r not in servers)
-    samples, spoiled, methods = [], set(), defaultdict(Method)
+    samples, spoiled, methods, unlinked = [], set(), defaultdict(Method), Counter()
     for call in calls:
         if call.token == NO_TOKEN:
             out.background += 1
@@ -135,6 +136,8 @@ def score(spans, requests, calls) -> Score:
         out.missing_client += call not in clients
         if outcome != RIGHT:
             spoiled.add(call.token)
+        if outcome in (WEAK, ORPHAN):
+            unlinked[clients[call].unlinked or "(not said)"] += 1
         if outcome == WRONG and len(out.wrong_examples) < 5:
             span = clients[call]
             out.wrong_examples.append({"span": span.id, "trace": span.trace, "parent": span.parent, "call": call.index,
@@ -143,6 +146,7 @@ def score(spans, requests, calls) -> Score:
     out.whole = sum(1 for token in answered if token not in spoiled)
     out.brier, out.ece = brier(samples), ece(samples)
     out.methods = dict(sorted(methods.items()))
+    out.unlinked = dict(unlinked.most_common())
     return out
 
 
