@@ -134,7 +134,7 @@ class Bed:
         try:
             work()
         except BedError as e:
-            self.failed.append(f"{case.name}: {e}")
+            self.failed.append(f"{case.name}: {str(e).splitlines()[0]}")
             say(f"  failed: {e}")
 
     def _agent(self, config=None):

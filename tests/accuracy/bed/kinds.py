@@ -73,7 +73,7 @@ def _python(s: Start):
 
 
 def _uvicorn(s: Start):
-    return [s.tools.python() / "uvicorn", "--app-dir", SERVICES / "uvicorn", "--host", "127.0.0.1", "--port", s.port,
+    return [s.tools.python() / "uvicorn", "--app-dir", SERVICES / s.kind, "--host", "127.0.0.1", "--port", s.port,
             "--backlog", "4096", "--log-level", "warning", "app:app"]
 
 
@@ -129,11 +129,15 @@ def _kinds():
                env=PYTHON_PATH)
     yield Kind("gunicorn_gthread", _gunicorn("--worker-class", "gthread", "--workers", "2", "--threads", "{workers}"),
                Toolchains.python, _one("direct"), env=PYTHON_PATH)
+    yield Kind("gunicorn_gevent", _gunicorn("--worker-class", "gevent", "--workers", "1"), Toolchains.python,
+               _one("loop"), env=PYTHON_PATH)
     yield Kind("python_threads", _python, Toolchains.python, _one("direct"), env=PYTHON_PATH)
     yield Kind("python_pool", _python, Toolchains.python, POOLS, env=PYTHON_PATH)
     yield Kind("python_asyncio", _python, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
+    yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)
     yield Kind("node", lambda s: ["node", SERVICES / "node/server.js"], lambda t: need("node"), LOOPS)
+    yield Kind("node_fetch", lambda s: ["node", SERVICES / "node_fetch/server.js"], lambda t: need("node"), _one("loop"))
     yield Kind("go_direct", _go, Toolchains.go, _one("direct"))
     yield Kind("go_errgroup", _go, Toolchains.go, _one("direct"))
     yield Kind("go_workers", _go, Toolchains.go, POOLS)
@@ -147,6 +151,8 @@ def _kinds():
                background=False)
     yield Kind("nginx", _nginx, lambda t: nginx(), _one("loop"), planned=False,
                background=False)
+    yield Kind("haproxy", lambda s: ["haproxy", "-db", "-f", _filled_in(s, "haproxy.cfg")], lambda t: need("haproxy"),
+               _one("loop"), planned=False, background=False)
     yield Kind("php_builtin", _php_builtin, lambda t: need("php"), _one("direct", _processes), background=False)
     yield Kind("php_fpm", _php_fpm, lambda t: (php_fpm(), nginx()), _one("direct", _processes),
                background=False)
