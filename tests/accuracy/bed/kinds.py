@@ -137,7 +137,8 @@ def _kinds():
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)
     yield Kind("node", lambda s: ["node", SERVICES / "node/server.js"], lambda t: need("node"), LOOPS)
-    yield Kind("node_fetch", lambda s: ["node", SERVICES / "node_fetch/server.js"], lambda t: need("node"), _one("loop"))
+    yield Kind("node_fetch", lambda s: ["node", SERVICES / "node_fetch/server.js"], lambda t: need("node"),
+               _one("loop"))
     yield Kind("go_direct", _go, Toolchains.go, _one("direct"))
     yield Kind("go_errgroup", _go, Toolchains.go, _one("direct"))
     yield Kind("go_workers", _go, Toolchains.go, POOLS)
