@@ -39,11 +39,11 @@ class Agent:
     def _running(self, arguments, log: Path):
         process = subprocess.Popen(dies_with_us([self.binary, *arguments]), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        ready = threading.Event()
-        reader = threading.Thread(target=_copy, args=(process.stderr, log, ready), daemon=True)
+        said = _Said()
+        reader = threading.Thread(target=said.copy, args=(process.stderr, log), daemon=True)
         reader.start()
         try:
-            if not ready.wait(60) or process.poll() is not None:
+            if not said.ready_within(60):
                 raise BedError(f"wirespan {arguments[0]} did not get ready:\n{tail(log)}")
             yield
             if process.poll() is not None:
@@ -61,11 +61,23 @@ def lost(log: Path) -> dict:
     return {name: int(n) for name, n in re.findall(r"^\s*(\S*\.lost\.\S+)\s+([1-9]\d*)\s*$", text, re.M)}
 
 
-def _copy(stream, log: Path, ready: threading.Event):
-    with open(log, "wb") as out:
-        for line in stream:
-            out.write(line)
-            out.flush()
-            if b"ready" in line:
-                ready.set()
-    ready.set()  # the end: whoever waits looks at the process
+class _Said:
+    """What the agent says on stderr: kept in a file, searched for the word that it is ready."""
+
+    def __init__(self):
+        self._changed = threading.Event()
+        self._ready = False
+
+    def ready_within(self, seconds) -> bool:
+        self._changed.wait(seconds)
+        return self._ready
+
+    def copy(self, stream, log: Path):
+        with open(log, "wb") as out:
+            for line in stream:
+                out.write(line)
+                out.flush()
+                if re.search(rb"\bready\b", line):
+                    self._ready = True
+                    self._changed.set()
+        self._changed.set()  # it has ended: no use in waiting
