@@ -1,11 +1,12 @@
 """The agent under test, used only as a user would: its command line, its files."""
+import re
 import signal
 import subprocess
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from bed.processes import BedError, stop, tail
+from bed.processes import BedError, dies_with_us, stop, tail
 
 
 class Agent:
@@ -28,21 +29,21 @@ class Agent:
             yield
 
     def replay(self, events: Path, spans: Path, log: Path):
-        command = [self.binary, "replay", events, "--json", spans, *self._options()]
+        command = dies_with_us([self.binary, "replay", events, "--json", spans, *self._options()])
         with open(log, "wb") as out:
-            status = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+            status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
         if status != 0:
             raise BedError(f"wirespan replay ended with status {status}:\n{tail(log)}")
 
     @contextmanager
     def _running(self, arguments, log: Path):
-        process = subprocess.Popen(list(map(str, [self.binary, *arguments])), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(dies_with_us([self.binary, *arguments]), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        ready = threading.Event()
-        reader = threading.Thread(target=_copy, args=(process.stderr, log, ready), daemon=True)
+        said = _Said()
+        reader = threading.Thread(target=said.copy, args=(process.stderr, log), daemon=True)
         reader.start()
         try:
-            if not ready.wait(60) or process.poll() is not None:
+            if not said.ready_within(60):
                 raise BedError(f"wirespan {arguments[0]} did not get ready:\n{tail(log)}")
             yield
             if process.poll() is not None:
@@ -54,11 +55,29 @@ class Agent:
             raise BedError(f"wirespan ended with status {process.returncode}:\n{tail(log)}")
 
 
-def _copy(stream, log: Path, ready: threading.Event):
-    with open(log, "wb") as out:
-        for line in stream:
-            out.write(line)
-            out.flush()
-            if b"ready" in line:
-                ready.set()
-    ready.set()  # the end: whoever waits looks at the process
+def lost(log: Path) -> dict:
+    """{counter: value} of what the agent said at its end that it lost."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return {name: int(n) for name, n in re.findall(r"^\s*(\S*\.lost\.\S+)\s+([1-9]\d*)\s*$", text, re.M)}
+
+
+class _Said:
+    """What the agent says on stderr: kept in a file, searched for the word that it is ready."""
+
+    def __init__(self):
+        self._changed = threading.Event()
+        self._ready = False
+
+    def ready_within(self, seconds) -> bool:
+        self._changed.wait(seconds)
+        return self._ready
+
+    def copy(self, stream, log: Path):
+        with open(log, "wb") as out:
+            for line in stream:
+                out.write(line)
+                out.flush()
+                if re.search(rb"\bready\b", line):
+                    self._ready = True
+                    self._changed.set()
+        self._changed.set()  # it has ended: no use in waiting

@@ -36,6 +36,7 @@ class Load:
     think_ms: float = 0.0
     delay_ms: float = 2.0
     seed: int = 1
+    background_ms: int = 0
 
 
 class Runner:
@@ -49,26 +50,29 @@ class Runner:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         go = self.tools.go()
-        backend = subprocess.Popen([go / "backend", "-log", folder / CALLS, "-delay", f"{self.load.delay_ms}ms"],
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        command = [go / "backend", "-log", folder / CALLS, "-delay", f"{self.load.delay_ms}ms"]
+        backend = subprocess.Popen(processes.dies_with_us(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   text=True)
         try:
             backend_port = int(backend.stdout.readline())
-            with processes.cgroup(f"wirespan-accuracy-{os.getpid()}-{case.name}") as group:
+            with processes.cgroup(case.name) as group:
                 self._drive(case, folder, go, group, backend_port)
         finally:
             processes.stop(backend, signal.SIGTERM)
         if backend.returncode != 0:
             raise BedError(f"the backend ended with status {backend.returncode}")
-        meta = {"kind": case.kind.name, "variant": case.variant.name, "concurrency": case.concurrency, **vars(self.load)}
+        meta = {"kind": case.kind.name, "variant": case.variant.name, "concurrency": case.concurrency,
+                **vars(self.load)}
         (folder / META).write_text(json.dumps(meta) + "\n")
 
     def _drive(self, case, folder, go, group, backend_port):
         port = processes.free_port()
-        start = Start(case.kind.name, case.variant, self.tools, port, backend_port, case.variant.workers(case.concurrency),
-                      case.variant.connections(case.concurrency), folder)
+        start = Start(case.kind.name, case.variant, self.tools, port, backend_port,
+                      case.variant.workers(case.concurrency), case.variant.connections(case.concurrency), folder)
         env = {k: os.environ[k] for k in PASSED_ON if k in os.environ}
         env |= {"PORT": str(port), "BACKEND_PORT": str(backend_port), "WORKERS": str(start.workers),
-                "CONNECTIONS": str(start.connections), **case.kind.env}
+                "CONNECTIONS": str(start.connections),
+                "BACKGROUND_MS": str(self.load.background_ms if case.kind.background else 0), **case.kind.env}
         service_log = folder / "service.log"
         service = processes.start_in(group, case.kind.command(start), env, service_log, folder)
         try:
@@ -90,11 +94,12 @@ class Runner:
 
     def _generate(self, go, case, port, folder):
         log = folder / "generator.log"
+        command = [go / "generator", "-address", f"127.0.0.1:{port}", "-concurrency", case.concurrency,
+                   "-requests", self.load.requests, "-think", f"{self.load.think_ms}ms", "-seed", self.load.seed,
+                   "-log", folder / REQUESTS]
         with open(log, "wb") as out:
-            status = subprocess.run(
-                [go / "generator", "-address", f"127.0.0.1:{port}", "-concurrency", str(case.concurrency),
-                 "-requests", str(self.load.requests), "-think", f"{self.load.think_ms}ms", "-seed", str(self.load.seed),
-                 "-log", folder / REQUESTS], stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+            status = subprocess.run(processes.dies_with_us(command), stdin=subprocess.DEVNULL, stdout=out,
+                                    stderr=out).returncode
         if status != 0:
             raise BedError(f"the load generator ended with status {status}:\n{processes.tail(log)}")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bed import bars, tables
-from bed.agent import Agent
+from bed.agent import Agent, lost
 from bed.case import EVENTS, SPANS, Case, Load, Runner, case_of, judge, write_perfect
 from bed.kinds import KINDS
 from bed.processes import BedError
@@ -28,25 +28,31 @@ class Result:
     bar: tuple
     met: bool
     complaints: list
+    lost: dict
 
     def to_json(self):
         return {**vars(self), "score": self.score.to_json()}
 
 
 def parse(argv):
-    p = argparse.ArgumentParser(prog="run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(prog="run.py",
+                                description="How often is the parent right? See tests/accuracy/README.md.")
     p.add_argument("kinds", nargs="*", metavar="KIND[:VARIANT]", help="default: all")
     p.add_argument("--list", action="store_true", help="print the kinds and their variants")
     p.add_argument("--concurrency", default=None, help="comma separated; default 1,16,128")
     p.add_argument("--requests", type=int, default=None, help="per case; default 2000")
     p.add_argument("--think", type=float, default=0, help="longest pause of a client between requests, ms")
     p.add_argument("--delay", type=float, default=2, help="median delay of the backend, ms")
+    p.add_argument("--background", type=int, default=0, metavar="MS",
+                   help="a call that belongs to no request, so often, by the kinds that can; default: none")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--agent", type=Path, help="the wirespan binary; default: build/release/wirespan, then build/dev/wirespan")
+    p.add_argument("--agent", type=Path, metavar="PATH",
+                   help="the wirespan binary; default: build/release/wirespan, then build/dev/wirespan")
     p.add_argument("--config", type=Path, help="passed to the agent")
     p.add_argument("--without-agent", action="store_true", help="only check that services and truth agree")
     p.add_argument("--record", type=Path, metavar="DIR", help="record events and truth there; score a replay of them")
-    p.add_argument("--replay", type=Path, metavar="DIR", help="score a replay of what --record wrote; needs no service and no root")
+    p.add_argument("--replay", type=Path, metavar="DIR",
+                   help="score a replay of what --record wrote; needs no service and no root")
     p.add_argument("--ablate", metavar="EVIDENCE,..", help="replay each case with each of these off in turn")
     p.add_argument("--smoke", action="store_true", help="few kinds, 200 requests, concurrency 1 and 16")
     p.add_argument("--enforce", action="store_true", help="exit status 1 if a bar is missed")
@@ -102,7 +108,8 @@ class Bed:
     def run_all(self, folder: Path):
         """Runs every case asked for into its own sub-folder."""
         how = "none" if self.args.without_agent else "record" if self.args.record or self.evidences else "trace"
-        load = Load(self.args.requests, self.args.think, self.args.delay, self.args.seed)
+        load = Load(self.args.requests, self.args.think, self.args.delay, self.args.seed,
+                    self.args.background)
         runner = Runner(self.tools, None if how == "none" else self._agent(), how, load)
         for kind, variant in self.args.selected:
             try:
@@ -127,7 +134,7 @@ class Bed:
         try:
             work()
         except BedError as e:
-            self.failed.append(f"{case.name}: {e}")
+            self.failed.append(f"{case.name}: {str(e).splitlines()[0]}")
             say(f"  failed: {e}")
 
     def _agent(self, config=None):
@@ -163,7 +170,8 @@ class Bed:
         score, complaints = judge(folder, case.kind.planned, folder / SPANS)
         bar = bars.bar(case.variant.bar, case.concurrency)
         met = bars.meets(case.variant.bar, case.concurrency, score.percent("right"), score.percent("wrong"))
-        result = Result(case.kind.name, case.variant.name, case.concurrency, score, bar, met, complaints)
+        result = Result(case.kind.name, case.variant.name, case.concurrency, score, bar, met, complaints,
+                        lost(folder / "agent.log"))
         self.results.append(result)
         for complaint in complaints:
             say(f"  {complaint}")
@@ -186,6 +194,12 @@ class Bed:
             if s.missing_server or s.missing_client:
                 notes.append(f"missing: {s.missing_server} SERVER and {s.missing_client} CLIENT spans; "
                              f"{s.other_spans} spans match no log")
+            if s.unlinked:
+                notes.append("no parent because: " + ", ".join(f"{why} {n}" for why, n in s.unlinked.items()))
+            if s.background:
+                notes.append(f"{s.adopted} of {s.background} background calls were given a parent")
+            if r.lost:
+                notes.append("the agent lost: " + ", ".join(f"{name} {n}" for name, n in r.lost.items()))
             if s.unlabelled:
                 notes.append(f"{s.unlabelled} parents carry no confidence")
             for note in notes:

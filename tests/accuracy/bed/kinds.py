@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from bed.setup import SERVICES, Toolchains, need
+from bed.setup import SERVICES, Toolchains, need, nginx, php_fpm
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Kind:
     command: Callable[[Start], list]
     setup: Callable[[Toolchains], object]
     variants: tuple
+    background: bool = True  # it can also make calls that no request asked for
     planned: bool = True  # False: one call per request, its body passed on unchanged
     env: dict = field(default_factory=dict)
 
@@ -61,29 +62,103 @@ PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE"
 
 
 def _gunicorn(*options):
-    return lambda s: [s.tools.python() / "gunicorn", "--chdir", SERVICES / "gunicorn_sync", "--bind", f"127.0.0.1:{s.port}",
-                      "--backlog", "4096", "--log-level", "warning", "--timeout", "120",
+    return lambda s: [s.tools.python() / "gunicorn", "--chdir", SERVICES / "gunicorn_sync",
+                      "--bind", f"127.0.0.1:{s.port}", "--backlog", "4096",
+                      "--log-level", "warning", "--timeout", "120",
                       *(o.format(workers=s.workers) for o in options), "app:app"]
+
+
+def _python(s: Start):
+    return [s.tools.python() / "python", SERVICES / s.kind / "server.py"]
+
+
+def _uvicorn(s: Start):
+    return [s.tools.python() / "uvicorn", "--app-dir", SERVICES / s.kind, "--host", "127.0.0.1", "--port", s.port,
+            "--backlog", "4096", "--log-level", "warning", "app:app"]
 
 
 def _go(s: Start):
     return [s.tools.go() / s.kind]
 
 
-def _java(*options):
+def _java(name, variants, at_least=17, background=True):
     def command(s: Start):
-        java, *rest = s.tools.java(s.kind)
-        return [java, *(o.format(connections=s.connections) for o in options), *rest]
-    return command
+        java, *rest = s.tools.java(s.kind, at_least)
+        return [java, f"-Dhttp.maxConnections={s.connections}", "-Dsun.net.httpserver.nodelay=true", *rest]
+    return Kind(name, command, lambda t: t.java(name, at_least), variants, background=background)
+
+
+def _nginx(s: Start):
+    return [nginx(), "-c", _filled_in(s, "nginx.conf")]
+
+
+def _php_builtin(s: Start):
+    return ["env", f"PHP_CLI_SERVER_WORKERS={s.workers}", "php", "-S", f"127.0.0.1:{s.port}",
+            SERVICES / "php_builtin/index.php"]
+
+
+def _php_fpm(s: Start):
+    _filled_in(s, "nginx.conf")
+    _filled_in(s, "fpm.conf")
+    return [SERVICES / "php_fpm/start.sh", s.run_dir, php_fpm(), nginx()]
+
+
+def _puma(s: Start):
+    return ["puma", "--environment", "production", "--quiet", "--bind", f"tcp://127.0.0.1:{s.port}?backlog=4096",
+            "--threads", f"{s.workers}:{s.workers}", SERVICES / "ruby_puma/config.ru"]
+
+
+def _filled_in(s: Start, name) -> Path:
+    """The kind's name.in with its @WORDS@ replaced, in the run's folder."""
+    text = (SERVICES / s.kind / f"{name}.in").read_text()
+    for word, value in (("RUN_DIR", s.run_dir), ("PORT", s.port), ("BACKEND_PORT", s.backend_port),
+                        ("WORKERS", s.workers), ("SERVICES", SERVICES)):
+        text = text.replace(f"@{word}@", str(value))
+    out = s.run_dir / name
+    out.write_text(text)
+    return out
+
+
+def _processes(concurrency):
+    """Enough to work at once, without filling a small machine's memory."""
+    return min(concurrency + 1, 16)
 
 
 def _kinds():
-    yield Kind("gunicorn_sync", _gunicorn("--workers", "{workers}"), Toolchains.python,
-               _one("direct", workers=lambda c: min(c + 1, 16)), env=PYTHON_PATH)
+    yield Kind("gunicorn_sync", _gunicorn("--workers", "{workers}"), Toolchains.python, _one("direct", _processes),
+               env=PYTHON_PATH)
+    yield Kind("gunicorn_gthread", _gunicorn("--worker-class", "gthread", "--workers", "2", "--threads", "{workers}"),
+               Toolchains.python, _one("direct"), env=PYTHON_PATH)
+    yield Kind("gunicorn_gevent", _gunicorn("--worker-class", "gevent", "--workers", "1"), Toolchains.python,
+               _one("loop"), env=PYTHON_PATH)
+    yield Kind("python_threads", _python, Toolchains.python, _one("direct"), env=PYTHON_PATH)
+    yield Kind("python_pool", _python, Toolchains.python, POOLS, env=PYTHON_PATH)
+    yield Kind("python_asyncio", _python, Toolchains.python, LOOPS, env=PYTHON_PATH)
+    yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
+    yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)
+    yield Kind("node", lambda s: ["node", SERVICES / "node/server.js"], lambda t: need("node"), LOOPS)
+    yield Kind("node_fetch", lambda s: ["node", SERVICES / "node_fetch/server.js"], lambda t: need("node"),
+               _one("loop"))
     yield Kind("go_direct", _go, Toolchains.go, _one("direct"))
-    yield Kind("node", lambda s: ["node", SERVICES / "node" / "server.js"], lambda t: need("node"), LOOPS)
-    yield Kind("java_pool_acceptor", _java("-Dhttp.maxConnections={connections}"),
-               lambda t: t.java("java_pool_acceptor"), POOLS)
+    yield Kind("go_errgroup", _go, Toolchains.go, _one("direct"))
+    yield Kind("go_workers", _go, Toolchains.go, POOLS)
+    yield _java("java_pool_acceptor", POOLS)
+    yield _java("java_httpserver", _one("direct", workers=lambda c: c + 4))
+    yield _java("java_servlet", _one("direct", workers=lambda c: c + 4))
+    yield _java("java_virtual", _one("idle"), at_least=21)
+    yield _java("java_async", POOLS, background=False)
+    yield _java("java_vertx", LOOPS, background=False)
+    yield Kind("rust_tokio", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio"), _one("loop"),
+               background=False)
+    yield Kind("nginx", _nginx, lambda t: nginx(), _one("loop"), planned=False,
+               background=False)
+    yield Kind("haproxy", lambda s: ["haproxy", "-db", "-f", _filled_in(s, "haproxy.cfg")], lambda t: need("haproxy"),
+               _one("loop"), planned=False, background=False)
+    yield Kind("php_builtin", _php_builtin, lambda t: need("php"), _one("direct", _processes), background=False)
+    yield Kind("php_fpm", _php_fpm, lambda t: (php_fpm(), nginx()), _one("direct", _processes),
+               background=False)
+    yield Kind("ruby_puma", _puma, lambda t: need("puma"), _one("direct", workers=lambda c: min(c, 64)),
+               background=False)
 
 
 KINDS = {k.name: k for k in _kinds()}

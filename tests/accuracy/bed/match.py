@@ -1,8 +1,8 @@
 """Finds the span of each logged request and call, from ports and times alone.
 
-Spans and log records of one connection (client port, server port) are both in order of time and never overlap, as none of our
-services pipelines. Client ports are used again, and a span may be missing, so the k-th is not simply the k-th: a pair must also
-cover the same time. The logs' times are on the same host's clock as the spans'.
+Spans and log records of one connection (client port, server port) are both in order of time and never overlap, as none
+of our services pipelines. Client ports are used again, and a span may be missing, so the k-th is not simply the k-th: a
+pair must also cover the same time. The logs' times are on the same host's clock as the spans'.
 """
 from collections import defaultdict
 

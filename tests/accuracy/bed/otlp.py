@@ -5,7 +5,7 @@ from pathlib import Path
 
 SERVER, CLIENT = "server", "client"
 _KINDS = {2: SERVER, 3: CLIENT, "SPAN_KIND_SERVER": SERVER, "SPAN_KIND_CLIENT": CLIENT}
-METHOD, CONFIDENCE = "wirespan.link.method", "wirespan.link.confidence"
+METHOD, CONFIDENCE, UNLINKED = "wirespan.link.method", "wirespan.link.confidence", "wirespan.link.missing"
 
 
 @dataclass
@@ -30,6 +30,7 @@ class Span:
     peer_port: int
     method: str
     confidence: float | None
+    unlinked: str = ""  # why it has no parent, in the agent's word
     links: list[Link] = field(default_factory=list)
 
 
@@ -73,4 +74,4 @@ def _span(s, service) -> Span:
     return Span(s["traceId"], s["spanId"], s.get("parentSpanId", ""), _KINDS.get(s.get("kind"), ""),
                 int(s["startTimeUnixNano"]), int(s["endTimeUnixNano"]), s.get("name", ""), service,
                 int(a.get("network.local.port") or 0), int(a.get("network.peer.port") or 0),
-                str(a.get(METHOD, "")), _number(a.get(CONFIDENCE)), links)
+                str(a.get(METHOD, "")), _number(a.get(CONFIDENCE)), str(a.get(UNLINKED, "")), links)

@@ -1,4 +1,4 @@
-"""Starting, watching and surely ending the processes of one run: services in a cgroup of their own, nothing left behind."""
+"""Starting, watching and surely ending the processes of one run: nothing is left behind."""
 import os
 import socket
 import subprocess
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CGROUP_ROOTS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
+CGROUP_PREFIX = "wirespan-accuracy-"  # then the bed's pid
 
 
 class BedError(Exception):
@@ -34,6 +35,11 @@ def is_listening(port: int) -> bool:
     return False
 
 
+def dies_with_us(command) -> list:
+    """The command line, ended by the kernel should the bed itself be killed."""
+    return ["setpriv", "--pdeathsig", "KILL", *map(str, command)]
+
+
 def stop(process: subprocess.Popen, number, within=20.0):
     """Signals and waits; kills what does not end."""
     if process.poll() is None:
@@ -56,13 +62,23 @@ def cgroup(name: str):
     root = next((r for r in CGROUP_ROOTS if (r / "cgroup.controllers").exists()), None)
     if root is None:
         raise BedError("no cgroup v2 hierarchy at " + " or ".join(map(str, CGROUP_ROOTS)))
-    path = root / name
+    _sweep(root)
+    path = root / f"{CGROUP_PREFIX}{os.getpid()}-{name}"
     path.mkdir()
     try:
         yield path
     finally:
         _empty(path)
         path.rmdir()
+
+
+def _sweep(root: Path):
+    """Removes what a bed that was killed left behind."""
+    for path in root.glob(f"{CGROUP_PREFIX}*"):
+        owner = path.name.removeprefix(CGROUP_PREFIX).split("-")[0]
+        if not Path("/proc", owner).exists():
+            _empty(path)
+            path.rmdir()
 
 
 def _empty(path: Path):
@@ -79,10 +95,10 @@ def _empty(path: Path):
 
 
 def start_in(group: Path, command, env, log: Path, cwd: Path) -> subprocess.Popen:
-    """Starts a command inside the cgroup from its first instruction on; it dies with us."""
-    joined = ["setpriv", "--pdeathsig", "KILL", "sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group), *command]
+    """Starts a command inside the cgroup from its first instruction on."""
+    joined = dies_with_us(["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', group, *command])
     with open(log, "wb") as out:
-        return subprocess.Popen(list(map(str, joined)), env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        return subprocess.Popen(joined, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
 
 def wait_listening(process, port, log: Path, within=60.0):

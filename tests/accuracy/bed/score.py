@@ -1,10 +1,11 @@
 """Compares the agent's parent links with the truth."""
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 
 from bed import otlp
 from bed.match import match
+from bed.truth import NO_TOKEN
 
 RIGHT, WRONG, WEAK, ORPHAN, MISSING = "right", "wrong", "weak", "orphan", "missing"
 OUTCOMES = (RIGHT, WRONG, WEAK, ORPHAN, MISSING)
@@ -32,6 +33,8 @@ class Score:
     missing_server: int = 0
     missing_client: int = 0
     false_roots: int = 0  # SERVER spans with a parent, though their client is not traced
+    background: int = 0  # calls that belong to no request
+    adopted: int = 0  # of these, how many were given one as their parent
     other_spans: int = 0  # matched to no request and no call
     weak_right: int = 0  # links below the threshold that name the true parent
     unlabelled: int = 0  # parents without a confidence, counted as 1
@@ -40,6 +43,7 @@ class Score:
     brier: float | None = None
     ece: float | None = None
     methods: dict = field(default_factory=dict)
+    unlinked: dict = field(default_factory=dict)  # weak and orphan calls by wirespan.link.missing
     wrong_examples: list = field(default_factory=list)
 
     def percent(self, outcome) -> float:
@@ -110,14 +114,19 @@ def score(spans, requests, calls) -> Score:
     judge = _Judge(spans, servers, clients)
     answered = {r.token: r for r in requests if r.status == 200}
 
-    out = Score(requests=len(answered), open=open_requests(requests, calls), other_spans=len(spans) - len(servers) - len(clients))
+    out = Score(requests=len(answered), open=open_requests(requests, calls),
+                other_spans=len(spans) - len(servers) - len(clients))
     if answered:
         took = max(r.end for r in answered.values()) - min(r.start for r in answered.values())
         out.per_second = len(answered) / (took / 1e9)
     out.false_roots = sum(1 for s in servers.values() if s.parent)
     out.missing_server = sum(1 for r in answered.values() if r not in servers)
-    samples, spoiled, methods = [], set(), defaultdict(Method)
+    samples, spoiled, methods, unlinked = [], set(), defaultdict(Method), Counter()
     for call in calls:
+        if call.token == NO_TOKEN:
+            out.background += 1
+            out.adopted += call in clients and bool(clients[call].parent)
+            continue
         truth = answered.get(call.token)
         if truth is None:
             continue  # of a request that failed: its end is nobody's to judge
@@ -127,6 +136,8 @@ def score(spans, requests, calls) -> Score:
         out.missing_client += call not in clients
         if outcome != RIGHT:
             spoiled.add(call.token)
+        if outcome in (WEAK, ORPHAN):
+            unlinked[clients[call].unlinked or "(not said)"] += 1
         if outcome == WRONG and len(out.wrong_examples) < 5:
             span = clients[call]
             out.wrong_examples.append({"span": span.id, "trace": span.trace, "parent": span.parent, "call": call.index,
@@ -135,6 +146,7 @@ def score(spans, requests, calls) -> Score:
     out.whole = sum(1 for token in answered if token not in spoiled)
     out.brier, out.ece = brier(samples), ece(samples)
     out.methods = dict(sorted(methods.items()))
+    out.unlinked = dict(unlinked.most_common())
     return out
 
 

@@ -1,6 +1,7 @@
 """Installs what the services need into build/accuracy, once per change of what is asked for."""
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -82,26 +83,61 @@ class Toolchains:
         self._once("python", [requirements], make)
         return venv / "bin"
 
-    def java(self, kind) -> list:
-        """The start of a command line, up to the main class's arguments."""
-        java = self.jdk()
+    def java(self, kind, at_least=17) -> list:
+        """The start of a command line: the JVM, then what follows its options."""
+        java = self.jdk(at_least)
         classes = self.build / "classes" / kind
         jars = self.build / "jars"
         pom = SERVICES / "pom.xml"
+        need("mvn")
+        self._once("maven", [pom], lambda: self._run(
+            ["mvn", "-q", "-B", "-f", pom, f"-DoutputDirectory={jars}",
+             "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"]))
         sources = [*(SERVICES / kind).glob("*.java"), *(SERVICES / "common").glob("*.java")]
-        if pom.exists():
-            need("mvn")
-            self._once("maven", [pom], lambda: self._run(
-                ["mvn", "-q", "-B", "-f", pom, f"-DoutputDirectory={jars}",
-                 "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"]))
 
-        def compile():
+        def compile_all():
             shutil.rmtree(classes, ignore_errors=True)
-            self._run([java / "javac", "-cp", f"{jars}/*", "-d", classes, *sources])
+            self._run([java / "javac", "-nowarn", "-cp", f"{jars}/*", "-d", classes, *sources])
 
-        self._once(f"javac-{kind}", sources, compile)
-        return [java / "java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{classes}:{jars}/*", "Main"]
+        self._once(f"javac-{kind}", sources, compile_all)
+        return [java / "java", "-Xmx512m", "-cp", f"{classes}:{jars}/*", "Main"]
 
-    def jdk(self) -> Path:
-        need("java", "javac")
-        return Path(shutil.which("java")).parent
+    def jdk(self, at_least) -> Path:
+        """The bin folder of the first JDK new enough: the one on the PATH, else any installed."""
+        on_path = shutil.which("javac")
+        homes = [Path(on_path).resolve().parent.parent] if on_path else []
+        for home in homes + sorted(Path("/usr/lib/jvm").glob("*")):
+            if (home / "bin/javac").exists() and _java_version(home) >= at_least:
+                return home / "bin"
+        raise Missing(f"no JDK {at_least} or newer")
+
+    def rust(self, kind) -> Path:
+        """The built program."""
+        need("cargo")
+        crate = SERVICES / kind
+        target = self.build / "cargo"
+        inputs = [crate / "Cargo.toml", crate / "Cargo.lock", *crate.rglob("*.rs")]
+        self._once(f"cargo-{kind}", inputs, lambda: self._run(
+            ["cargo", "build", "--release", "--locked", "-j", "2"], cwd=crate, env={"CARGO_TARGET_DIR": str(target)}))
+        return target / "release" / kind
+
+
+def _java_version(home: Path) -> int:
+    release = home / "release"
+    found = re.search(r'JAVA_VERSION="(\d+)', release.read_text()) if release.exists() else None
+    return int(found.group(1)) if found else 0
+
+
+def php_fpm() -> str:
+    """Debian names it after its version."""
+    for name in ["php-fpm", *(p.name for p in sorted(Path("/usr/sbin").glob("php-fpm*")))]:
+        if shutil.which(name):
+            return shutil.which(name)
+    raise Missing("no php-fpm")
+
+
+def nginx() -> str:
+    path = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        raise Missing("no nginx")
+    return path

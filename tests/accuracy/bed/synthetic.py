@@ -1,4 +1,6 @@
-"""OTLP/JSON made from the logs, with links as good or bad as wanted: to test the scorer, and to check the services without an agent."""
+"""OTLP/JSON made from the logs, with links as good or bad as wanted.
+
+To test the scorer, and to check that services and truth agree before there is an agent."""
 import hashlib
 import json
 import random
@@ -62,7 +64,8 @@ def at_random(requests, calls, seed=1):
 
 
 def write(path, spans, batch=100):
+    resource = {"attributes": [_attribute("service.name", "synthetic")]}
     with open(path, "w") as file:
         for at in range(0, len(spans), batch):
-            file.write(json.dumps({"resourceSpans": [{"resource": {"attributes": [_attribute("service.name", "synthetic")]},
-                                                      "scopeSpans": [{"spans": spans[at:at + batch]}]}]}) + "\n")
+            scope = {"spans": spans[at:at + batch]}
+            file.write(json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]}) + "\n")

@@ -16,12 +16,14 @@ def _figure(value, digits=4):
 
 def results(done) -> str:
     """done: [Result]"""
-    header = ["kind", "variant", "conc", "calls", "open", *OUTCOMES, "whole", "Brier", "ECE", ">=.95 wrong", "bar", "met"]
+    header = ["kind", "variant", "conc", "calls", "open", *OUTCOMES, "whole", "Brier", "ECE", ">=.95 wrong", "bar",
+              "met"]
     rows = []
     for r in done:
         s = r.score
         sure = f"{100 * s.sure_wrong / s.sure:.2f}" if s.sure else "-"
-        rows.append([r.kind, r.variant or "-", r.concurrency, s.calls, f"{s.open:.1f}", *(f"{s.percent(o):.2f}" for o in OUTCOMES),
+        rows.append([r.kind, r.variant or "-", r.concurrency, s.calls, f"{s.open:.1f}",
+                     *(f"{s.percent(o):.2f}" for o in OUTCOMES),
                      f"{100 * s.whole / s.requests:.1f}" if s.requests else "-", _figure(s.brier), _figure(s.ece), sure,
                      f"{r.bar[0]:g}/{r.bar[1]:g}", "yes" if r.met else "NO"])
     return _markdown(header, rows)
@@ -39,7 +41,8 @@ def methods(done) -> str:
     rows = []
     for r in done:
         for name, m in r.score.methods.items():
-            rows.append([r.kind, r.variant or "-", r.concurrency, name, m.parents, m.parents_wrong, m.weak, m.weak_wrong])
+            rows.append([r.kind, r.variant or "-", r.concurrency, name, m.parents, m.parents_wrong, m.weak,
+                         m.weak_wrong])
     return _markdown(["kind", "variant", "conc", "method", "parents", "wrong", "weak links", "weak wrong"], rows)
 
 

@@ -97,6 +97,9 @@ var distinct = [...]string{"/users", "/stock", "/price", "/offers", "/audit"}
 
 // CallPath is where the index-th call goes: an /order calls five different operations, all else one and the same.
 func CallPath(incoming string, index int) string {
+	if incoming == "/refresh" {
+		return incoming
+	}
 	if incoming == "/order" {
 		return distinct[index]
 	}

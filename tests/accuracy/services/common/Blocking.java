@@ -20,6 +20,23 @@ final class Blocking {
     }
   }
 
+  /** Calls no request asked for, from a thread of their own. */
+  static void startBackground() {
+    if (Plan.BACKGROUND_MS == 0) return;
+    Thread thread = new Thread(() -> {
+      while (true) {
+        try {
+          Thread.sleep(Plan.BACKGROUND_MS);
+          call("/refresh", Plan.backgroundBody(), 0);
+        } catch (IOException | InterruptedException e) {
+          return;
+        }
+      }
+    });
+    thread.setDaemon(true);
+    thread.start();
+  }
+
   /** Everything a request asks for, in this thread. */
   static void work(String incoming, byte[] body) throws IOException, InterruptedException {
     for (Plan.Step step : Plan.steps(body)) {

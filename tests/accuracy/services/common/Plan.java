@@ -1,4 +1,5 @@
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** The work a request asks for (services/README.md), for the Java services. */
@@ -7,6 +8,7 @@ final class Plan {
   static final int BACKEND_PORT = setting("BACKEND_PORT");
   static final int WORKERS = setting("WORKERS");
   static final int CONNECTIONS = setting("CONNECTIONS");
+  static final int BACKGROUND_MS = setting("BACKGROUND_MS");
   static final int BODY_SIZE = 3170;
   private static final int TOKEN_AT = 3072;
   private static final int INDEX_AT = 3104;
@@ -50,7 +52,16 @@ final class Plan {
   }
 
   static String callPath(String incoming, int index) {
+    if (incoming.equals("/refresh")) return incoming;
     return incoming.equals("/order") ? DISTINCT[index] : "/query";
+  }
+
+  static byte[] backgroundBody() {
+    byte[] body = new byte[BODY_SIZE];
+    Arrays.fill(body, (byte) '.');
+    Arrays.fill(body, TOKEN_AT, INDEX_AT, (byte) '-');
+    body[BODY_SIZE - 1] = '\n';
+    return body;
   }
 
   private static int setting(String name) {

@@ -19,6 +19,16 @@ def call(path, body, index):
         raise OSError(f"backend answered {response.status}")
 
 
+def start_background():
+    """Calls no request asked for, from a thread of their own."""
+    def refresh():
+        while True:
+            time.sleep(plan.BACKGROUND)
+            call("/refresh", plan.BACKGROUND_BODY, 0)
+    if plan.BACKGROUND:
+        threading.Thread(target=refresh, daemon=True).start()
+
+
 def work(path, body):
     """Everything a request asks for, in this thread."""
     for pause, calls in plan.steps(body):

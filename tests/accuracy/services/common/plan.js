@@ -21,6 +21,11 @@ function callBody(body, index) {
   return out;
 }
 
-const callPath = (incoming, index) => (incoming === '/order' ? DISTINCT[index] : '/query');
+function callPath(incoming, index) {
+  if (incoming === '/refresh') return incoming;
+  return incoming === '/order' ? DISTINCT[index] : '/query';
+}
 
-module.exports = {steps, callBody, callPath};
+const backgroundBody = () => Buffer.from('.'.repeat(3072) + '-'.repeat(32) + '00' + '.'.repeat(63) + '\n');
+
+module.exports = {backgroundBody, steps, callBody, callPath};

@@ -3,6 +3,8 @@ import os
 
 PORT, BACKEND_PORT = int(os.environ.get("PORT", 0)), int(os.environ.get("BACKEND_PORT", 0))
 WORKERS, CONNECTIONS = int(os.environ.get("WORKERS", 0)), int(os.environ.get("CONNECTIONS", 0))
+BACKGROUND = int(os.environ.get("BACKGROUND_MS", 0)) / 1000
+BACKGROUND_BODY = b"." * 3072 + b"-" * 32 + b"00" + b"." * 63 + b"\n"
 TOKEN = slice(3072, 3104)
 INDEX_AT = 3104
 
@@ -25,4 +27,6 @@ def call_body(body, index):
 
 
 def call_path(incoming, index):
+    if incoming == "/refresh":
+        return incoming
     return ("/users", "/stock", "/price", "/offers", "/audit")[index] if incoming == "/order" else "/query"

@@ -13,6 +13,7 @@ import (
 
 func main() {
 	client := goserve.Client()
+	goserve.Background(client)
 	log.Fatal(http.ListenAndServe(goserve.Listen(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		token, _ := wire.Token(body)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
+	"time"
 
 	"wirespan/accuracy/wire"
 )
@@ -40,6 +42,22 @@ func Call(client *http.Client, path string, body []byte, index int) error {
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
 	return err
+}
+
+// Background makes calls that no request asked for, where they are wanted.
+func Background(client *http.Client) {
+	every := time.Duration(Setting("BACKGROUND_MS")) * time.Millisecond
+	if every == 0 {
+		return
+	}
+	body := wire.NewBody(strings.Repeat("-", wire.TokenSize), wire.NoIndex)
+	go func() {
+		for range time.Tick(every) {
+			if err := Call(client, "/refresh", body, 0); err != nil {
+				log.Print(err)
+			}
+		}
+	}()
 }
 
 // Listen is where the service is to listen.

@@ -1,6 +1,8 @@
 """WSGI: the process that reads the request makes its calls. Also gunicorn_gthread's application."""
 import blocking
 
+blocking.start_background()
+
 
 def app(environ, start_response):
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))

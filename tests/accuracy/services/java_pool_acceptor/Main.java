@@ -35,6 +35,7 @@ final class Main {
   }
 
   public static void main(String[] args) throws IOException {
+    Blocking.startBackground();
     ExecutorService pool = Executors.newFixedThreadPool(Plan.WORKERS);
     Selector selector = Selector.open();
     ServerSocketChannel listener = ServerSocketChannel.open();

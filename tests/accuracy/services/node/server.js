@@ -9,7 +9,8 @@ const agent = new http.Agent({keepAlive: true, maxSockets: Number(process.env.CO
 function call(path, body, index) {
   return new Promise((resolve, reject) => {
     const request = http.request({
-      agent, host: '127.0.0.1', port: Number(process.env.BACKEND_PORT), method: 'POST', path: plan.callPath(path, index),
+      agent, host: '127.0.0.1', port: Number(process.env.BACKEND_PORT), method: 'POST',
+      path: plan.callPath(path, index),
       headers: {'Content-Type': 'text/plain', 'Content-Length': body.length},
     }, (response) => {
       response.resume();
@@ -22,6 +23,9 @@ function call(path, body, index) {
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const every = Number(process.env.BACKGROUND_MS);
+if (every) setInterval(() => call('/refresh', plan.backgroundBody(), 0).catch(() => {}), every);
 
 http.createServer(async (request, response) => {
   try {

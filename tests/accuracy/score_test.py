@@ -18,7 +18,7 @@ def token(number, calls=2):
 
 
 def workload(count, at_once, seed=1, calls=2):
-    """Closed-loop logs: at_once connections to port 80, each request with its calls to port 90 over shared connections."""
+    """Closed-loop logs: at_once connections to port 80, a request's calls to port 90 over shared connections."""
     rng = random.Random(seed)
     requests, made, free = [], [], {}
     clock = [1_700_000_000_000_000_000 + i for i in range(at_once)]
@@ -148,6 +148,13 @@ class Scoring(unittest.TestCase):
         self.assertEqual((s.requests, s.calls), (39, 78))
         self.assertEqual(truth.check_services(failed, self.calls, planned=False)[0], "1 of 40 requests failed")
 
+    def test_a_background_call_may_have_no_parent(self):
+        background = self.calls[0].__class__(**{**vars(self.calls[0]), "token": truth.NO_TOKEN})
+        self.assertEqual(truth.check_services(self.requests, [background, *self.calls], planned=True), [])
+        for parent, adopted in ((None, 0), (self.requests[0], 1)):
+            s = scored(self.servers + [synthetic.client_span(background, parent)], self.requests, [background])
+            self.assertEqual((s.calls, s.background, s.adopted), (0, 1, adopted))
+
     def test_a_parent_on_a_request_of_an_untraced_client_is_said(self):
         self.servers[0]["parentSpanId"] = "4444444444444444"
         self.assertEqual(scored(self.servers, self.requests, []).false_roots, 1)
@@ -171,7 +178,8 @@ class Truth(unittest.TestCase):
     def test_a_service_that_strays_is_named(self):
         requests, calls = workload(3, at_once=1)
         self.assertEqual(truth.check_services(requests, calls, planned=True), [])
-        self.assertEqual(truth.check_services(requests, calls[1:], planned=True), ["1 requests made other calls than planned"])
+        self.assertEqual(truth.check_services(requests, calls[1:], planned=True),
+                         ["1 requests made other calls than planned"])
 
     def test_a_token_in_the_agents_output_is_found(self):
         requests, _ = workload(3, at_once=1)
