@@ -69,6 +69,7 @@ class HttpConversation : public protocols::Conversation {
   void begin(Lane& lane, const MessagePtr& message, const Body& body, std::uint64_t position, protocols::Output& out);
   void touched(Lane& lane, const Touch& touch, std::uint64_t position, protocols::Output& out);
   void finish(Lane& lane, State next, protocols::Output& out);
+  void unseen(const Lane& lane, BootTime time, protocols::Output& out);
   void lose_pending(BootTime time, protocols::Output& out);
   void want_more(protocols::Output& out);
   [[nodiscard]] bool tunnel_asked() const;
