@@ -42,6 +42,11 @@ HttpConversation::HttpConversation(std::shared_ptr<Shared> shared, Direction req
 
 Step HttpConversation::next(const Input& in, Output& out) {
   Lane& l = lane(in.direction);
+  // An answer to nothing we saw may have no body (HEAD, CONNECT), whatever its head says.
+  if (orphan_ && in.turn_start && l.message && in.direction != requests_ &&
+      start_line(as_text(in.bytes)) == StartLine::kResponse) {
+    finish(l, State::kStart, out);
+  }
   switch (l.state) {
     case State::kStart:
       return at_start(l, in, out);
@@ -89,6 +94,7 @@ Step HttpConversation::at_start(Lane& l, const Input& in, Output& out) {
       // The first bytes of the protocol asked for, seen before the 101 that agrees to it.
       if (requesting && !pending_.empty() && pending_.back().upgrade && !in.alone) return NeedPeer{};
       if (partial) unseen(l, in.touch_at(0).time, out);
+      if (!requesting) passed_ = true;
       l.state = State::kResync;
       return Skip{front_call(in), Skip::Why::kUnrecognised};
     }
@@ -119,13 +125,14 @@ Step HttpConversation::resync(Lane& l, const Input& in, Output& out) {
     const bool requesting = in.direction == requests_;
     if (line == (requesting ? StartLine::kRequest : StartLine::kResponse) ||
         (requesting && line == StartLine::kPartialRequest)) {
-      // Responses may have gone by unseen: of several requests open nobody knows which one this answers.
-      if (!requesting && pending_.size() > 1) lose_pending(in.touch_at(0).time, out);
+      // Answers may have gone by: of several requests open nobody knows which one this answers.
+      if (!requesting && passed_ && pending_.size() > 1) lose_pending(in.touch_at(0).time, out);
       l.state = State::kStart;
       return at_start(l, in, out);
     }
     if (++strange_turns_ > kMaxStrangeTurns) return GiveUp{};
   }
+  if (in.direction != requests_) passed_ = true;
   return Skip{front_call(in), Skip::Why::kUnrecognised};
 }
 
@@ -164,7 +171,7 @@ void HttpConversation::request(Lane& l, const Input& in, std::size_t size, bool 
     // Answers to earlier requests may have gone by in it.
     lose_pending(in.touch_at(0).time, out);
   }
-  if (at_rest && !answering.message) unsure_ = false;
+  if (at_rest && !answering.message) unsure_ = unmatched_ = false;
   if (!pending_.empty()) want_more(out);  // pipelined
   if (pending_.size() >= kMaxPending) lose_pending(in.touch_at(0).time, out);
 
@@ -174,12 +181,14 @@ void HttpConversation::request(Lane& l, const Input& in, std::size_t size, bool 
   if (unsure_) {
     m->expects_response = false;
     m->incomplete = "lost";
+    unmatched_ = true;
   } else {
     const Asked asked = head.facts.method == "HEAD"      ? Asked::kHead
                         : head.facts.method == "CONNECT" ? Asked::kConnect
                                                          : Asked::kOther;
     // Pipelined and cut: others may follow in what was not captured.
     unsure_ = cut && !pending_.empty();
+    if (pending_.empty()) passed_ = false;
     pending_.push_back({m->first_byte.time, asked, !head.upgrade.empty()});
   }
   const Body body = cut ? Body{Body::Kind::kUnknown, 0} : request_body(head);
@@ -191,7 +200,7 @@ Step HttpConversation::response(Lane& l, const Input& in, std::size_t size, bool
   // Time tells an answer that overtook its request's event from one to a request that passed before we came: nothing
   // is answered before it was asked.
   const bool answers = !pending_.empty() && pending_.front().begun <= in.touch_at(0).time;
-  if (pending_.empty() && !unsure_ && !in.alone) return NeedPeer{};
+  if (pending_.empty() && !unmatched_ && !in.alone) return NeedPeer{};
   parse_head(as_text(in.bytes).substr(0, size), shared_->semantics.response_headers(), head);
 
   const bool interim = is_interim(head.status);
@@ -304,6 +313,7 @@ Step HttpConversation::missing(const Hole& hole, Output& out) {
       if (hole.why != Gap::Why::kJoinedLate) unseen(l, hole.touch.time, out);
       return Skip{hole.length, Skip::Why::kUnrecognised};
     case State::kResync:
+      if (hole.direction != requests_) passed_ = true;
       return Skip{hole.length, Skip::Why::kUnrecognised};
   }
   return GiveUp{};

@@ -81,6 +81,8 @@ class HttpConversation : public protocols::Conversation {
   // Requests or responses passed unseen: no response can be told to answer a request, until both sides have come to
   // rest.
   bool unsure_ = false;
+  bool passed_ = false;     // bytes nobody understood went by in the answering direction since requests are open
+  bool unmatched_ = false;  // so requests are open that responses cannot be matched with
   bool wants_more_ = false;
   bool orphan_ = false;  // the response being received answers no request we saw
   std::uint8_t strange_turns_ = 0;

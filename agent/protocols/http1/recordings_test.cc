@@ -7,8 +7,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,23 +66,42 @@ class Recorded : public testing::TestWithParam<std::string> {
   }
 
   // Each exchange of `part` is in `whole`, with the same answer; what is not marked incomplete is the same altogether.
-  void expect_not_wrong(const Outcome& whole, const Outcome& part, bool tail) {
+  void expect_not_wrong(const Outcome& whole, const Outcome& part, bool tail, bool lost = false) {
     for (const ExchangePtr& e : part.exchanges) {
       if (!e->key.valid()) continue;  // a response whose request was not seen
       const Exchange* const truth = find(whole, e->key);
       ASSERT_NE(truth, nullptr) << "no message begins at " << e->request->position;
       EXPECT_EQ(e->request->first_byte.time, truth->request->first_byte.time);
-      if (e->request->incomplete.empty() && truth->request->incomplete.empty()) {
+      if (e->request->incomplete.empty() && truth->request->incomplete.empty() && !lost) {
         EXPECT_EQ(protocols::testing::to_json(*e)["request"], protocols::testing::to_json(*truth)["request"]);
       }
       if (e->response == nullptr) continue;
       ASSERT_NE(truth->response, nullptr);
       EXPECT_EQ(e->response->position, truth->response->position);
       EXPECT_EQ(e->response->first_byte.time, truth->response->first_byte.time);
-      if (e->response->incomplete.empty() && truth->response->incomplete.empty() && tail) {
+      if (e->response->incomplete.empty() && truth->response->incomplete.empty() && tail && !lost) {
         EXPECT_EQ(protocols::testing::to_json(*e)["response"], protocols::testing::to_json(*truth)["response"]);
       }
     }
+  }
+
+  static std::function<void(std::size_t, const Event&, Streams&)> swap_with_previous(std::size_t early) {
+    auto waiting = std::make_shared<std::optional<event::Data>>();
+    auto bytes = std::make_shared<std::string>();
+    return [early, waiting, bytes](std::size_t index, const Event& event, Streams& streams) {
+      const auto* const data = std::get_if<event::Data>(&event);
+      if (index == early - 1 && data != nullptr) {
+        *bytes = as_text(data->captured);
+        *waiting = *data;
+        (*waiting)->captured = as_bytes(*bytes);
+        return;
+      }
+      streams.accept(event);
+      if (index == early && data != nullptr && *waiting) {
+        streams.accept(**waiting);
+        waiting->reset();
+      }
+    };
   }
 
   // Each turn is short, or has one head, which is.
@@ -194,6 +216,71 @@ TEST_P(Recorded, OneKibibyteOfEachTurnIsEnough) {
     expect_same(replay(one), replay(one, options), "connection " + std::to_string(one.front().connection));
   }
   EXPECT_GT(tried, 0U);
+}
+
+// The agent comes in the middle: what it then sees is right, and no body is taken for a message.
+TEST_P(Recorded, JoinedAtEveryCall) {
+  Replayer replayer;
+  for (const Recording& one : by_connection()) {
+    const Outcome whole = replayer.run(one);
+    for (std::size_t from = 1; from < one.size(); ++from) {
+      ReplayOptions options;
+      options.adopted = true;
+      options.from = from;
+      const Outcome part = replayer.run(one, options);
+      EXPECT_THAT(part.mistakes, testing::IsEmpty());
+      expect_not_wrong(whole, part, true);
+      // Every request that began after another turn was seen must be there, answer and all.
+      for (const ExchangePtr& truth : whole.exchanges) {
+        if (truth->request->first_byte.time.ns / 1000 <= one[from].time_us || !truth->incomplete.empty()) continue;
+        const Exchange* const seen = find(part, truth->key);
+        ASSERT_NE(seen, nullptr) << "joined at call " << from << ": " << truth->request->name;
+        EXPECT_TRUE(protocols::testing::same(*seen, *truth))
+            << "joined at call " << from << ": "
+            << Json::diff(protocols::testing::to_json(*truth), protocols::testing::to_json(*seen)).dump(1);
+      }
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// One event is lost.
+TEST_P(Recorded, EachCallLost) {
+  Replayer replayer;
+  for (const SpanRole role : {SpanRole::kServer, SpanRole::kClient}) {
+    for (const Recording& one : by_connection()) {
+      ReplayOptions options;
+      options.role = role;
+      const Outcome whole = replayer.run(one, options);
+      for (std::size_t lost = 0; lost < one.size(); ++lost) {
+        options.deliver = [&](std::size_t index, const Event& event, Streams& streams) {
+          if (index != lost || std::holds_alternative<event::Opened>(event)) streams.accept(event);
+        };
+        const Outcome part = replayer.run(one, options);
+        EXPECT_THAT(part.mistakes, testing::IsEmpty());
+        expect_not_wrong(whole, part, true, true);
+        if (HasFailure())
+          FAIL() << "lost call " << lost << ": " << one[lost].bytes << part.json().dump(1).substr(0, 4000);
+      }
+    }
+  }
+}
+
+// The thread that read is seen before the thread that wrote: neighbours change places, with their times.
+TEST_P(Recorded, NeighboursOutOfOrder) {
+  Replayer replayer;
+  for (const Recording& one : by_connection()) {
+    ReplayOptions options;
+    options.role = SpanRole::kClient;
+    const Outcome whole = replayer.run(one, options);
+    for (std::size_t early = 1; early < one.size(); ++early) {
+      const bool data = !one[early].bytes.empty() && !one[early - 1].bytes.empty();
+      if (!data) continue;
+      options.deliver = swap_with_previous(early);
+      expect_same(whole, replayer.run(one, options), "call " + std::to_string(early) + " comes early");
+      if (HasFailure()) return;
+    }
+  }
 }
 
 }  // namespace
