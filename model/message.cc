@@ -19,6 +19,7 @@ void reset(Message& m) {
   m.server_error = false;
   m.expects_response = true;
   m.interim = false;
+  m.unasked = false;
   m.incomplete = {};
   m.rare_values.clear();
 }

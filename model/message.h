@@ -43,6 +43,7 @@ struct Message {
   bool server_error = false;  // an error for a SERVER span
   bool expects_response = true;
   bool interim = false;  // does not answer the request yet (1xx)
+  bool unasked = false;  // responses: known to answer none of the requests seen (joined late, lost)
   // What was not seen of it; empty when all was. Low-cardinality words: "head", "joined_late", "lost", "cut".
   std::string_view incomplete;
   // Values rare enough to connect an incoming with an outgoing message (ids in paths, headers, keys, statements),

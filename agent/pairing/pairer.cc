@@ -65,7 +65,7 @@ void Pairer::response_began(const MessagePtr& response) {
   const auto asked = std::find_if(all.slots.begin(), all.slots.end(), [&](const Slot* s) {
     return !s->response_began && s->expects_response && s->stream == response->stream;
   });
-  Slot* slot = asked == all.slots.end() ? nullptr : *asked;
+  Slot* slot = asked == all.slots.end() || response->unasked ? nullptr : *asked;
   if (response->interim) {
     if (slot != nullptr && slot->exchange != nullptr) {
       next_.accept(ExchangeTouched{slot->exchange, MessageKind::kResponse, response->first_byte, false});

@@ -53,7 +53,7 @@ class OtlpSink:
         """How many spans have arrived, once that is at least `count`; 0 if they never did."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if (arrived := len(self.spans())) >= count:
+            if (arrived := self.stats()["spans"]) >= count:
                 return arrived
             time.sleep(0.05)
         return 0

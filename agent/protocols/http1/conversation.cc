@@ -42,6 +42,11 @@ HttpConversation::HttpConversation(std::shared_ptr<Shared> shared, Direction req
 
 Step HttpConversation::next(const Input& in, Output& out) {
   Lane& l = lane(in.direction);
+  // An answer to nothing we saw may have no body (HEAD, CONNECT), whatever its head says.
+  if (orphan_ && in.turn_start && l.message && in.direction != requests_ &&
+      start_line(as_text(in.bytes)) == StartLine::kResponse) {
+    finish(l, State::kStart, out);
+  }
   switch (l.state) {
     case State::kStart:
       return at_start(l, in, out);
@@ -88,6 +93,8 @@ Step HttpConversation::at_start(Lane& l, const Input& in, Output& out) {
       l.scanned = 0;
       // The first bytes of the protocol asked for, seen before the 101 that agrees to it.
       if (requesting && !pending_.empty() && pending_.back().upgrade && !in.alone) return NeedPeer{};
+      if (partial) unseen(l, in.touch_at(0).time, out);
+      if (!requesting) passed_ = true;
       l.state = State::kResync;
       return Skip{front_call(in), Skip::Why::kUnrecognised};
     }
@@ -118,13 +125,14 @@ Step HttpConversation::resync(Lane& l, const Input& in, Output& out) {
     const bool requesting = in.direction == requests_;
     if (line == (requesting ? StartLine::kRequest : StartLine::kResponse) ||
         (requesting && line == StartLine::kPartialRequest)) {
-      // Responses may have gone by unseen: of several requests open nobody knows which one this answers.
-      if (!requesting && pending_.size() > 1) lose_pending(in.touch_at(0).time, out);
+      // Answers may have gone by: of several requests open nobody knows which one this answers.
+      if (!requesting && passed_ && pending_.size() > 1) lose_pending(in.touch_at(0).time, out);
       l.state = State::kStart;
       return at_start(l, in, out);
     }
     if (++strange_turns_ > kMaxStrangeTurns) return GiveUp{};
   }
+  if (in.direction != requests_) passed_ = true;
   return Skip{front_call(in), Skip::Why::kUnrecognised};
 }
 
@@ -157,13 +165,15 @@ void HttpConversation::request(Lane& l, const Input& in, std::size_t size, bool 
   // A new request says that the response before is over, if nothing else could.
   Lane& answering = responses();
   const bool open_end = answering.state == State::kUntilTurn || answering.state == State::kChunkLost;
-  if (answering.message && (open_end || orphan_)) finish(answering, State::kResync, out);
-  if (unsure_ && in.turn_start && pending_.empty() && !answering.message) unsure_ = false;
-  if (!pending_.empty()) want_more(out);  // pipelined
-  if (pending_.size() >= kMaxPending) {
+  const bool at_rest = in.turn_start && pending_.empty();
+  if (answering.message && (open_end || orphan_)) {
+    finish(answering, State::kResync, out);
+    // Answers to earlier requests may have gone by in it.
     lose_pending(in.touch_at(0).time, out);
-    unsure_ = true;
   }
+  if (at_rest && !answering.message) unsure_ = unmatched_ = false;
+  if (!pending_.empty()) want_more(out);  // pipelined
+  if (pending_.size() >= kMaxPending) lose_pending(in.touch_at(0).time, out);
 
   const MessagePtr m = make(in, MessageKind::kRequest, size, cut, out);
   shared_->semantics.request(*m, head.facts);
@@ -171,10 +181,14 @@ void HttpConversation::request(Lane& l, const Input& in, std::size_t size, bool 
   if (unsure_) {
     m->expects_response = false;
     m->incomplete = "lost";
+    unmatched_ = true;
   } else {
     const Asked asked = head.facts.method == "HEAD"      ? Asked::kHead
                         : head.facts.method == "CONNECT" ? Asked::kConnect
                                                          : Asked::kOther;
+    // Pipelined and cut: others may follow in what was not captured.
+    unsure_ = cut && !pending_.empty();
+    if (pending_.empty()) passed_ = false;
     pending_.push_back({m->first_byte.time, asked, !head.upgrade.empty()});
   }
   const Body body = cut ? Body{Body::Kind::kUnknown, 0} : request_body(head);
@@ -186,7 +200,7 @@ Step HttpConversation::response(Lane& l, const Input& in, std::size_t size, bool
   // Time tells an answer that overtook its request's event from one to a request that passed before we came: nothing
   // is answered before it was asked.
   const bool answers = !pending_.empty() && pending_.front().begun <= in.touch_at(0).time;
-  if (pending_.empty() && !unsure_ && !in.alone) return NeedPeer{};
+  if (pending_.empty() && !unmatched_ && !in.alone) return NeedPeer{};
   parse_head(as_text(in.bytes).substr(0, size), shared_->semantics.response_headers(), head);
 
   const bool interim = is_interim(head.status);
@@ -200,7 +214,10 @@ Step HttpConversation::response(Lane& l, const Input& in, std::size_t size, bool
   }
   const MessagePtr m = make(in, MessageKind::kResponse, size, cut, out);
   m->interim = interim;
-  if (!answers) m->name = "HTTP";
+  if (!answers) {
+    m->unasked = true;
+    m->name = "HTTP";
+  }
   shared_->semantics.response(*m, head.status);
   Body body = response_body(head, asked);
   if (cut && body.kind != Body::Kind::kTunnel) body = {Body::Kind::kUnknown, 0};
@@ -292,13 +309,11 @@ Step HttpConversation::missing(const Hole& hole, Output& out) {
       l.state = State::kResync;
       l.scanned = 0;
       l.line_seen = false;
-      if (hole.why != Gap::Why::kJoinedLate) {  // whole messages passed unseen
-        if (!lost) want_more(out);
-        if (hole.direction != requests_) lose_pending(hole.touch.time, out);
-        unsure_ = true;
-      }
+      if (!lost) want_more(out);
+      if (hole.why != Gap::Why::kJoinedLate) unseen(l, hole.touch.time, out);
       return Skip{hole.length, Skip::Why::kUnrecognised};
     case State::kResync:
+      if (hole.direction != requests_) passed_ = true;
       return Skip{hole.length, Skip::Why::kUnrecognised};
   }
   return GiveUp{};
@@ -355,10 +370,17 @@ void HttpConversation::finish(Lane& l, State next, Output& out) {
   l.state = next;
 }
 
+// Messages passed that nobody could see.
+void HttpConversation::unseen(const Lane& l, BootTime time, Output& out) {
+  if (&l == &responses()) lose_pending(time, out);
+  unsure_ = true;
+}
+
 // Which response answers which request cannot be known for those open now.
 void HttpConversation::lose_pending(BootTime time, Output& out) {
   if (pending_.empty()) return;
   pending_.clear();
+  unsure_ = true;
   Lane& asking = requests();
   const bool open_end = asking.state == State::kUntilTurn || asking.state == State::kChunkLost;
   if (asking.message && open_end) finish(asking, State::kResync, out);

@@ -69,6 +69,7 @@ class HttpConversation : public protocols::Conversation {
   void begin(Lane& lane, const MessagePtr& message, const Body& body, std::uint64_t position, protocols::Output& out);
   void touched(Lane& lane, const Touch& touch, std::uint64_t position, protocols::Output& out);
   void finish(Lane& lane, State next, protocols::Output& out);
+  void unseen(const Lane& lane, BootTime time, protocols::Output& out);
   void lose_pending(BootTime time, protocols::Output& out);
   void want_more(protocols::Output& out);
   [[nodiscard]] bool tunnel_asked() const;
@@ -80,6 +81,8 @@ class HttpConversation : public protocols::Conversation {
   // Requests or responses passed unseen: no response can be told to answer a request, until both sides have come to
   // rest.
   bool unsure_ = false;
+  bool passed_ = false;     // bytes nobody understood went by in the answering direction since requests are open
+  bool unmatched_ = false;  // so requests are open that responses cannot be matched with
   bool wants_more_ = false;
   bool orphan_ = false;  // the response being received answers no request we saw
   std::uint8_t strange_turns_ = 0;

@@ -1,6 +1,8 @@
 #include "agent/protocols/testing/exchange_json.h"
 
+#include <utility>
 #include <variant>
+#include <vector>
 
 namespace wirespan::protocols::testing {
 namespace {
@@ -38,7 +40,34 @@ Json to_json(const Message& m) {
   return out;
 }
 
+bool same(const Attributes& a, const Attributes& b) {
+  if (a.size() != b.size()) return false;
+  std::vector<std::pair<std::string_view, AttributeValue>> left;
+  a.visit([&](std::string_view key, const AttributeValue& value, bool) { left.emplace_back(key, value); });
+  std::size_t at = 0;
+  bool equal = true;
+  b.visit([&](std::string_view key, const AttributeValue& value, bool) {
+    equal = equal && left[at].first == key && left[at].second == value;
+    ++at;
+  });
+  return equal;
+}
+
+bool same(const Message& a, const Message& b) {
+  return a.name == b.name && a.position == b.position && a.first_byte.time == b.first_byte.time &&
+         a.last_byte.time == b.last_byte.time && same(a.attributes, b.attributes) && a.carried == b.carried &&
+         a.error_type == b.error_type && a.client_error == b.client_error && a.server_error == b.server_error &&
+         a.expects_response == b.expects_response && a.incomplete == b.incomplete && a.rare_values == b.rare_values;
+}
+
 }  // namespace
+
+bool same(const Exchange& a, const Exchange& b) {
+  const bool responses =
+      (a.response == nullptr) == (b.response == nullptr) && (a.response == nullptr || same(*a.response, *b.response));
+  return responses && same(*a.request, *b.request) && a.role == b.role && a.conn->id == b.conn->id && a.key == b.key &&
+         a.incomplete == b.incomplete && a.ended == b.ended;
+}
 
 nlohmann::ordered_json to_json(const Exchange& exchange) {
   Json out;

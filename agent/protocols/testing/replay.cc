@@ -1,6 +1,7 @@
 #include "agent/protocols/testing/replay.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "agent/protocols/testing/exchange_json.h"
 
@@ -64,10 +65,38 @@ void ExchangeLog::accept(const ExchangeItem& item) {
   finished_.push_back(e);
 }
 
+nlohmann::ordered_json Outcome::json() const {
+  auto out = nlohmann::ordered_json::array();
+  for (const ExchangePtr& exchange : exchanges) out.push_back(to_json(*exchange));
+  return out;
+}
+
+bool same(const std::vector<ExchangePtr>& a, const std::vector<ExchangePtr>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const ExchangePtr& x, const ExchangePtr& y) { return same(*x, *y); });
+}
+
+void ExchangeLog::clear() {
+  finished_.clear();
+  state_.clear();
+  mistakes_.clear();
+  touches_ = 0;
+}
+
 Outcome replay(const Recording& recording, const ReplayOptions& options) {
-  Stages stages(options.protocol);
+  Replayer replayer(options.protocol);
+  Outcome out = replayer.run(recording, options);
+  for (const auto& [name, value] : replayer.stages().counters.snapshot()) out.counters[name] = value;
+  return out;
+}
+
+Outcome Replayer::run(const Recording& recording, const ReplayOptions& options) {
+  Stages& stages = stages_;
+  stages.log.clear();
+  stages.verdicts.verdicts.clear();
   std::map<std::uint32_t, ConnectionPtr> connections;
   std::map<std::pair<std::uint32_t, bool>, std::uint64_t> positions;
+  std::map<std::uint32_t, std::pair<bool, std::size_t>> turns;  // direction, bytes of it so far
   std::uint64_t last_us = 0;
   std::size_t index = 0;
   const auto deliver = [&](std::size_t call, const Event& event) {
@@ -112,7 +141,11 @@ Outcome replay(const Recording& recording, const ReplayOptions& options) {
       event.actor.thread = {conn->pid, conn->pid + call.connection};
       event.position = position;
       event.length = static_cast<std::uint32_t>(bytes.size());
-      event.captured = as_bytes(bytes.substr(0, options.captured));
+      auto& [turn_to_server, turn_bytes] = turns[call.connection];
+      if (turn_to_server != to_server || !options.by_turn) turn_bytes = 0;
+      turn_to_server = to_server;
+      event.captured = as_bytes(bytes.substr(0, options.captured - std::min(options.captured, turn_bytes)));
+      turn_bytes += bytes.size();
       if (event.captured.size() < bytes.size() && options.tail) {
         event.tail = as_bytes(bytes.substr(bytes.size() - std::min(kTail, bytes.size())));
       }
@@ -124,19 +157,18 @@ Outcome replay(const Recording& recording, const ReplayOptions& options) {
   stages.pairer.finish(at(last_us + 10'000'000));
 
   Outcome out;
-  for (const ExchangePtr& exchange : stages.log.finished()) out.exchanges.push_back(to_json(*exchange));
+  out.exchanges = stages.log.finished();
   // In the order of requests: how early an end is noticed may depend on how the bytes came.
-  std::sort(out.exchanges.begin(), out.exchanges.end(), [](const auto& a, const auto& b) {
-    const auto order = [](const auto& e) {
-      return std::make_tuple(e["connection"].template get<std::uint64_t>(),
-                             e["request"]["first_us"].template get<std::uint64_t>(),
-                             e["request"]["position"].template get<std::uint64_t>());
-    };
-    return order(a) < order(b);
-  });
+  const auto order = [](const ExchangePtr& e) {
+    return std::make_tuple(e->conn->id, e->request->first_byte.time, e->request->position);
+  };
+  std::sort(out.exchanges.begin(), out.exchanges.end(),
+            [&](const auto& a, const auto& b) { return order(a) < order(b); });
   out.mistakes = stages.log.mistakes();
   out.verdicts = stages.verdicts.verdicts;
-  for (const auto& [name, value] : stages.counters.snapshot()) out.counters[name] = value;
+  for (const auto& [number, conn] : connections) {
+    stages.streams.accept(event::Closed{conn, at(last_us + 10'000'000), event::Closed::How::kClosed});
+  }
   return out;
 }
 

@@ -24,6 +24,7 @@ namespace wirespan::protocols::testing {
 class ExchangeLog : public Sink<ExchangeItem> {
  public:
   void accept(const ExchangeItem& item) override;
+  void clear();
   [[nodiscard]] const std::vector<ExchangePtr>& finished() const { return finished_; }
   [[nodiscard]] const std::vector<std::string>& mistakes() const { return mistakes_; }
   [[nodiscard]] std::size_t touches() const { return touches_; }
@@ -58,8 +59,10 @@ struct Stages {
 
 struct ReplayOptions {
   SpanRole role = SpanRole::kServer;
-  // Bytes of each call captured; the rest is known by length and tail only.
+  // Bytes captured of each call, or of each turn (calls in one direction until the other moves); the rest is known by
+  // length and tail only.
   std::size_t captured = SIZE_MAX;
+  bool by_turn = false;
   bool tail = true;
   bool adopted = false;
   // Cuts one call into several: sizes of the parts of call `index` with `size` bytes; empty keeps it whole.
@@ -68,16 +71,30 @@ struct ReplayOptions {
   std::function<void(std::size_t index, const Event& event, Streams& streams)> deliver;
   // Skips calls before this index, as if the agent had come then.
   std::size_t from = 0;
-  Options protocol;
+  Options protocol;  // of replay()
 };
 
 struct Outcome {
-  nlohmann::ordered_json exchanges = nlohmann::ordered_json::array();
+  std::vector<ExchangePtr> exchanges;  // by connection, then by time and position of the request
   std::vector<std::string> mistakes;
   std::vector<std::pair<ConnId, Verdict>> verdicts;
   std::map<std::string, std::uint64_t> counters;
+  [[nodiscard]] nlohmann::ordered_json json() const;
+};
+[[nodiscard]] bool same(const std::vector<ExchangePtr>& a, const std::vector<ExchangePtr>& b);
+
+// Many replays through the same stages, each on connections of its own. Without counters.
+class Replayer {
+ public:
+  explicit Replayer(const Options& options = {}) : stages_(options) {}
+  [[nodiscard]] Outcome run(const Recording& recording, const ReplayOptions& options = {});
+  [[nodiscard]] Stages& stages() { return stages_; }
+
+ private:
+  Stages stages_;
 };
 
+// One replay, with counters.
 [[nodiscard]] Outcome replay(const Recording& recording, const ReplayOptions& options = {});
 
 }  // namespace wirespan::protocols::testing
