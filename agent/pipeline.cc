@@ -25,4 +25,10 @@ void Pipeline::finish(BootTime now) {
   correlator_.flush();
 }
 
+void Pipeline::reload(const PipelineOptions& options) {
+  enrich_.set_rules(options.redaction);
+  processes_.set_options(options.processes.resource);
+  correlator_.set_threshold(options.links.threshold);
+}
+
 }  // namespace wirespan

@@ -1,8 +1,8 @@
 // All stages between an event and a span, joined. One thread.
 #pragma once
 
-#include "agent/enrich/enrich.h"
 #include "agent/enrich/process_table.h"
+#include "agent/enrich/stage.h"
 #include "agent/pairing/pairer.h"
 #include "agent/protocols/detector.h"
 #include "agent/protocols/registry.h"
@@ -35,10 +35,12 @@ class Pipeline : public Sink<Event> {
   void accept(const Event& event) override;
   // The end: whatever is open becomes a span that says so.
   void finish(BootTime now);
+  // What may change while running: redaction, resources, the threshold of links.
+  void reload(const PipelineOptions& options);
 
  private:
   // From the last stage to the first: each knows only the next.
-  Enrich enrich_;
+  EnrichStage enrich_;
   ProcessTable processes_;
   Correlator correlator_;
   Pairer pairer_;

@@ -262,7 +262,7 @@ void Correlator::flush() {
 
 void Correlator::emit(const NodePtr& node) {
   spans_.add();
-  out_.accept(build_span(*node, clock_));
+  out_.take(build_span(*node, clock_));
 }
 
 }  // namespace wirespan

@@ -39,6 +39,7 @@ class Correlator : public Sink<ExchangeItem> {
   // In ring-buffer order with the exchanges that came of the same events; before them for connections, after them for
   // the rest.
   void on_event(const Event& event);
+  void set_threshold(double threshold) { options_.threshold = threshold; }
   // Everything still waiting goes out now, as it is.
   void flush();
 

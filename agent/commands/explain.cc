@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/commands/commands.h"
+#include "base/result.h"
 #include "correlator/explain.h"
 
 namespace wirespan::commands {

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "exporters/file/json_file.h"
-#include "exporters/otlp/otlp.h"
+#include "exporters/otlp/otlp_exporter.h"
 
 namespace wirespan {
 namespace {

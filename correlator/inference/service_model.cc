@@ -160,7 +160,7 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
     }
     return sum;
   }
-  std::array<std::uint8_t, kMaxCalls> slots;
+  std::array<std::uint8_t, kMaxCalls> slots{};
   for (std::size_t i = 0; i < n; ++i) {
     const int s = slot_index(*op, calls[i].key);
     slots[i] = s < 0 ? kNoSlot : static_cast<std::uint8_t>(s);

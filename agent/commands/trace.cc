@@ -1,0 +1,134 @@
+#include "agent/commands/trace.h"
+
+#include <iostream>
+#include <mutex>
+
+#include "agent/commands/launch.h"
+#include "agent/commands/session.h"
+#include "agent/commands/settings.h"
+#include "agent/enrich/host.h"
+
+namespace wirespan::commands {
+namespace {
+
+constexpr std::chrono::milliseconds kFlushAtEnd{5'000};
+
+void say(const std::string& line) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  std::cerr << line << std::endl;
+}
+
+int failed(const Error& error) {
+  say("wirespan: " + error.text());
+  return 1;
+}
+
+std::string ready_line(const KernelSource& source, const Selectors& selectors) {
+  std::string line = "ready: tracing " + std::to_string(source.targets()) + " processes";
+  if (selectors.all) return line + " (the whole host)";
+  const auto add = [&](std::string_view name, std::string_view value) { line.append(" ").append(name).append("=").append(value); };
+  for (const auto pid : selectors.pids) add("pid", std::to_string(pid));
+  for (const auto& cgroup : selectors.cgroups) add("cgroup", cgroup);
+  for (const auto& exe : selectors.exe_globs) add("exe", exe);
+  for (const auto port : selectors.ports) add("port", std::to_string(port));
+  std::string plan;
+  for (const std::string& hook : source.plan()) plan.append(plan.empty() ? "; " : ", ").append(hook);
+  return line + plan;
+}
+
+// Reload: what may change live is taken over by the pipeline's thread at its next event.
+class Reloadable : public Sink<Event> {
+ public:
+  Reloadable(Pipeline& pipeline, Config config) : pipeline_(pipeline), config_(std::move(config)) {}
+
+  void accept(const Event& event) override {
+    if (pending_.load(std::memory_order_acquire)) apply();
+    pipeline_.accept(event);
+  }
+  // Any thread.
+  void offer(const Flags& flags) {
+    const auto loaded = flags.load();
+    if (!loaded) return say("wirespan: reload refused, the old configuration stays:\n" + loaded.error().text());
+    const std::lock_guard lock(mutex_);
+    for (const ConfigChange& change : diff_config(config_, loaded->config)) {
+      say("wirespan: " + change.key + ": " + change.from + " -> " + change.to + (change.live ? "" : " (needs a restart)"));
+    }
+    next_ = live_part(config_, loaded->config);
+    pending_.store(true, std::memory_order_release);
+  }
+
+ private:
+  void apply() {
+    const std::lock_guard lock(mutex_);
+    config_ = next_;
+    pending_ = false;
+    pipeline_.reload(pipeline_options(config_, {}));
+  }
+
+  Pipeline& pipeline_;
+  std::mutex mutex_;
+  std::atomic<bool> pending_{false};
+  Config config_;
+  Config next_;
+};
+
+int run_session(const Flags& flags, std::string_view default_exporter) {
+  auto loaded = flags.load();
+  if (!loaded) return failed(loaded.error());
+  if (flags.print_config) {
+    std::cout << print_config(*loaded);
+    return 0;
+  }
+  for (const std::string& warning : loaded->warnings) say("wirespan: " + warning);
+  const auto limit = flags.time_limit();
+  if (!limit) return failed(limit.error());
+
+  KernelOptions kernel = kernel_options(loaded->config);
+  if (kernel.selectors.empty() && flags.command.empty()) {
+    return failed({"nothing says what to trace", 0,
+                   "Give --pid, --cgroup, --exe, --port or a command after --; the whole host only with --all."});
+  }
+  Supervisor supervisor;
+  std::optional<Launch> launch;
+  if (!flags.command.empty()) {
+    auto prepared = Launch::prepare(flags.command);
+    if (!prepared) return failed(prepared.error());
+    kernel.selectors.pids.push_back(static_cast<std::uint32_t>(prepared->pid()));
+    launch.emplace(std::move(*prepared));
+  }
+
+  Counters counters;
+  const auto exports = export_options(*loaded, default_exporter, flags.otlp_url);
+  if (!exports) return failed(exports.error());
+  auto queue = make_exporters(*exports, counters, say);
+  if (!queue) return failed(queue.error());
+  auto source = KernelSource::open(kernel, counters);
+  if (!source) return failed(source.error());
+
+  Pipeline pipeline(pipeline_options(loaded->config, read_host_facts(WIRESPAN_VERSION)), **queue, source->get(),
+                    (*source)->clock(), counters);
+  Reloadable sink(pipeline, loaded->config);
+  supervisor.start({.report = [&] { say(report(counters)); }, .reload = [&] { sink.offer(flags); }}, *limit,
+                   launch ? launch->pid() : 0);
+  say(ready_line(**source, kernel.selectors));
+  if (launch) {
+    if (const Status started = launch->go(); !started) return failed(started.error());
+  }
+
+  const Status ran = (*source)->run(sink, supervisor.stop());
+  pipeline.finish((*source)->clock().now());
+  (*queue)->stop(kFlushAtEnd);
+  source->reset();
+  say(report(counters));
+  if (!ran) return failed(ran.error());
+  return supervisor.child_status().value_or(0);
+}
+
+}  // namespace
+
+int trace(const Flags& flags) { return run_session(flags, "console"); }
+
+int run(const Flags& flags) { return run_session(flags, "otlp"); }
+
+}  // namespace wirespan::commands

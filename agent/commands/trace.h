@@ -1,0 +1,13 @@
+// wirespan trace and wirespan run.
+#pragma once
+
+#include "agent/commands/flags.h"
+
+namespace wirespan::commands {
+
+// Exit status: the traced command's when there was one, 0 after an orderly stop, 1 when tracing could not start.
+int trace(const Flags& flags);
+// The daemon: the same, from a file, with reload.
+int run(const Flags& flags);
+
+}  // namespace wirespan::commands

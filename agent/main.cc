@@ -1,0 +1,59 @@
+// wirespan: the command line. Each command is a file in agent/commands.
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "agent/commands/commands.h"
+#include "agent/commands/flags.h"
+#include "agent/commands/trace.h"
+#include "correlator/inference/correlate_file.h"
+
+namespace {
+
+using wirespan::Flags;
+
+int correlate(const std::string& in, const std::string& out) {
+  wirespan::Counters counters;
+  const wirespan::Status done = wirespan::inference::correlate_file(in, out, {}, counters);
+  if (done) return 0;
+  std::cerr << "wirespan correlate: " << done.error().text() << "\n";
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"wirespan: distributed traces of services nobody instrumented"};
+  app.set_version_flag("--version", WIRESPAN_VERSION);
+  app.require_subcommand(1);
+  int status = 0;
+
+  Flags flags;
+  auto* trace = app.add_subcommand("trace", "trace until interrupted, the time is over or the command ends");
+  flags.add_selectors(*trace);
+  flags.add_outputs(*trace);
+  trace->add_option("command", flags.command, "-- COMMAND ARGUMENTS...: start it and trace it");
+  trace->positionals_at_end();
+  trace->callback([&] { status = wirespan::commands::trace(flags); });
+
+  auto* run = app.add_subcommand("run", "the daemon: as the configuration says; SIGHUP reloads, SIGTERM flushes and ends");
+  flags.add_selectors(*run);
+  flags.add_outputs(*run);
+  run->callback([&] { status = wirespan::commands::run(flags); });
+
+  std::string wanted;
+  std::string file;
+  auto* explain = app.add_subcommand("explain", "say for each link which evidence decided, and why others are missing");
+  explain->add_option("id", wanted, "trace or span id")->required();
+  explain->add_option("--from", file, "OTLP/JSON lines, as written by --json")->required();
+  explain->callback([&] { status = wirespan::commands::explain_command(wanted, file, std::cout, std::cerr); });
+
+  std::string in;
+  std::string out;
+  auto* correlate_command = app.add_subcommand("correlate", "parent links for a file of spans in the neutral form");
+  correlate_command->add_option("in", in, "IN.ndjson[.gz]")->required();
+  correlate_command->add_option("out", out, "OUT.ndjson")->required();
+  correlate_command->callback([&] { status = correlate(in, out); });
+
+  CLI11_PARSE(app, argc, argv);
+  return status;
+}
