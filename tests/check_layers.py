@@ -42,7 +42,8 @@ def layer_of(path):
     if parts[0] == "bpf":
         return "bpf_abi" if parts[1] == "abi" else KERNEL
     if parts[0] == "agent":
-        return parts[1] if len(parts) > 2 else "pipeline"
+        # The files on top and the commands join the stages.
+        return "pipeline" if len(parts) == 2 or parts[1] == "commands" else parts[1]
     return None  # tests and bench may include anything
 
 
