@@ -270,12 +270,13 @@ bool Detector::recognise(Flow& f, Direction d, PieceQueue& queue, Force force) {
   const bool from_start = queue.position() == lane.origin;
   if (turn_start || from_start) lane.ignoring = false;
   if (front.gap || lane.ignoring) {
-    lane.ignoring = true;
+    lane.ignoring = !front.gap || front.why == Gap::Why::kNotCaptured;
+    lane.after_loss = front.gap && front.why == Gap::Why::kLost;
     drop(queue, queue.front_left());
     return true;
   }
   const PieceQueue::Run run = queue.run();
-  Opening opening{*f.conn, d, run.bytes, from_start, turn_start, false, {}};
+  Opening opening{*f.conn, d, run.bytes, from_start, turn_start, false, lane.after_loss, {}};
   opening.cut = force.cut || run.ends_in_gap || run.bytes.size() >= options_.max_opening_bytes ||
                 buffered_ + queue.cost() > options_.max_total_bytes;
   if (PieceQueue* const other = f.lane(opposite(d)).queue.get(); other != nullptr && !other->empty()) {
@@ -335,7 +336,7 @@ void Detector::hand_over(Flow& f, Direction d, PieceQueue& queue, const HandOver
   }
   f.tries = 0;
   if (heir != protocols_.end()) {
-    f.conversation = (*heir)->start(Opening{*f.conn, d, {}, true, true, false, {}});
+    f.conversation = (*heir)->start(Opening{*f.conn, d, {}, true, true, false, false, {}});
   }
 }
 

@@ -56,6 +56,7 @@ class Detector : public Sink<StreamItem> {
     bool waits_for_peer = false;
     bool listed = false;    // has an entry in waiting_
     bool ignoring = false;  // not recognised: the rest of this turn is of no interest
+    bool after_loss = false;
     BootTime wait_until{};
   };
   struct Flow {

@@ -137,8 +137,9 @@ struct Opening {
   Bytes bytes;              // first bytes of a call
   bool from_start = false;  // no byte of this direction came before (or since a hand-over)
   bool turn_start = false;
-  bool cut = false;  // no more bytes will be joined to these
-  Bytes other;       // first bytes of the other direction that still wait, if any
+  bool cut = false;         // no more bytes will be joined to these
+  bool after_loss = false;  // bytes were lost right before: these may begin in the middle of anything
+  Bytes other;              // first bytes of the other direction that still wait, if any
 };
 enum class Likeness : std::uint8_t { kNo, kMaybe, kYes };  // kMaybe: with more bytes it may be
 

@@ -12,8 +12,10 @@ constexpr std::uint8_t kNoSlot = 0xff;
 constexpr float kUnknownCall = -9.0F;  // log-probability of a callee this operation never made
 constexpr float kPatternPrior = 2.0F;  // weight of independence against observed call sets, in requests
 constexpr float kRankPrior = 6.0F;     // an anchor must have earned its rank on more delays than this
-constexpr float kOrderPrior = 3.0F;    // weight of all services' order against one callee's own, in informative pairs
-constexpr float kRankStart = -14.0F;   // mean log-density of an anchor about which nothing is known
+constexpr float kOrderPrior = 10.0F;   // weight of all services' order against one callee's own, in informative pairs
+constexpr float kVoteRange = 4.0F;     // log-density: anchors so much worse than the best are not asked
+constexpr float kVoteGain = 0.4F;
+constexpr float kRankStart = -14.0F;  // mean log-density of an anchor about which nothing is known
 
 float log_density(const DelayDensity* density, std::int64_t delay) {
   return density != nullptr ? density->log_density(delay) : DelayDensity::log_floor(delay);
@@ -92,8 +94,9 @@ float ServiceModel::pattern_score(const Op& op, std::span<const CallTimes> calls
 }
 
 float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                const std::uint8_t* slots, std::size_t i) {
+                                const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) {
   const CallTimes& call = calls[i];
+  if (since_out != nullptr) *since_out = request.start;
   if (slots[i] == kNoSlot) return DelayDensity::log_floor(call.start - request.start);
   const Slot& s = *op.slots[slots[i]];
   const Anchored* best = s.anchors.data();
@@ -121,10 +124,31 @@ float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::
     best = &s.anchors[1];
     since = latest_end;
   }
+  if (since_out != nullptr) *since_out = since;
+  // One anchor rarely tells all: in a fan-out every sibling's start says something about a common delay. Each votes by
+  // how well it has predicted; together they weigh a little more than one, as they are far from independent.
+  float weights = 0;
+  float votes = 0;
+  auto vote = [&](const Anchored& a, std::int64_t at) {
+    if (!a.density || a.rank < best->rank - kVoteRange) return;
+    const float w = std::exp(a.rank - best->rank);
+    weights += w;
+    votes += w * a.density->log_density(call.start - at);
+  };
+  vote(s.anchors[0], request.start);
+  for (std::size_t j = 0; j < i; ++j) {
+    if (slots[j] == kNoSlot) continue;
+    vote(s.anchors[2U + 2U * slots[j]], calls[j].start);
+    if (calls[j].end <= call.start) vote(s.anchors[3U + 2U * slots[j]], calls[j].end);
+  }
+  if (ended) vote(s.anchors[1], latest_end);
+  if (weights > 0) return votes / weights * (1.0F + kVoteGain * (weights - 1.0F) / weights);
   return log_density(best->density.get(), call.start - since);
 }
 
-float ServiceModel::next_call(const RequestTimes& request, std::span<const CallTimes> calls) const {
+float ServiceModel::next_call(const RequestTimes& request, std::span<const CallTimes> calls,
+                              std::int64_t* since) const {
+  if (since != nullptr) *since = request.start;
   const Op* op = find(request.op);
   const std::size_t last = calls.size() - 1;
   if (op == nullptr || calls.size() > kMaxCalls) return DelayDensity::log_floor(calls[last].start - request.start);
@@ -135,7 +159,7 @@ float ServiceModel::next_call(const RequestTimes& request, std::span<const CallT
     slots[i] = s < 0 ? kNoSlot : static_cast<std::uint8_t>(s);
     if (i < last && calls[i].key == calls[last].key) ++same;
   }
-  float sum = delay_score(*op, request, calls, slots.data(), last);
+  float sum = delay_score(*op, request, calls, slots.data(), last, since);
   if (slots[last] == kNoSlot) {
     sum += kUnknownCall;
   } else if (same < 3) {
@@ -147,7 +171,7 @@ float ServiceModel::next_call(const RequestTimes& request, std::span<const CallT
   return sum;
 }
 
-float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes> calls) const {
+float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes> calls, std::int64_t* since) const {
   const Op* op = find(request.op);
   const std::size_t n = std::min<std::size_t>(calls.size(), kMaxCalls);
   if (op == nullptr) {
@@ -155,6 +179,7 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
     float sum = 0;
     std::int64_t latest = request.start;
     for (std::size_t i = 0; i < n; ++i) {
+      if (since != nullptr) since[i] = request.start;
       sum += DelayDensity::log_floor(calls[i].start - latest);
       latest = std::max(latest, calls[i].start);
     }
@@ -172,7 +197,7 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
   bool unfinished = false;
   for (std::size_t i = 0; i < n; ++i) {
     const CallTimes& call = calls[i];
-    sum += delay_score(*op, request, calls, slots.data(), i);
+    sum += delay_score(*op, request, calls, slots.data(), i, since != nullptr ? since + i : nullptr);
     if (call.end == kOpen) unfinished = true;
     if (call.end != kOpen && (i == 0 || call.end >= last_end)) {
       last_end = call.end;
@@ -185,29 +210,51 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
   return sum;
 }
 
-void OrderWeight::learn(float from_delays, float from_rest, float current) {
-  auto sigmoid = [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
-  const float before = sigmoid(from_delays + current);
-  const float after = sigmoid(from_delays + from_rest + current);
-  information += (after - before) * (after - before);
-  value = std::clamp(value + (after - before) / (information + 0.5F), -4.0F, 8.0F);
+float ServiceModel::finish_score(const RequestTimes& request, std::span<const CallTimes> calls) const {
+  const Op* op = find(request.op);
+  if (op == nullptr || request.end == kOpen || calls.empty()) return 0;
+  const CallTimes* last = &calls[0];
+  for (const CallTimes& c : calls) {
+    if (c.end == kOpen) return 0;
+    if (c.end >= last->end) last = &c;
+  }
+  const int s = slot_index(*op, last->key);
+  const DelayDensity* density = s < 0 ? nullptr : op->slots[static_cast<std::size_t>(s)]->finish.density.get();
+  return log_density(density, request.end - last->end);
 }
 
-float ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key) const {
+OrderWeight ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key) const {
   const OrderWeight& all = shared_->order;
   const Op* op = find(op_index);
   const int s = op != nullptr ? slot_index(*op, key) : -1;
-  if (s < 0) return all.value;
-  const OrderWeight& own = op->slots[static_cast<std::size_t>(s)]->order;
-  return (own.information * own.value + kOrderPrior * all.value) / (own.information + kOrderPrior);
+  if (s < 0) return all;
+  OrderWeight own = op->slots[static_cast<std::size_t>(s)]->order;
+  auto mixed = [](float mine, float information, float theirs) {
+    return (information * mine + kOrderPrior * theirs) / (information + kOrderPrior);
+  };
+  own.since_request = mixed(own.since_request, own.information[0], all.since_request);
+  own.since_event = mixed(own.since_event, own.information[1], all.since_event);
+  return own;
 }
 
-void ServiceModel::learn_order(std::uint16_t op_index, std::uint16_t key, float from_delays, float from_rest) {
-  const float current = order_weight(op_index, key);
+void ServiceModel::learn_order(std::uint16_t op_index, std::uint16_t key, const OrderEvidence& e) {
+  auto sigmoid = [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
+  const OrderWeight now = order_weight(op_index, key);
+  const float prior = e.delays + e.keeps_request * now.since_request + e.keeps_event * now.since_event;
+  const float surprise = sigmoid(prior + e.rest) - sigmoid(prior);
+  auto step = [surprise](float& value, float& information, float direction) {
+    if (direction == 0) return;
+    information += surprise * surprise;
+    value = std::clamp(value + direction * surprise / (information + 0.5F), -4.0F, 8.0F);
+  };
+  auto learn_one = [&](OrderWeight& w) {
+    step(w.since_request, w.information[0], e.keeps_request);
+    step(w.since_event, w.information[1], e.keeps_event);
+  };
   Op& op = get(op_index);
   const int s = slot_index(op, key);
-  if (s >= 0) op.slots[static_cast<std::size_t>(s)]->order.learn(from_delays, from_rest, current);
-  shared_->order.learn(from_delays, from_rest, current);
+  if (s >= 0) learn_one(op.slots[static_cast<std::size_t>(s)]->order);
+  learn_one(shared_->order);
 }
 
 void ServiceModel::learn(Anchored& anchored, std::int64_t delay, float weight) {

@@ -35,19 +35,27 @@ struct RequestTimes {
   std::uint16_t op = 0;
 };
 
-// How much likelier two requests' calls of one kind are to be in the requests' order than their delays alone say: log
-// odds. Queues and event loops keep order, independent threads do not. Learned from pairs whose order other evidence
-// (what follows the calls) tells.
+// How much likelier two requests' calls of one kind are to be in the order of the events they follow than their delays
+// alone say: log odds. Queues and event loops keep order, independent threads do not. Learned from pairs whose order
+// other evidence (what follows the calls) tells.
 struct OrderWeight {
-  float value = 0;
-  float information = 0;
-  void learn(float from_delays, float from_rest, float current);
+  float since_request = 0;  // calls in the order in which the requests started
+  float since_event = 0;    // in the order of the events they follow (service_model.h, anchors)
+  float information[2] = {0, 0};
+};
+
+// Two calls and their two requests, as they are against exchanged.
+struct OrderEvidence {
+  float delays = 0;         // log-odds of as they are, from the two delays
+  float rest = 0;           // from when the requests were answered
+  float keeps_request = 0;  // +1: as they are is in request order and exchanged is not; -1: the reverse; 0: no matter
+  float keeps_event = 0;
 };
 
 // Shared by every model.
 struct Shared {
   std::size_t densities_left = 4096;  // the memory
-  OrderWeight order{1.0F, 2.0F};
+  OrderWeight order{0.5F, 0.5F, {2.0F, 2.0F}};
 };
 
 class ServiceModel {
@@ -61,16 +69,21 @@ class ServiceModel {
   ServiceModel(const ServiceModel&) = delete;
   ServiceModel& operator=(const ServiceModel&) = delete;
 
-  // Log-probability of these calls (sorted by start) under this request.
-  [[nodiscard]] float score(const RequestTimes& request, std::span<const CallTimes> calls) const;
+  // Log-probability of these calls (sorted by start) under this request. since: if given, receives per call the time of
+  // the event it is taken to follow.
+  [[nodiscard]] float score(const RequestTimes& request, std::span<const CallTimes> calls,
+                            std::int64_t* since = nullptr) const;
   // Log-probability that the last of these calls is the request's next, given the ones before it. score() is the sum of
   // these but for what only the whole set tells.
-  [[nodiscard]] float next_call(const RequestTimes& request, std::span<const CallTimes> calls) const;
+  [[nodiscard]] float next_call(const RequestTimes& request, std::span<const CallTimes> calls,
+                                std::int64_t* since = nullptr) const;
+  // The part of score() that the answer's time adds.
+  [[nodiscard]] float finish_score(const RequestTimes& request, std::span<const CallTimes> calls) const;
   // Adds the request with its calls to what is known.
   void learn(const RequestTimes& request, std::span<const CallTimes> calls, float weight);
-  // Log odds for calls of this key under two requests of this op being in the requests' order; see OrderWeight.
-  [[nodiscard]] float order_weight(std::uint16_t op, std::uint16_t key) const;
-  void learn_order(std::uint16_t op, std::uint16_t key, float from_delays, float from_rest);
+  // Log odds for calls of this key under two requests of this op keeping order; see OrderWeight.
+  [[nodiscard]] OrderWeight order_weight(std::uint16_t op, std::uint16_t key) const;
+  void learn_order(std::uint16_t op, std::uint16_t key, const OrderEvidence& evidence);
   // Makes what was learned count. Call after a batch of learn().
   void refresh();
   void scale(float factor);
@@ -118,7 +131,7 @@ class ServiceModel {
   Slot& slot(Op& op, std::uint16_t key, int* index);
   [[nodiscard]] static float pattern_score(const Op& op, std::span<const CallTimes> calls, const std::uint8_t* slots);
   [[nodiscard]] static float delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                         const std::uint8_t* slots, std::size_t i);
+                                         const std::uint8_t* slots, std::size_t i, std::int64_t* since_out);
   void learn(Anchored& anchored, std::int64_t delay, float weight);
   void refresh(Anchored& anchored);
 

@@ -8,7 +8,11 @@ namespace wirespan::inference {
 namespace {
 
 constexpr int kKeptSamples = 4;
-constexpr int kLook = 24;  // calls looked at on each side for order
+constexpr int kSearchLimit = 6;             // times burn_in
+constexpr std::size_t kMaxCandidates = 16;  // the most plausible when first placed
+constexpr std::uint32_t kNobody = 0xffffffffU;
+constexpr float kTellsOrder = 3.0F;  // log odds: weaker evidence about order teaches the model's own bias
+constexpr int kLook = 24;            // calls looked at on each side for order
 
 }  // namespace
 
@@ -54,12 +58,16 @@ bool Solver::accept(float gain, float temperature) {
   return std::log(u) * temperature < gain;
 }
 
-float Solver::score(const ServiceModel& model, const RequestTimes& times, std::span<const std::uint32_t> calls) {
+float Solver::score(const ServiceModel& model, const RequestTimes& times, std::span<const std::uint32_t> calls,
+                    std::int64_t* since) {
   std::array<CallTimes, ServiceModel::kMaxCalls> list;
   const std::size_t n = std::min<std::size_t>(calls.size(), list.size());
   for (std::size_t i = 0; i < n; ++i) list[i] = calls_[calls[i]].times;
   const float beyond = -12.0F * static_cast<float>(calls.size() - n);
-  return model.score(times, std::span(list).first(n)) + beyond;
+  if (since != nullptr) {
+    for (std::size_t i = n; i < calls.size(); ++i) since[i] = times.start;
+  }
+  return model.score(times, std::span(list).first(n), since) + beyond;
 }
 
 float Solver::evidence_of(const Call& call, std::int32_t parent) const {
@@ -80,38 +88,35 @@ float Solver::order_of(std::span<const std::uint32_t> calls) const {
   float sum = 0;
   for (const std::uint32_t c : calls) {
     const Call& call = calls_[c];
-    if (call.parent < 0) continue;
-    const float weight = order_weight_[c];
+    const OrderWeight& weight = order_weight_[c];
+    if (call.parent < 0 || (weight.since_request == 0 && weight.since_event == 0)) continue;
     const RequestTimes& mine = requests_[static_cast<std::size_t>(call.parent)].times;
-    int inverted = 0;
-    auto within = [&](std::int32_t other) {
-      return std::find(calls.begin(), calls.end(), static_cast<std::uint32_t>(other)) != calls.end();
-    };
-    // An earlier call whose request is later started after mine did.
     int looked = 0;
-    for (std::int32_t o = call.same_before; o >= 0 && looked < kLook;
-         o = calls_[static_cast<std::size_t>(o)].same_before, ++looked) {
+    for (std::int32_t o = call.same_before; o >= 0 && looked < kLook; ++looked) {
       const Call& other = calls_[static_cast<std::size_t>(o)];
-      if (other.times.start < mine.start) break;
-      if (other.parent > call.parent && requests_[static_cast<std::size_t>(other.parent)].times.op == mine.op &&
-          other.times.start < call.times.start &&
-          requests_[static_cast<std::size_t>(other.parent)].times.start > mine.start) {
-        ++inverted;  // counts for the pair; the later one skips it below
-      }
+      o = other.same_before;
+      if (other.times.start <= mine.start) break;
+      if (other.parent < 0 || other.parent == call.parent) continue;
+      const RequestTimes& theirs = requests_[static_cast<std::size_t>(other.parent)].times;
+      if (theirs.op != mine.op || other.times.start == call.times.start || theirs.end < call.times.start) continue;
+      if (theirs.start > mine.start) sum -= weight.since_request;
+      if (other.since > call.since) sum -= weight.since_event;
     }
     looked = 0;
-    for (std::int32_t o = call.same_after; o >= 0 && looked < kLook;
-         o = calls_[static_cast<std::size_t>(o)].same_after, ++looked) {
-      const Call& other = calls_[static_cast<std::size_t>(o)];
+    for (std::int32_t o = call.same_after; o >= 0 && looked < kLook; ++looked) {
+      const auto index = static_cast<std::uint32_t>(o);
+      const Call& other = calls_[index];
+      o = other.same_after;
       if (other.times.start > mine.end) break;
-      if (other.parent >= 0 && other.parent < call.parent &&
-          requests_[static_cast<std::size_t>(other.parent)].times.op == mine.op &&
-          other.times.start > call.times.start &&
-          requests_[static_cast<std::size_t>(other.parent)].times.start < mine.start && !within(o)) {
-        ++inverted;
-      }
+      if (other.parent < 0 || other.parent == call.parent) continue;
+      const RequestTimes& theirs = requests_[static_cast<std::size_t>(other.parent)].times;
+      if (theirs.op != mine.op || other.times.start == call.times.start) continue;
+      if (theirs.start >= mine.start && other.since >= call.since) continue;
+      // A pair within the set is counted by its later call.
+      if (calls.size() > 1 && std::find(calls.begin(), calls.end(), index) != calls.end()) continue;
+      if (theirs.start < mine.start) sum -= weight.since_request;
+      if (other.since < call.since) sum -= weight.since_event;
     }
-    sum -= weight * static_cast<float>(inverted);
   }
   return sum;
 }
@@ -131,39 +136,40 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
         continue;
       const Request& a = requests_[static_cast<std::size_t>(call.parent)];
       const Request& b = requests_[static_cast<std::size_t>(other.parent)];
-      if (a.times.op != b.times.op || a.times.start == b.times.start) continue;
+      if (a.times.op != b.times.op) continue;
       if (!may_hold(call, other.parent) || !may_hold(other, call.parent)) continue;
       if (a.times.end == kOpen || b.times.end == kOpen || !a.learn || !b.learn) continue;
       if (a.calls.size() > ServiceModel::kMaxCalls || b.calls.size() > ServiceModel::kMaxCalls) continue;
       // As it is against exchanged; then turned to in-order against inverted.
       float delays = 0;
-      float total = a.score + b.score;
       std::array<CallTimes, ServiceModel::kMaxCalls> list;
+      std::int64_t exchanged[2] = {0, 0};
       auto with = [&](const Request& r, std::uint32_t out, std::uint32_t in) {
         std::size_t n = 0;
         bool placed = false;
         float last = 0;
+        std::int64_t* at = &exchanged[out == c ? 0 : 1];
         for (const std::uint32_t x : r.calls) {
           if (x == out) {
             if (in == out) {
               list[n++] = calls_[in].times;
-              last = judge.next_call(r.times, std::span(list).first(n));
+              last = judge.next_call(r.times, std::span(list).first(n), at);
               placed = true;
             }
             continue;
           }
           if (!placed && x > in) {
             list[n++] = calls_[in].times;
-            last = judge.next_call(r.times, std::span(list).first(n));
+            last = judge.next_call(r.times, std::span(list).first(n), at);
             placed = true;
           }
           list[n++] = calls_[x].times;
         }
         if (!placed) {
           list[n++] = calls_[in].times;
-          last = judge.next_call(r.times, std::span(list).first(n));
+          last = judge.next_call(r.times, std::span(list).first(n), at);
         }
-        return std::pair(last, judge.score(r.times, std::span(list).first(n)));
+        return std::pair(last, judge.finish_score(r.times, std::span(list).first(n)));
       };
       const auto second = static_cast<std::uint32_t>(o);
       const auto a_now = with(a, c, c);
@@ -171,10 +177,15 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
       const auto a_then = with(a, c, second);
       const auto b_then = with(b, second, c);
       delays = a_now.first + b_now.first - a_then.first - b_then.first;
-      total -= a_then.second + b_then.second;
-      const bool in_order = a.times.start < b.times.start;
-      model.learn_order(a.times.op, call.times.key, in_order ? delays : -delays,
-                        in_order ? total - delays : delays - total);
+      const float finish = a_now.second + b_now.second - a_then.second - b_then.second;
+      auto sign = [](std::int64_t x, std::int64_t y) { return x < y ? 1.0F : x > y ? -1.0F : 0.0F; };
+      if (std::abs(finish) < kTellsOrder) continue;
+      OrderEvidence e{delays, finish, sign(a.times.start, b.times.start), 0};
+      // Only where the exchange turns the order round.
+      const float event = sign(call.since, other.since);
+      if (event != 0 && sign(exchanged[0], exchanged[1]) == event) e.keeps_event = event;
+      if (e.keeps_event == 0 && e.keeps_request == 0) continue;
+      model.learn_order(a.times.op, call.times.key, e);
       break;
     }
   }
@@ -196,9 +207,9 @@ void Solver::start(const ServiceModel& model, float orphan) {
     if (last >= 0) calls_[static_cast<std::size_t>(last)].same_after = static_cast<std::int32_t>(c);
     last = static_cast<std::int32_t>(c);
     // Candidates are of few operations: the first stands for all.
-    order_weight_[c] =
-        call.count > 1 ? model.order_weight(requests_[candidates_[call.first]].times.op, call.times.key) : 0;
-    ordered_ = ordered_ || order_weight_[c] != 0;
+    order_weight_[c] = call.count > 1 ? model.order_weight(requests_[candidates_[call.first]].times.op, call.times.key)
+                                      : OrderWeight();
+    ordered_ = ordered_ || order_weight_[c].since_request != 0 || order_weight_[c].since_event != 0;
   }
   for (std::uint32_t c = 0; c < calls_.size(); ++c) {
     Call& call = calls_[c];
@@ -211,8 +222,11 @@ void Solver::start(const ServiceModel& model, float orphan) {
     }
   }
   for (std::size_t i = 0; i < request_count_; ++i) {
-    requests_[i].score = score(model, requests_[i].times, requests_[i].calls);
-    total_ += requests_[i].score;
+    Request& r = requests_[i];
+    since_.resize(std::max(since_.size(), r.calls.size()));
+    r.score = score(model, r.times, r.calls, since_.data());
+    for (std::size_t k = 0; k < r.calls.size(); ++k) calls_[r.calls[k]].since = since_[k];
+    total_ += r.score;
   }
   if (ordered_) {
     float twice = 0;
@@ -227,34 +241,55 @@ float Solver::total_of(const ServiceModel& model, std::span<const std::int32_t> 
   return total_;
 }
 
-template <class Apply, class Undo>
-float Solver::order_gain(std::span<const std::uint32_t> calls, const Apply& apply, const Undo& undo) {
-  if (!ordered_) return 0;
-  const float before = order_of(calls);
-  apply();
-  const float after = order_of(calls);
-  undo();
-  return after - before;
+void Solver::apply(std::int32_t parent, std::span<const std::uint32_t> calls, const std::int64_t* since,
+                   float request_score) {
+  Request& r = requests_[static_cast<std::size_t>(parent)];
+  r.calls.assign(calls.begin(), calls.end());
+  r.score = request_score;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    calls_[calls[i]].parent = parent;
+    calls_[calls[i]].since = since[i];
+  }
 }
 
-// Of the proposal in hand.
-float Solver::moved_order_gain(std::int32_t from, std::int32_t to) {
+// What the proposal in hand changes about order. orphaned: the call it takes from or gives to nobody, or kNobody.
+float Solver::order_gain(std::int32_t from, std::int32_t to, std::uint32_t orphaned) {
   if (!ordered_) return 0;
-  std::array<std::uint32_t, ServiceModel::kMaxCalls * 2> moved;
+  std::array<std::uint32_t, ServiceModel::kMaxCalls * 4> all;
+  std::array<std::int32_t, ServiceModel::kMaxCalls * 4> parents;
+  std::array<std::int64_t, ServiceModel::kMaxCalls * 4> since;
   std::size_t n = 0;
-  for (std::size_t i = 0; i < proposal_.from_size; ++i) {
-    if (calls_[proposal_.from_list[i]].parent != from) moved[n++] = proposal_.from_list[i];
+  for (std::size_t i = 0; i < proposal_.from_size; ++i) all[n++] = proposal_.from_list[i];
+  for (std::size_t i = 0; i < proposal_.to_size; ++i) all[n++] = proposal_.to_list[i];
+  if (orphaned != kNobody && (from < 0 || to < 0)) {
+    if (std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n), orphaned) ==
+        all.begin() + static_cast<std::ptrdiff_t>(n))
+      all[n++] = orphaned;
   }
-  for (std::size_t i = 0; i < proposal_.to_size && n < moved.size(); ++i) {
-    if (calls_[proposal_.to_list[i]].parent != to) moved[n++] = proposal_.to_list[i];
+  const auto calls = std::span(all).first(n);
+  const float before = order_of(calls);
+  for (std::size_t i = 0; i < n; ++i) {
+    parents[i] = calls_[all[i]].parent;
+    since[i] = calls_[all[i]].since;
   }
-  auto turn = [&] {
-    for (std::size_t i = 0; i < n; ++i) {
-      std::int32_t& parent = calls_[moved[i]].parent;
-      parent = parent == from ? to : from;
+  for (std::size_t i = 0; i < n; ++i) {
+    Call& call = calls_[all[i]];
+    if (i < proposal_.from_size) {
+      call.parent = from;
+      call.since = proposal_.from_since[i];
+    } else if (i < proposal_.from_size + proposal_.to_size) {
+      call.parent = to;
+      call.since = proposal_.to_since[i - proposal_.from_size];
+    } else {
+      call.parent = kNoParent;
     }
-  };
-  return order_gain(std::span(moved).first(n), turn, turn);
+  }
+  const float after = order_of(calls);
+  for (std::size_t i = 0; i < n; ++i) {
+    calls_[all[i]].parent = parents[i];
+    calls_[all[i]].since = since[i];
+  }
+  return after - before;
 }
 
 void Solver::propose_move(const ServiceModel& model, std::uint32_t c, std::int32_t to, float orphan,
@@ -264,6 +299,8 @@ void Solver::propose_move(const ServiceModel& model, std::uint32_t c, std::int32
   float gain = 0;
   float from_score = 0;
   float to_score = 0;
+  proposal_.from_size = 0;
+  proposal_.to_size = 0;
   if (from >= 0) {
     const Request& r = requests_[static_cast<std::size_t>(from)];
     proposal_.from_size = 0;
@@ -273,7 +310,7 @@ void Solver::propose_move(const ServiceModel& model, std::uint32_t c, std::int32
       }
     }
     if (r.calls.size() > std::size(proposal_.from_list)) return;
-    from_score = score(model, r.times, std::span(proposal_.from_list, proposal_.from_size));
+    from_score = score(model, r.times, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since);
     gain += from_score - r.score - evidence_of(call, from);
   } else {
     gain -= orphan;
@@ -291,23 +328,15 @@ void Solver::propose_move(const ServiceModel& model, std::uint32_t c, std::int32
       proposal_.to_list[proposal_.to_size++] = other;
     }
     if (!placed) proposal_.to_list[proposal_.to_size++] = c;
-    to_score = score(model, r.times, std::span(proposal_.to_list, proposal_.to_size));
+    to_score = score(model, r.times, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since);
     gain += to_score - r.score + evidence_of(call, to);
   } else {
     gain += orphan;
   }
-  gain += order_gain(std::span(&c, 1), [&] { call.parent = to; }, [&] { call.parent = from; });
+  gain += order_gain(from, to, c);
   if (!accept(gain, temperature)) return;
-  if (from >= 0) {
-    Request& r = requests_[static_cast<std::size_t>(from)];
-    r.calls.assign(proposal_.from_list, proposal_.from_list + proposal_.from_size);
-    r.score = from_score;
-  }
-  if (to >= 0) {
-    Request& r = requests_[static_cast<std::size_t>(to)];
-    r.calls.assign(proposal_.to_list, proposal_.to_list + proposal_.to_size);
-    r.score = to_score;
-  }
+  if (from >= 0) apply(from, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since, from_score);
+  if (to >= 0) apply(to, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since, to_score);
   call.parent = to;
   total_ += gain;
 }
@@ -350,17 +379,14 @@ void Solver::propose_exchange(const ServiceModel& model, std::uint32_t c, std::i
       proposal_.to_list[proposal_.to_size++] = x;
     }
   }
-  const float from_score = score(model, a.times, std::span(proposal_.from_list, proposal_.from_size));
-  const float to_score = score(model, b.times, std::span(proposal_.to_list, proposal_.to_size));
+  const float from_score =
+      score(model, a.times, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since);
+  const float to_score = score(model, b.times, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since);
   gain += from_score + to_score - a.score - b.score;
-  gain += moved_order_gain(from, to);
+  gain += order_gain(from, to, kNobody);
   if (!accept(gain, temperature)) return;
-  a.calls.assign(proposal_.from_list, proposal_.from_list + proposal_.from_size);
-  b.calls.assign(proposal_.to_list, proposal_.to_list + proposal_.to_size);
-  a.score = from_score;
-  b.score = to_score;
-  for (const std::uint32_t x : a.calls) calls_[x].parent = from;
-  for (const std::uint32_t x : b.calls) calls_[x].parent = to;
+  apply(from, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since, from_score);
+  apply(to, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since, to_score);
   total_ += gain;
 }
 
@@ -420,20 +446,139 @@ void Solver::propose_resample(const ServiceModel& model, std::uint32_t c, std::i
     changed = changed || now != was;
   }
   if (!changed) return;
-  const float from_score = score(model, side[0]->times, std::span(proposal_.from_list, proposal_.from_size));
-  const float to_score = score(model, side[1]->times, std::span(proposal_.to_list, proposal_.to_size));
-  const float gain = from_score + to_score - side[0]->score - side[1]->score + evidence + moved_order_gain(from, to);
+  const float from_score =
+      score(model, side[0]->times, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since);
+  const float to_score =
+      score(model, side[1]->times, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since);
+  const float gain = from_score + to_score - side[0]->score - side[1]->score + evidence + order_gain(from, to, kNobody);
   if (!accept(gain + balance * temperature, temperature)) return;
-  side[0]->calls.assign(proposal_.from_list, proposal_.from_list + proposal_.from_size);
-  side[1]->calls.assign(proposal_.to_list, proposal_.to_list + proposal_.to_size);
-  side[0]->score = from_score;
-  side[1]->score = to_score;
-  for (const std::uint32_t x : side[0]->calls) calls_[x].parent = from;
-  for (const std::uint32_t x : side[1]->calls) calls_[x].parent = to;
+  apply(from, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since, from_score);
+  apply(to, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since, to_score);
   total_ += gain;
 }
 
-void Solver::sweep(const ServiceModel& model, float orphan, float temperature) {
+// Call c moves to `to`, which gives up its own call of that kind, which moves on, and so forth until a request that had
+// none takes it. Undoes in one step a shift along a row of requests, each step of which alone would be refused. Not
+// reversible with equal odds, so for the search only, not for the samples.
+void Solver::propose_chain(const ServiceModel& model, std::uint32_t c, std::int32_t to, float temperature) {
+  constexpr std::size_t kLength = 5;
+  struct Step {
+    std::uint32_t call;
+    std::int32_t from;
+    std::int32_t to;
+  };
+  std::array<Step, kLength> steps;
+  std::size_t n = 0;
+  const std::uint16_t key = calls_[c].times.key;
+  auto holds_key = [&](std::int32_t r) {
+    for (const std::uint32_t x : requests_[static_cast<std::size_t>(r)].calls) {
+      if (calls_[x].times.key == key) return true;
+    }
+    return false;
+  };
+  std::uint32_t moving = c;
+  std::int32_t target = to;
+  while (true) {
+    for (std::size_t i = 0; i < n; ++i) {
+      if (steps[i].to == target) return;
+    }
+    steps[n++] = {moving, calls_[moving].parent, target};
+    if (target == steps[0].from || !holds_key(target)) break;
+    if (n == kLength) return;
+    std::uint32_t next = kNobody;
+    std::uint32_t seen = 0;
+    for (const std::uint32_t x : requests_[static_cast<std::size_t>(target)].calls) {
+      if (calls_[x].times.key == key && !calls_[x].fixed && random(++seen) == 0) next = x;
+    }
+    if (next == kNobody) return;
+    moving = next;
+    const Call& call = calls_[moving];
+    if (call.count < 2) return;
+    // Half of the time to one that lacks it, where there is one.
+    std::int32_t lacking = kNoParent;
+    seen = 0;
+    if (random(2) == 0) {
+      for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
+        const auto r = static_cast<std::int32_t>(candidates_[k]);
+        if (r != target && (r == steps[0].from || !holds_key(r)) && random(++seen) == 0) lacking = r;
+      }
+    }
+    const std::int32_t here = target;
+    target = lacking >= 0 ? lacking : static_cast<std::int32_t>(candidates_[call.first + random(call.count)]);
+    if (target == here) return;
+  }
+  if (n < 2) return;
+  std::array<std::int32_t, kLength + 1> touched;
+  std::array<std::array<std::uint32_t, ServiceModel::kMaxCalls>, kLength + 1> lists;
+  std::array<std::array<std::int64_t, ServiceModel::kMaxCalls>, kLength + 1> since;
+  std::array<std::size_t, kLength + 1> sizes{};
+  std::array<float, kLength + 1> scores{};
+  std::size_t requests = 0;
+  auto touch = [&](std::int32_t r) {
+    if (r < 0 || std::find(touched.begin(), touched.begin() + static_cast<std::ptrdiff_t>(requests), r) !=
+                     touched.begin() + static_cast<std::ptrdiff_t>(requests)) {
+      return;
+    }
+    touched[requests++] = r;
+  };
+  float gain = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    touch(steps[i].from);
+    touch(steps[i].to);
+    gain += evidence_of(calls_[steps[i].call], steps[i].to) - evidence_of(calls_[steps[i].call], steps[i].from);
+  }
+  for (std::size_t t = 0; t < requests; ++t) {
+    const Request& r = requests_[static_cast<std::size_t>(touched[t])];
+    if (r.calls.size() + 1 > ServiceModel::kMaxCalls) return;
+    auto& list = lists[t];
+    std::size_t& size = sizes[t];
+    for (const std::uint32_t x : r.calls) {
+      bool leaves = false;
+      for (std::size_t i = 0; i < n; ++i) leaves = leaves || steps[i].call == x;
+      if (!leaves) list[size++] = x;
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      if (steps[i].to == touched[t]) list[size++] = steps[i].call;
+    }
+    std::sort(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(size));
+    scores[t] = score(model, r.times, std::span(list).first(size), since[t].data());
+    gain += scores[t] - r.score;
+  }
+  if (gain < -20.0F * temperature) return;
+  std::array<std::uint32_t, (kLength + 1) * ServiceModel::kMaxCalls> all;
+  std::array<std::int32_t, (kLength + 1) * ServiceModel::kMaxCalls> old_parent;
+  std::array<std::int64_t, (kLength + 1) * ServiceModel::kMaxCalls> old_since;
+  std::size_t count = 0;
+  for (std::size_t t = 0; t < requests; ++t) {
+    for (std::size_t i = 0; i < sizes[t]; ++i) {
+      old_parent[count] = calls_[lists[t][i]].parent;
+      old_since[count] = calls_[lists[t][i]].since;
+      all[count++] = lists[t][i];
+    }
+  }
+  const auto calls = std::span(all).first(count);
+  const float before = ordered_ ? order_of(calls) : 0;
+  for (std::size_t t = 0; t < requests; ++t) {
+    for (std::size_t i = 0; i < sizes[t]; ++i) {
+      calls_[lists[t][i]].parent = touched[t];
+      calls_[lists[t][i]].since = since[t][i];
+    }
+  }
+  gain += ordered_ ? order_of(calls) - before : 0;
+  if (!accept(gain, temperature)) {
+    for (std::size_t i = 0; i < count; ++i) {
+      calls_[all[i]].parent = old_parent[i];
+      calls_[all[i]].since = old_since[i];
+    }
+    return;
+  }
+  for (std::size_t t = 0; t < requests; ++t) {
+    apply(touched[t], std::span(lists[t]).first(sizes[t]), since[t].data(), scores[t]);
+  }
+  total_ += gain;
+}
+
+void Solver::sweep(const ServiceModel& model, float orphan, float temperature, bool search) {
   for (const std::uint32_t c : free_calls_) {
     const Call& call = calls_[c];
     if (call.count == 0) continue;
@@ -447,8 +592,10 @@ void Solver::sweep(const ServiceModel& model, float orphan, float temperature) {
         propose_move(model, c, to, orphan, temperature);
         continue;
       }
-      const std::uint32_t kind = random(8);
-      if (kind == 0) {
+      const std::uint32_t kind = random(search && call.count > 2 ? 11 : 8);
+      if (kind >= 8) {
+        propose_chain(model, c, to, temperature);
+      } else if (kind == 0) {
         propose_move(model, c, to, orphan, temperature);
       } else if (kind == 1 || kind == 2) {
         propose_resample(model, c, to, temperature);
@@ -463,32 +610,39 @@ void Solver::sweep(const ServiceModel& model, float orphan, float temperature) {
   }
 }
 
-void Solver::place_greedily(const ServiceModel& model, float orphan) {
+void Solver::place_greedily(const ServiceModel& model) {
   for (std::size_t i = 0; i < request_count_; ++i) requests_[i].calls.clear();
   std::array<CallTimes, ServiceModel::kMaxCalls> list;
   for (std::uint32_t c = 0; c < calls_.size(); ++c) {
     Call& call = calls_[c];
     if (call.parent == kUnplaced) {
       call.parent = kNoParent;
-      float best = orphan;
+      gains_.clear();
       for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
         const Request& r = requests_[candidates_[k]];
         if (r.calls.size() >= ServiceModel::kMaxCalls) continue;
         for (std::size_t i = 0; i < r.calls.size(); ++i) list[i] = calls_[r.calls[i]].times;
         list[r.calls.size()] = call.times;
-        const float gain = evidence_[k] + model.next_call(r.times, std::span(list).first(r.calls.size() + 1));
-        if (gain > best || call.parent == kNoParent) {
-          best = gain;
-          call.parent = static_cast<std::int32_t>(candidates_[k]);
-        }
+        gains_.push_back({evidence_[k] + model.next_call(r.times, std::span(list).first(r.calls.size() + 1)),
+                          candidates_[k], evidence_[k]});
       }
+      const std::size_t keep = std::min(gains_.size(), kMaxCandidates);
+      std::partial_sort(
+          gains_.begin(), gains_.begin() + static_cast<std::ptrdiff_t>(keep), gains_.end(),
+          [](const Gain& x, const Gain& y) { return x.gain != y.gain ? x.gain > y.gain : x.request > y.request; });
+      call.count = static_cast<std::uint32_t>(keep);
+      for (std::uint32_t k = 0; k < call.count; ++k) {
+        candidates_[call.first + k] = gains_[k].request;
+        evidence_[call.first + k] = gains_[k].evidence;
+      }
+      if (keep > 0) call.parent = static_cast<std::int32_t>(gains_[0].request);
     }
     if (call.parent >= 0) requests_[static_cast<std::size_t>(call.parent)].calls.push_back(c);
   }
 }
 
 void Solver::run(const ServiceModel& model, float orphan, const Effort& effort) {
-  place_greedily(model, orphan);
+  place_greedily(model);
   start(model, orphan);
   marginals_.assign(candidates_.size(), 0.0F);
   best_.resize(calls_.size());
@@ -505,15 +659,18 @@ void Solver::run(const ServiceModel& model, float orphan, const Effort& effort) 
   for (const std::uint32_t c : free_calls_) choice = choice || calls_[c].count > 1 || calls_[c].parent < 0;
   const int samples = choice ? effort.samples : 0;
   if (choice) {
-    for (int i = 0; i < effort.burn_in; ++i) {
-      const float temperature =
-          1.0F + 2.0F * static_cast<float>(effort.burn_in - 1 - i) / static_cast<float>(effort.burn_in);
-      sweep(model, orphan, temperature);
+    // Cooling, then for as long as it helps.
+    int idle = 0;
+    for (int i = 0; i < kSearchLimit * effort.burn_in && (i < effort.burn_in || idle < effort.burn_in / 2); ++i) {
+      const int left = std::max(effort.burn_in - 1 - i, 0);
+      const float before = best_total_;
+      sweep(model, orphan, 1.0F + 2.0F * static_cast<float>(left) / static_cast<float>(effort.burn_in), true);
       remember_best();
+      idle = best_total_ > before + 0.1F ? 0 : idle + 1;
     }
   }
   for (int i = 0; i < samples; ++i) {
-    sweep(model, orphan, 1.0F);
+    sweep(model, orphan, 1.0F, false);
     remember_best();
     for (const std::uint32_t c : free_calls_) {
       const Call& call = calls_[c];
@@ -540,7 +697,7 @@ void Solver::run(const ServiceModel& model, float orphan, const Effort& effort) 
   // From the best met, downhill only, to the bottom of its valley.
   for (std::size_t c = 0; c < calls_.size(); ++c) calls_[c].parent = best_[c];
   start(model, orphan);
-  for (int i = 0; i < 4; ++i) sweep(model, orphan, 1e-3F);
+  for (int i = 0; i < 4; ++i) sweep(model, orphan, 1e-3F, true);
   remember_best();
 }
 

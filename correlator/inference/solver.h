@@ -61,6 +61,7 @@ class Solver {
     std::uint32_t first = 0;  // in candidates_
     std::uint32_t count = 0;
     bool fixed = false;
+    std::int64_t since = 0;         // the event it follows under its present parent
     std::int32_t same_before = -1;  // the calls of its key next to it
     std::int32_t same_after = -1;
   };
@@ -73,25 +74,28 @@ class Solver {
   struct Proposal {
     std::uint32_t from_list[ServiceModel::kMaxCalls * 2];
     std::uint32_t to_list[ServiceModel::kMaxCalls * 2];
+    std::int64_t from_since[ServiceModel::kMaxCalls * 2];
+    std::int64_t to_since[ServiceModel::kMaxCalls * 2];
     std::size_t from_size = 0;
     std::size_t to_size = 0;
   };
 
   // Order energy of these calls under their present parents against all others, each pair once.
   float order_of(std::span<const std::uint32_t> calls) const;
-  template <class Apply, class Undo>
-  float order_gain(std::span<const std::uint32_t> calls, const Apply& apply, const Undo& undo);
-  float moved_order_gain(std::int32_t from, std::int32_t to);
   void start(const ServiceModel& model, float orphan);
-  float score(const ServiceModel& model, const RequestTimes& times, std::span<const std::uint32_t> calls);
+  float score(const ServiceModel& model, const RequestTimes& times, std::span<const std::uint32_t> calls,
+              std::int64_t* since = nullptr);
+  float order_gain(std::int32_t from, std::int32_t to, std::uint32_t orphaned);
+  void apply(std::int32_t parent, std::span<const std::uint32_t> calls, const std::int64_t* since, float request_score);
   [[nodiscard]] float evidence_of(const Call& call, std::int32_t parent) const;
   [[nodiscard]] bool may_hold(const Call& call, std::int32_t parent) const;
-  void sweep(const ServiceModel& model, float orphan, float temperature);
+  void sweep(const ServiceModel& model, float orphan, float temperature, bool search);
   void propose_move(const ServiceModel& model, std::uint32_t c, std::int32_t to, float orphan, float temperature);
   enum class Exchange { kOne, kRest, kRestSince };
   void propose_exchange(const ServiceModel& model, std::uint32_t c, std::int32_t to, Exchange what, float temperature);
   void propose_resample(const ServiceModel& model, std::uint32_t c, std::int32_t to, float temperature);
-  void place_greedily(const ServiceModel& model, float orphan);
+  void propose_chain(const ServiceModel& model, std::uint32_t c, std::int32_t to, float temperature);
+  void place_greedily(const ServiceModel& model);
   bool accept(float gain, float temperature);
   std::uint32_t random(std::uint32_t below);
 
@@ -103,8 +107,9 @@ class Solver {
   std::vector<float> marginals_;
   std::vector<std::uint32_t> free_calls_;
   std::vector<std::int32_t> best_;
+  std::vector<std::int64_t> since_;
   std::vector<std::int32_t> last_of_key_;
-  std::vector<float> order_weight_;         // by call
+  std::vector<OrderWeight> order_weight_;   // by call
   bool ordered_ = false;                    // any weight is not 0
   std::vector<std::int32_t> kept_samples_;  // a few whole assignments, for learn()
   int kept_ = 0;
@@ -112,6 +117,12 @@ class Solver {
   float best_total_ = 0;
   std::uint64_t rng_ = 0x9e3779b97f4a7c15U;
   Proposal proposal_;
+  struct Gain {
+    float gain;
+    std::uint32_t request;
+    float evidence;
+  };
+  std::vector<Gain> gains_;
 };
 
 }  // namespace wirespan::inference

@@ -42,10 +42,10 @@ HttpConversation::HttpConversation(std::shared_ptr<Shared> shared, Direction req
 
 Step HttpConversation::next(const Input& in, Output& out) {
   Lane& l = lane(in.direction);
-  // An answer to nothing we saw may have no body (HEAD, CONNECT), whatever its head says.
-  if (orphan_ && in.turn_start && l.message && in.direction != requests_ &&
-      start_line(as_text(in.bytes)) == StartLine::kResponse) {
-    finish(l, State::kStart, out);
+  if (in.turn_start && l.message && open_ended(l) && begins(in)) {
+    // A message begins, so the one before is over. Whatever answered or asked in between was not seen.
+    finish(l, State::kResync, out);
+    if (in.direction == requests_) lose_pending(in.touch_at(0).time, out);
   }
   switch (l.state) {
     case State::kStart:
@@ -68,6 +68,20 @@ Step HttpConversation::next(const Input& in, Output& out) {
       return Skip{front_call(in)};
   }
   return GiveUp{};
+}
+
+// Where the message in the lane ends cannot be told from its own bytes, or not with certainty.
+bool HttpConversation::open_ended(const Lane& l) const {
+  // An answer to nothing we saw may have no body (HEAD, CONNECT), whatever its head says.
+  return l.state == State::kUntilTurn || l.state == State::kChunkLost ||
+         (orphan_ && &l == &lanes_[index(responding())]);
+}
+
+bool HttpConversation::begins(const Input& in) const {
+  std::string_view text = as_text(in.bytes);
+  text.remove_prefix(empty_lines(text));
+  if (in.direction != requests_) return start_line(text) == StartLine::kResponse;
+  return start_line(text) == StartLine::kRequest && known_method(text);
 }
 
 Step HttpConversation::at_start(Lane& l, const Input& in, Output& out) {
@@ -94,7 +108,7 @@ Step HttpConversation::at_start(Lane& l, const Input& in, Output& out) {
       // The first bytes of the protocol asked for, seen before the 101 that agrees to it.
       if (requesting && !pending_.empty() && pending_.back().upgrade && !in.alone) return NeedPeer{};
       if (partial) unseen(l, in.touch_at(0).time, out);
-      if (!requesting) passed_ = true;
+      if (!requesting) blind(in.pieces.front().touch.time);
       l.state = State::kResync;
       return Skip{front_call(in), Skip::Why::kUnrecognised};
     }
@@ -123,16 +137,17 @@ Step HttpConversation::resync(Lane& l, const Input& in, Output& out) {
     const StartLine line = start_line(text);
     if (line == StartLine::kPartial && !in.cut) return NeedMore{};
     const bool requesting = in.direction == requests_;
-    if (line == (requesting ? StartLine::kRequest : StartLine::kResponse) ||
-        (requesting && line == StartLine::kPartialRequest)) {
-      // Answers may have gone by: of several requests open nobody knows which one this answers.
-      if (!requesting && passed_ && pending_.size() > 1) lose_pending(in.touch_at(0).time, out);
+    const bool whole = !l.after_loss || known_method(text);  // "ST /" may be what is left of "POST /"
+    const bool ours = requesting ? whole && (line == StartLine::kRequest || line == StartLine::kPartialRequest)
+                                 : line == StartLine::kResponse;
+    if (ours) {
       l.state = State::kStart;
       return at_start(l, in, out);
     }
     if (++strange_turns_ > kMaxStrangeTurns) return GiveUp{};
   }
-  if (in.direction != requests_) passed_ = true;
+  if (in.direction != requests_) blind(in.pieces.front().touch.time);
+  l.after_loss = false;
   return Skip{front_call(in), Skip::Why::kUnrecognised};
 }
 
@@ -164,31 +179,28 @@ void HttpConversation::request(Lane& l, const Input& in, std::size_t size, bool 
 
   // A new request says that the response before is over, if nothing else could.
   Lane& answering = responses();
-  const bool open_end = answering.state == State::kUntilTurn || answering.state == State::kChunkLost;
   const bool at_rest = in.turn_start && pending_.empty();
-  if (answering.message && (open_end || orphan_)) {
+  if (answering.message && open_ended(answering)) {
     finish(answering, State::kResync, out);
     // Answers to earlier requests may have gone by in it.
     lose_pending(in.touch_at(0).time, out);
   }
-  if (at_rest && !answering.message) unsure_ = unmatched_ = false;
+  if (at_rest && !answering.message) unsure_ = false;
   if (!pending_.empty()) want_more(out);  // pipelined
   if (pending_.size() >= kMaxPending) lose_pending(in.touch_at(0).time, out);
 
   const MessagePtr m = make(in, MessageKind::kRequest, size, cut, out);
   shared_->semantics.request(*m, head.facts);
   for (const auto& [name, value] : head.carried) protocols::add_carried(*m, name, value);
-  if (unsure_) {
+  if (unsure_ || m->first_byte.time <= blind_until_) {
     m->expects_response = false;
     m->incomplete = "lost";
-    unmatched_ = true;
   } else {
     const Asked asked = head.facts.method == "HEAD"      ? Asked::kHead
                         : head.facts.method == "CONNECT" ? Asked::kConnect
                                                          : Asked::kOther;
     // Pipelined and cut: others may follow in what was not captured.
     unsure_ = cut && !pending_.empty();
-    if (pending_.empty()) passed_ = false;
     pending_.push_back({m->first_byte.time, asked, !head.upgrade.empty()});
   }
   const Body body = cut ? Body{Body::Kind::kUnknown, 0} : request_body(head);
@@ -199,16 +211,16 @@ Step HttpConversation::response(Lane& l, const Input& in, std::size_t size, bool
   Head& head = shared_->head;
   // Time tells an answer that overtook its request's event from one to a request that passed before we came: nothing
   // is answered before it was asked.
+  if (!pending_.empty() && pending_.front().begun <= blind_until_) lose_pending(in.touch_at(0).time, out);
   const bool answers = !pending_.empty() && pending_.front().begun <= in.touch_at(0).time;
-  if (pending_.empty() && !unmatched_ && !in.alone) return NeedPeer{};
+  if (pending_.empty() && !in.alone) return NeedPeer{};
   parse_head(as_text(in.bytes).substr(0, size), shared_->semantics.response_headers(), head);
 
   const bool interim = is_interim(head.status);
   const Asked asked = answers ? pending_.front().asked : Asked::kOther;
   if (!interim) {
     Lane& asking = requests();
-    const bool open_end = asking.state == State::kUntilTurn || asking.state == State::kChunkLost;
-    if (answers && asking.message && open_end && pending_.size() == 1) finish(asking, State::kResync, out);
+    if (answers && asking.message && open_ended(asking) && pending_.size() == 1) finish(asking, State::kResync, out);
     if (answers) pending_.erase(pending_.begin());
     orphan_ = !answers;
   }
@@ -291,6 +303,7 @@ Step HttpConversation::in_trailer(Lane& l, const Input& in, Output& out) {
 Step HttpConversation::missing(const Hole& hole, Output& out) {
   Lane& l = lane(hole.direction);
   const bool lost = hole.why == Gap::Why::kLost;
+  l.after_loss = lost;
   if (lost && l.message && l.state != State::kBody && l.state != State::kChunkData) l.message->incomplete = "lost";
   switch (l.state) {
     case State::kBody:
@@ -313,7 +326,7 @@ Step HttpConversation::missing(const Hole& hole, Output& out) {
       if (hole.why != Gap::Why::kJoinedLate) unseen(l, hole.touch.time, out);
       return Skip{hole.length, Skip::Why::kUnrecognised};
     case State::kResync:
-      if (hole.direction != requests_) passed_ = true;
+      if (hole.direction != requests_) blind(hole.touch.time);
       return Skip{hole.length, Skip::Why::kUnrecognised};
   }
   return GiveUp{};
@@ -336,6 +349,9 @@ void HttpConversation::skipped(const Skipped& part, Output& out) {
     case State::kChunkLost:
       l.last_chunk.add(as_text(part.bytes), length);
       if (l.last_chunk.seen()) finish(l, State::kStart, out);
+      return;
+    case State::kUntilTurn:
+      if (part.direction != requests_) blind(part.touch.time);
       return;
     default:
       return;
@@ -372,7 +388,10 @@ void HttpConversation::finish(Lane& l, State next, Output& out) {
 
 // Messages passed that nobody could see.
 void HttpConversation::unseen(const Lane& l, BootTime time, Output& out) {
-  if (&l == &responses()) lose_pending(time, out);
+  if (&l == &responses()) {
+    lose_pending(time, out);
+    blind(time);
+  }
   unsure_ = true;
 }
 
@@ -382,8 +401,7 @@ void HttpConversation::lose_pending(BootTime time, Output& out) {
   pending_.clear();
   unsure_ = true;
   Lane& asking = requests();
-  const bool open_end = asking.state == State::kUntilTurn || asking.state == State::kChunkLost;
-  if (asking.message && open_end) finish(asking, State::kResync, out);
+  if (asking.message && open_ended(asking)) finish(asking, State::kResync, out);
   out.lost(time);
 }
 

@@ -3,6 +3,7 @@
 // Threads: the pipeline's only. Memory: two messages at most and kMaxPending requests; bodies are never looked at.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -45,8 +46,9 @@ class HttpConversation : public protocols::Conversation {
     std::uint64_t left = 0;
     std::uint32_t scanned = 0;  // of a head that is not complete: no end before this
     LastChunkWatch last_chunk;
-    bool sized = false;      // the body's size is known when it ends
-    bool line_seen = false;  // of a head that is not complete: its start line is
+    bool sized = false;       // the body's size is known when it ends
+    bool after_loss = false;  // bytes were lost right before
+    bool line_seen = false;   // of a head that is not complete: its start line is
   };
   struct Pending {  // a request whose final response has not begun
     BootTime begun;
@@ -54,9 +56,13 @@ class HttpConversation : public protocols::Conversation {
     bool upgrade = false;
   };
 
-  Lane& lane(Direction d) { return lanes_[static_cast<std::size_t>(d)]; }
+  static std::size_t index(Direction d) { return static_cast<std::size_t>(d); }
+  [[nodiscard]] Direction responding() const { return opposite(requests_); }
+  Lane& lane(Direction d) { return lanes_[index(d)]; }
   Lane& requests() { return lane(requests_); }
-  Lane& responses() { return lane(opposite(requests_)); }
+  Lane& responses() { return lane(responding()); }
+  [[nodiscard]] bool open_ended(const Lane& lane) const;
+  [[nodiscard]] bool begins(const protocols::Input& in) const;
 
   protocols::Step at_start(Lane& lane, const protocols::Input& in, protocols::Output& out);
   protocols::Step at_head(Lane& lane, const protocols::Input& in, std::size_t size, bool cut, protocols::Output& out);
@@ -69,6 +75,8 @@ class HttpConversation : public protocols::Conversation {
   void begin(Lane& lane, const MessagePtr& message, const Body& body, std::uint64_t position, protocols::Output& out);
   void touched(Lane& lane, const Touch& touch, std::uint64_t position, protocols::Output& out);
   void finish(Lane& lane, State next, protocols::Output& out);
+  // Bytes went by in the answering direction that may have been answers.
+  void blind(BootTime time) { blind_until_ = std::max(blind_until_, time); }
   void unseen(const Lane& lane, BootTime time, protocols::Output& out);
   void lose_pending(BootTime time, protocols::Output& out);
   void want_more(protocols::Output& out);
@@ -81,8 +89,8 @@ class HttpConversation : public protocols::Conversation {
   // Requests or responses passed unseen: no response can be told to answer a request, until both sides have come to
   // rest.
   bool unsure_ = false;
-  bool passed_ = false;     // bytes nobody understood went by in the answering direction since requests are open
-  bool unmatched_ = false;  // so requests are open that responses cannot be matched with
+  // Answers may have passed unseen until then, so a request made before gets none that could be trusted.
+  BootTime blind_until_{};
   bool wants_more_ = false;
   bool orphan_ = false;  // the response being received answers no request we saw
   std::uint8_t strange_turns_ = 0;

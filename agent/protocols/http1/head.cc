@@ -74,7 +74,7 @@ StartLine request_line(std::string_view text) {
   });
   if (controls) return StartLine::kNone;
   if (line_end == std::string_view::npos) {
-    const bool known = std::find(kMethods.begin(), kMethods.end(), text.substr(0, method)) != kMethods.end();
+    const bool known = known_method(text);
     if (rest.empty()) return StartLine::kPartial;
     const char first = rest.front();
     const bool form = first == '/' || first == '*' || protocols::is_alpha(first) || is_digit(first) || first == '[';
@@ -211,6 +211,12 @@ StartLine start_line(std::string_view text) {
     return response_line(text);
   }
   return request_line(text);
+}
+
+bool known_method(std::string_view text) {
+  const std::size_t space = text.substr(0, kMaxMethod + 1).find(' ');
+  return space != std::string_view::npos &&
+         std::find(kMethods.begin(), kMethods.end(), text.substr(0, space)) != kMethods.end();
 }
 
 std::size_t empty_lines(std::string_view text) {

@@ -23,6 +23,9 @@ enum class StartLine : std::uint8_t {
 // Is a message beginning here? Strict enough not to take a body for one: HTTP/1.x only, version included.
 [[nodiscard]] StartLine start_line(std::string_view text);
 
+// Begins with a method in common use, where an extension method could as well be the rest of something else.
+[[nodiscard]] bool known_method(std::string_view text);
+
 // Bytes of empty lines before a start line, which are to be ignored (RFC 9112 2.2).
 [[nodiscard]] std::size_t empty_lines(std::string_view text);
 

@@ -47,7 +47,9 @@ Likeness Http1::recognise(const Opening& opening) const {
     case StartLine::kResponse:
       return opening.from_start || opening.turn_start ? Likeness::kYes : Likeness::kNo;
     case StartLine::kRequest:
-      return opening.from_start || opening.turn_start || believable(opening, text) ? Likeness::kYes : Likeness::kNo;
+      if (opening.from_start) return Likeness::kYes;
+      if (opening.after_loss && !known_method(text)) return Likeness::kNo;
+      return opening.turn_start || believable(opening, text) ? Likeness::kYes : Likeness::kNo;
   }
   return Likeness::kNo;
 }

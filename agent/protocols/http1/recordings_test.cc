@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -102,6 +103,20 @@ class Recorded : public testing::TestWithParam<std::string> {
         waiting->reset();
       }
     };
+  }
+
+  static std::string brief(const Outcome& out) {
+    std::string text;
+    for (const ExchangePtr& e : out.exchanges) {
+      const auto half = [](const MessagePtr& m) {
+        return m == nullptr ? std::string("none")
+                            : m->name + " at " + std::to_string(m->position) + " " +
+                                  std::to_string(m->first_byte.time.ns / 1000) + ".." +
+                                  std::to_string(m->last_byte.time.ns / 1000) + " " + std::string(m->incomplete);
+      };
+      text += "\n" + half(e->request) + " -> " + half(e->response) + " " + std::string(e->incomplete);
+    }
+    return text;
   }
 
   // Each turn is short, or has one head, which is.
@@ -262,6 +277,41 @@ TEST_P(Recorded, EachCallLost) {
         if (HasFailure())
           FAIL() << "lost call " << lost << ": " << one[lost].bytes << part.json().dump(1).substr(0, 4000);
       }
+    }
+  }
+}
+
+// Everything at once, at random: many events lost, others out of order, captured in part, joined late.
+TEST_P(Recorded, RandomMishaps) {
+  std::mt19937 random(7);
+  const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
+  Replayer replayer;
+  for (const Recording& one : by_connection()) {
+    ReplayOptions options;
+    for (unsigned round = 0; round < 40; ++round) {
+      options.role = chance(50) ? SpanRole::kServer : SpanRole::kClient;
+      options.deliver = {};
+      options.split = {};
+      options.adopted = false;
+      options.captured = SIZE_MAX;
+      options.from = 0;
+      const Outcome whole = replayer.run(one, options);
+      options.adopted = chance(20);
+      options.from = options.adopted ? random() % one.size() : 0;
+      options.captured = chance(50) ? 64 + random() % 1500 : SIZE_MAX;
+      options.by_turn = chance(50);
+      options.split = [&](std::size_t, std::size_t size) {
+        const std::size_t first = size == 0 ? 0 : random() % size;
+        return chance(30) && first > 0 ? std::vector<std::size_t>{first, size - first} : std::vector<std::size_t>{};
+      };
+      const unsigned loss = options.adopted ? 0U : static_cast<unsigned>(random() % 30);
+      options.deliver = [&](std::size_t, const Event& event, Streams& streams) {
+        if (!std::holds_alternative<event::Data>(event) || !chance(loss)) streams.accept(event);
+      };
+      const Outcome part = replayer.run(one, options);
+      EXPECT_THAT(part.mistakes, testing::IsEmpty());
+      expect_not_wrong(whole, part, true, true);
+      if (HasFailure()) FAIL() << "round " << round << brief(part);
     }
   }
 }
