@@ -35,10 +35,29 @@ int main(int argc, char** argv) {
   trace->positionals_at_end();
   trace->callback([&] { status = wirespan::commands::trace(flags); });
 
-  auto* run = app.add_subcommand("run", "the daemon: as the configuration says; SIGHUP reloads, SIGTERM flushes and ends");
+  auto* run =
+      app.add_subcommand("run", "the daemon: as the configuration says; SIGHUP reloads, SIGTERM flushes and ends");
   flags.add_selectors(*run);
   flags.add_outputs(*run);
   run->callback([&] { status = wirespan::commands::run(flags); });
+
+  std::string recording;
+  auto* record = app.add_subcommand("record", "write raw events to a file, for replay");
+  flags.add_selectors(*record);
+  record->add_option("-o,--output", recording, "the file, made readable to its owner only")->required();
+  record->add_option("command", flags.command, "-- COMMAND ARGUMENTS...: start it and record it");
+  record->callback([&] { status = wirespan::commands::record(flags, recording); });
+
+  auto* replay = app.add_subcommand("replay", "make the spans of a recording; needs no rights");
+  replay->add_option("file", recording, "written by wirespan record")->required();
+  replay->add_option("--config", flags.config_file, "YAML file; see docs/configuration.md");
+  flags.add_outputs(*replay);
+  replay->callback([&] { status = wirespan::commands::replay(flags, recording); });
+
+  bool json = false;
+  auto* doctor = app.add_subcommand("doctor", "say whether and how this machine can trace, and what to do if not");
+  doctor->add_flag("--json", json, "for programs");
+  doctor->callback([&] { status = wirespan::commands::doctor_command(json, std::cout); });
 
   std::string wanted;
   std::string file;

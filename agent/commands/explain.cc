@@ -1,4 +1,6 @@
 // wirespan explain TRACE_OR_SPAN --from FILE: why each link is what it is.
+#include "correlator/explain.h"
+
 #include <algorithm>
 #include <fstream>
 #include <iostream>
@@ -9,7 +11,6 @@
 
 #include "agent/commands/commands.h"
 #include "base/result.h"
-#include "correlator/explain.h"
 
 namespace wirespan::commands {
 namespace {
@@ -32,9 +33,12 @@ struct Row {
 
 template <class Visit>
 void attributes(const Json& holder, Visit visit) {
-  for (const Json& pair : holder.value("attributes", Json::array())) visit(pair.value("key", ""), pair.value("value", Json()));
+  for (const Json& pair : holder.value("attributes", Json::array()))
+    visit(pair.value("key", ""), pair.value("value", Json()));
 }
-std::string text_of(const Json& value) { return value.value("stringValue", ""); }
+std::string text_of(const Json& value) {
+  return value.value("stringValue", "");
+}
 double number_of(const Json& value) {
   if (value.contains("doubleValue")) return value["doubleValue"].get<double>();
   if (!value.contains("intValue")) return 0;
@@ -103,11 +107,12 @@ std::string percent(double share) {
 
 void explain(const Row& row, std::size_t depth, const std::map<std::string, const Row*>& by_id, std::ostream& out) {
   const std::string indent(2 * depth, ' ');
-  out << indent << row.service << "  " << (row.server ? "SERVER " : "CLIENT ") << row.name << "  span " << row.id << "\n";
+  out << indent << row.service << "  " << (row.server ? "SERVER " : "CLIENT ") << row.name << "  span " << row.id
+      << "\n";
   const std::string more = indent + "    ";
   if (!row.parent.empty()) {
-    out << more << "linked because " << explain_method(row.method) << " (" << row.method << ", " << percent(row.confidence)
-        << ")";
+    out << more << "linked because " << explain_method(row.method) << " (" << row.method << ", "
+        << percent(row.confidence) << ")";
     if (!by_id.contains(row.parent)) out << "; the parent " << row.parent << " was not seen by this agent";
     out << "\n";
   } else if (!row.missing.empty()) {
@@ -158,7 +163,8 @@ int explain_command(const std::string& wanted, const std::string& file, std::ost
   while (!stack.empty()) {
     const auto [row, depth] = stack.back();
     stack.pop_back();
-    if (by_id.contains(wanted) ? row->id == wanted : true) explain(*row, by_id.contains(wanted) ? 0 : depth, by_id, out);
+    if (by_id.contains(wanted) ? row->id == wanted : true)
+      explain(*row, by_id.contains(wanted) ? 0 : depth, by_id, out);
     push(row->id, depth + 1);
   }
   return 0;

@@ -63,7 +63,11 @@ Result<std::chrono::milliseconds> parse_limit(const std::string& text) {
     used = 0;
   }
   const std::string unit = text.substr(used);
-  const double factor = unit == "ms" ? 1 : unit == "s" || unit.empty() ? 1e3 : unit == "m" ? 60e3 : unit == "h" ? 3600e3 : 0;
+  const double factor = unit == "ms"                  ? 1
+                        : unit == "s" || unit.empty() ? 1e3
+                        : unit == "m"                 ? 60e3
+                        : unit == "h"                 ? 3600e3
+                                                      : 0;
   if (used == 0 || factor == 0 || !std::isfinite(value) || value < 0 || value * factor > 1e12) {
     return Error{"--for " + text + " is not a time", 0, "Write it as 500ms, 30s, 5m or 1h."};
   }

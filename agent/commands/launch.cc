@@ -53,7 +53,8 @@ Status Launch::go() {
   if (write(go_fd_, &byte, 1) != 1) return errno_error("start the command");
   int error = 0;
   // Closed by a successful exec.
-  if (read(error_fd_, &error, sizeof(error)) == sizeof(error)) return Error{"the command could not be started", error, {}};
+  if (read(error_fd_, &error, sizeof(error)) == sizeof(error))
+    return Error{"the command could not be started", error, {}};
   return {};
 }
 

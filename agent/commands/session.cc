@@ -63,6 +63,7 @@ struct Supervisor::State {
   std::atomic<bool> stop{false};
   std::atomic<bool> quit{false};
   std::atomic<int> child_status{-1};
+  int child = 0;
   std::thread thread;
 };
 
@@ -78,8 +79,12 @@ Supervisor::~Supervisor() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
-void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit, int child) {
-  state_->thread = std::thread([this, hooks = std::move(hooks), limit, child] {
+void Supervisor::watch(int child) {
+  state_->child = child;
+}
+
+void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
+  state_->thread = std::thread([this, hooks = std::move(hooks), limit, child = state_->child] {
     const sigset_t set = our_signals();
     std::optional<steady_clock::time_point> deadline;
     if (limit) deadline = steady_clock::now() + *limit;
@@ -109,8 +114,12 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit, int child
   });
 }
 
-const std::atomic<bool>& Supervisor::stop() const { return state_->stop; }
-void Supervisor::request_stop() { state_->stop = true; }
+const std::atomic<bool>& Supervisor::stop() const {
+  return state_->stop;
+}
+void Supervisor::request_stop() {
+  state_->stop = true;
+}
 std::optional<int> Supervisor::child_status() const {
   const int status = state_->child_status;
   return status < 0 ? std::nullopt : std::optional<int>(status);

@@ -19,17 +19,18 @@
 namespace wirespan {
 
 struct ExportOptions {
-  std::string json_file;             // "" none, "-" stdout
+  std::string json_file;  // "" none, "-" stdout
   std::optional<OtlpOptions> otlp;
   std::optional<ConsoleOptions> console;
   QueueOptions queue;
 };
 
 // The queue with every exporter asked for.
-[[nodiscard]] Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters, Say say);
+[[nodiscard]] Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters,
+                                                                  Say say);
 
-// Signals and deadlines, on a thread of their own: SIGINT and SIGTERM end, SIGUSR1 reports, SIGHUP reloads. Must exist before any
-// other thread is started, so that all of them leave these signals to it.
+// Signals and deadlines, on a thread of their own: SIGINT and SIGTERM end, SIGUSR1 reports, SIGHUP reloads. Must exist
+// before any other thread is started, so that all of them leave these signals to it.
 class Supervisor {
  public:
   struct Hooks {
@@ -41,8 +42,10 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  // From now on signals are obeyed; ends by itself after `limit`, or shortly after process `child` has ended.
-  void start(Hooks hooks, std::optional<std::chrono::milliseconds> limit, int child = 0);
+  // Ends shortly after this child has ended. Before start().
+  void watch(int child);
+  // From now on signals are obeyed; ends by itself after `limit`.
+  void start(Hooks hooks, std::optional<std::chrono::milliseconds> limit);
   [[nodiscard]] const std::atomic<bool>& stop() const;
   void request_stop();
   // Exit status of the child as a shell would say it, once it has ended.

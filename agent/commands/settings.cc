@@ -69,7 +69,8 @@ PipelineOptions pipeline_options(const Config& config, HostFacts host) {
   return options;
 }
 
-Result<ExportOptions> export_options(const LoadedConfig& loaded, std::string_view otherwise, const std::string& otlp_url) {
+Result<ExportOptions> export_options(const LoadedConfig& loaded, std::string_view otherwise,
+                                     const std::string& otlp_url) {
   ExportOptions options;
   const Config& config = loaded.config;
   const Texts to = exporters_of(config, otherwise);

@@ -11,7 +11,8 @@ namespace wirespan {
 
 [[nodiscard]] KernelOptions kernel_options(const Config& config);
 [[nodiscard]] PipelineOptions pipeline_options(const Config& config, HostFacts host);
-// Exporters in config.export, `otherwise` ("console", "none") when it names none. One URL from --otlp wins over both endpoints.
+// Exporters in config.export, `otherwise` ("console", "none") when it names none. One URL from --otlp wins over both
+// endpoints.
 [[nodiscard]] Result<ExportOptions> export_options(const LoadedConfig& loaded, std::string_view otherwise,
                                                    const std::string& otlp_url);
 

@@ -1,8 +1,10 @@
 #include "agent/commands/trace.h"
 
+#include <functional>
 #include <iostream>
 #include <mutex>
 
+#include "agent/capture/recording.h"
 #include "agent/commands/launch.h"
 #include "agent/commands/session.h"
 #include "agent/commands/settings.h"
@@ -27,7 +29,9 @@ int failed(const Error& error) {
 std::string ready_line(const KernelSource& source, const Selectors& selectors) {
   std::string line = "ready: tracing " + std::to_string(source.targets()) + " processes";
   if (selectors.all) return line + " (the whole host)";
-  const auto add = [&](std::string_view name, std::string_view value) { line.append(" ").append(name).append("=").append(value); };
+  const auto add = [&](std::string_view name, std::string_view value) {
+    line.append(" ").append(name).append("=").append(value);
+  };
   for (const auto pid : selectors.pids) add("pid", std::to_string(pid));
   for (const auto& cgroup : selectors.cgroups) add("cgroup", cgroup);
   for (const auto& exe : selectors.exe_globs) add("exe", exe);
@@ -52,7 +56,8 @@ class Reloadable : public Sink<Event> {
     if (!loaded) return say("wirespan: reload refused, the old configuration stays:\n" + loaded.error().text());
     const std::lock_guard lock(mutex_);
     for (const ConfigChange& change : diff_config(config_, loaded->config)) {
-      say("wirespan: " + change.key + ": " + change.from + " -> " + change.to + (change.live ? "" : " (needs a restart)"));
+      say("wirespan: " + change.key + ": " + change.from + " -> " + change.to +
+          (change.live ? "" : " (needs a restart)"));
     }
     next_ = live_part(config_, loaded->config);
     pending_.store(true, std::memory_order_release);
@@ -73,7 +78,10 @@ class Reloadable : public Sink<Event> {
   Config next_;
 };
 
-int run_session(const Flags& flags, std::string_view default_exporter) {
+// From the flags to a source that is attached and watched by signals; then `body` runs it.
+int with_source(const Flags& flags, Counters& counters,
+                const std::function<Status(const LoadedConfig&, KernelSource&, Supervisor&,
+                                           const std::function<Status()>& go)>& body) {
   auto loaded = flags.load();
   if (!loaded) return failed(loaded.error());
   if (flags.print_config) {
@@ -81,8 +89,6 @@ int run_session(const Flags& flags, std::string_view default_exporter) {
     return 0;
   }
   for (const std::string& warning : loaded->warnings) say("wirespan: " + warning);
-  const auto limit = flags.time_limit();
-  if (!limit) return failed(limit.error());
 
   KernelOptions kernel = kernel_options(loaded->config);
   if (kernel.selectors.empty() && flags.command.empty()) {
@@ -96,39 +102,100 @@ int run_session(const Flags& flags, std::string_view default_exporter) {
     if (!prepared) return failed(prepared.error());
     kernel.selectors.pids.push_back(static_cast<std::uint32_t>(prepared->pid()));
     launch.emplace(std::move(*prepared));
+    supervisor.watch(launch->pid());
   }
-
-  Counters counters;
-  const auto exports = export_options(*loaded, default_exporter, flags.otlp_url);
-  if (!exports) return failed(exports.error());
-  auto queue = make_exporters(*exports, counters, say);
-  if (!queue) return failed(queue.error());
   auto source = KernelSource::open(kernel, counters);
   if (!source) return failed(source.error());
-
-  Pipeline pipeline(pipeline_options(loaded->config, read_host_facts(WIRESPAN_VERSION)), **queue, source->get(),
-                    (*source)->clock(), counters);
-  Reloadable sink(pipeline, loaded->config);
-  supervisor.start({.report = [&] { say(report(counters)); }, .reload = [&] { sink.offer(flags); }}, *limit,
-                   launch ? launch->pid() : 0);
-  say(ready_line(**source, kernel.selectors));
-  if (launch) {
-    if (const Status started = launch->go(); !started) return failed(started.error());
-  }
-
-  const Status ran = (*source)->run(sink, supervisor.stop());
-  pipeline.finish((*source)->clock().now());
-  (*queue)->stop(kFlushAtEnd);
+  const Status ran = body(*loaded, **source, supervisor, [&]() -> Status {
+    say(ready_line(**source, kernel.selectors));
+    return launch ? launch->go() : Status();
+  });
   source->reset();
   say(report(counters));
   if (!ran) return failed(ran.error());
   return supervisor.child_status().value_or(0);
 }
 
+int run_session(const Flags& flags, std::string_view default_exporter) {
+  const auto limit = flags.time_limit();
+  if (!limit) return failed(limit.error());
+  Counters counters;
+  return with_source(
+      flags, counters,
+      [&](const LoadedConfig& loaded, KernelSource& source, Supervisor& supervisor, const auto& go) -> Status {
+        const auto exports = export_options(loaded, default_exporter, flags.otlp_url);
+        if (!exports) return exports.error();
+        auto queue = make_exporters(*exports, counters, say);
+        if (!queue) return queue.error();
+        Pipeline pipeline(pipeline_options(loaded.config, read_host_facts(WIRESPAN_VERSION)), **queue, &source,
+                          source.clock(), counters);
+        Reloadable sink(pipeline, loaded.config);
+        supervisor.start({.report = [&] { say(report(counters)); }, .reload = [&] { sink.offer(flags); }}, *limit);
+        if (Status started = go(); !started) return started;
+        Status ran = source.run(sink, supervisor.stop());
+        pipeline.finish(source.clock().now());
+        (*queue)->stop(kFlushAtEnd);
+        return ran;
+      });
+}
+
 }  // namespace
 
-int trace(const Flags& flags) { return run_session(flags, "console"); }
+int trace(const Flags& flags) {
+  return run_session(flags, "console");
+}
 
-int run(const Flags& flags) { return run_session(flags, "otlp"); }
+int run(const Flags& flags) {
+  return run_session(flags, "otlp");
+}
+
+int record(const Flags& flags, const std::string& file) {
+  const auto limit = flags.time_limit();
+  if (!limit) return failed(limit.error());
+  Counters counters;
+  return with_source(
+      flags, counters,
+      [&](const LoadedConfig& loaded, KernelSource& source, Supervisor& supervisor, const auto& go) -> Status {
+        // The stages before pairing run too: what they learn of a connection decides how much of it is copied.
+        class Discard : public Sink<Span> {
+         public:
+          void accept(const Span& /*span*/) override {}
+        } nowhere;
+        const HostFacts host = read_host_facts(WIRESPAN_VERSION);
+        Pipeline pipeline(pipeline_options(loaded.config, host), nowhere, &source, source.clock(), counters);
+        auto writer = RecordingWriter::create(file, host, SystemClock::offset_ns(), &pipeline, counters);
+        if (!writer) return writer.error();
+        supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}}, *limit);
+        if (Status started = go(); !started) return started;
+        Status ran = source.run(**writer, supervisor.stop());
+        (*writer)->accept(event::Tick{source.clock().now()});
+        Status closed = (*writer)->close();
+        return ran ? closed : ran;
+      });
+}
+
+int replay(const Flags& flags, const std::string& file) {
+  const auto loaded = flags.load();
+  if (!loaded) return failed(loaded.error());
+  Counters counters;
+  Supervisor supervisor;
+  auto source = RecordingSource::open(file, counters);
+  if (!source) return failed(source.error());
+  auto exports = export_options(*loaded, "console", flags.otlp_url);
+  if (!exports) return failed(exports.error());
+  // Nothing is lost and nothing depends on how fast it runs: the same recording gives the same bytes.
+  exports->queue.when_full = QueueOptions::WhenFull::kWait;
+  exports->queue.batch_age = Exporter::kNever;
+  auto queue = make_exporters(*exports, counters, say);
+  if (!queue) return failed(queue.error());
+  Pipeline pipeline(pipeline_options(loaded->config, (*source)->host()), **queue, nullptr, (*source)->clock(),
+                    counters);
+  supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}}, std::nullopt);
+  const Status ran = (*source)->run(pipeline, supervisor.stop());
+  pipeline.finish((*source)->clock().now());
+  (*queue)->stop(kFlushAtEnd);
+  say(report(counters));
+  return ran ? 0 : failed(ran.error());
+}
 
 }  // namespace wirespan::commands

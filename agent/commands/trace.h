@@ -10,4 +10,9 @@ int trace(const Flags& flags);
 // The daemon: the same, from a file, with reload.
 int run(const Flags& flags);
 
+// Raw events of the selected processes to a file, until interrupted.
+int record(const Flags& flags, const std::string& file);
+// The spans of a recording; needs no rights.
+int replay(const Flags& flags, const std::string& file);
+
 }  // namespace wirespan::commands

@@ -1,0 +1,146 @@
+#include "agent/capture/doctor.h"
+
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "agent/capture/bpf_object.h"
+#include "agent/capture/plan.h"
+
+namespace wirespan {
+namespace {
+
+// linux/capability.h; what the agent needs and for what.
+struct Needed {
+  unsigned bit;
+  std::string_view name;
+  std::string_view reason;
+};
+constexpr std::array kNeeded = {
+    Needed{39, "CAP_BPF", "load programs and maps"},
+    Needed{38, "CAP_PERFMON", "attach tracing programs and read kernel memory in them"},
+    Needed{19, "CAP_SYS_PTRACE", "read /proc of services of other users"},
+};
+constexpr unsigned kSysAdmin = 21;  // stands for CAP_BPF and CAP_PERFMON
+
+std::string first_line(const char* path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+std::uint64_t effective_capabilities() {
+  std::ifstream in("/proc/self/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("CapEff:", 0) == 0) return std::strtoull(line.c_str() + 7, nullptr, 16);
+  }
+  return 0;
+}
+
+Finding kernel() {
+  utsname name{};
+  uname(&name);
+  int major = 0;
+  int minor = 0;
+  char dot = 0;
+  std::istringstream(name.release) >> major >> dot >> minor;
+  const bool ok = major > 5 || (major == 5 && minor >= 8);
+  return {"kernel", std::string(name.release) + " " + name.machine, ok,
+          ok ? "" : "Use kernel 5.8 or newer: older ones have no BPF ring buffer."};
+}
+
+Finding btf() {
+  const bool ok = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+  return {"btf", ok ? "/sys/kernel/btf/vmlinux" : "the kernel describes its types nowhere", ok,
+          ok ? "" : "Use a kernel built with CONFIG_DEBUG_INFO_BTF (every distribution's since 2021)."};
+}
+
+Finding capabilities() {
+  const std::uint64_t have = effective_capabilities();
+  const auto has = [have](unsigned bit) { return (have >> bit & 1U) != 0; };
+  std::string text;
+  std::string missing;
+  for (const Needed& needed : kNeeded) {
+    const bool stands_in = has(kSysAdmin) && needed.bit != 19;
+    std::string& list = has(needed.bit) || stands_in ? text : missing;
+    list.append(list.empty() ? "" : ", ").append(needed.name);
+    if (&list == &missing) list.append(" (").append(needed.reason).append(")");
+  }
+  if (missing.empty()) return {"capabilities", text, true, ""};
+  return {"capabilities", "missing " + missing, false, "Run it with sudo, or give the service these capabilities."};
+}
+
+Finding lockdown() {
+  const std::string line = first_line("/sys/kernel/security/lockdown");
+  const bool confidential = line.find("[confidentiality]") != std::string::npos;
+  return {"lockdown", line.empty() ? "not built in or not mounted" : line, !confidential,
+          confidential ? "Boot without lockdown=confidentiality: it forbids BPF to read kernel memory." : ""};
+}
+
+Finding locked_memory() {
+  rlimit limit{};
+  getrlimit(RLIMIT_MEMLOCK, &limit);
+  const std::string text =
+      limit.rlim_cur == RLIM_INFINITY ? "unlimited" : std::to_string(limit.rlim_cur >> 10U) + " KiB";
+  return {"memlock", text + " (only counts before kernel 5.11)", true, ""};
+}
+
+Finding unprivileged() {
+  const std::string value = first_line("/proc/sys/kernel/unprivileged_bpf_disabled");
+  return {"unprivileged_bpf",
+          value.empty() ? "unknown" : "unprivileged_bpf_disabled=" + value + " (does not matter to privileged agents)",
+          true, ""};
+}
+
+void attempt(Attempt& attempt) {
+  const char* const program = attempt.program.c_str();
+  // Small maps: nothing is traced.
+  BpfSettings settings;
+  settings.ring_bytes = 64U << 10U;
+  settings.max_connections = settings.max_processes = settings.max_threads = 16;
+  auto object = BpfObject::load(settings, std::span(&program, 1));
+  if (!object) {
+    attempt.why_not = object.error().text();
+    return;
+  }
+  const Status attached = (*object)->attach(program);
+  attempt.works = static_cast<bool>(attached);
+  if (!attached) attempt.why_not = attached.error().text();
+}
+
+}  // namespace
+
+bool Diagnosis::can_trace() const {
+  return std::all_of(attempts.begin(), attempts.end(), [this](const Attempt& a) {
+    return !a.required ||
+           std::any_of(attempts.begin(), attempts.end(), [&](const Attempt& b) { return b.hook == a.hook && b.works; });
+  });
+}
+
+Diagnosis diagnose() {
+  Diagnosis diagnosis;
+  diagnosis.findings = {kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
+  for (const Hook& hook : hooks_of_plan(true)) {
+    bool found = false;
+    for (const Candidate& candidate : hook.candidates) {
+      Attempt& a = diagnosis.attempts.emplace_back(
+          Attempt{hook.name, hook.purpose, candidate.program, candidate.needs, hook.required, false, false, {}});
+      attempt(a);
+      a.chosen = a.works && !found;
+      found = found || a.works;
+      if (a.works && !a.chosen) a.why_not = "works, but a better one does too";
+    }
+  }
+  return diagnosis;
+}
+
+}  // namespace wirespan

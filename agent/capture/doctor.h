@@ -1,0 +1,37 @@
+// What this kernel lets the agent do, learned by doing it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace wirespan {
+
+struct Finding {
+  std::string subject;  // "kernel", "btf", "capabilities", ...
+  std::string text;     // what was found
+  bool ok = true;
+  std::string todo;  // what to do about it, "" when ok
+};
+
+struct Attempt {
+  std::string hook;
+  std::string purpose;
+  std::string program;
+  std::string needs;
+  bool required = false;
+  bool works = false;
+  bool chosen = false;
+  std::string why_not;  // the kernel's words
+};
+
+struct Diagnosis {
+  std::vector<Finding> findings;
+  std::vector<Attempt> attempts;
+  // Every required hook has a way that works.
+  [[nodiscard]] bool can_trace() const;
+};
+
+// Loads, attaches and detaches every program there is, one by one; traces nothing. Takes a second or two.
+[[nodiscard]] Diagnosis diagnose();
+
+}  // namespace wirespan
