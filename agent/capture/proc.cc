@@ -162,7 +162,11 @@ std::optional<event::Process> read_process(std::uint32_t pid) {
   out.comm = read_file(path_of(pid, "comm"), 64);
   while (!out.comm.empty() && out.comm.back() == '\n') out.comm.pop_back();
   const std::string cmdline = read_file(path_of(pid, "cmdline"));
-  for (const std::string_view argument : split(cmdline, '\0')) out.cmdline.emplace_back(argument);
+  for (std::size_t at = 0; at < cmdline.size();) {
+    const std::size_t end = std::min(cmdline.find('\0', at), cmdline.size());
+    out.cmdline.push_back(cmdline.substr(at, end - at));
+    at = end + 1;
+  }
   out.cwd = read_link(path_of(pid, "cwd"));
   out.cgroup = cgroup_path(read_file(path_of(pid, "cgroup")));
   const std::string environ = read_file(path_of(pid, "environ"), 1U << 20U);

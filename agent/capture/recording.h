@@ -1,71 +1,83 @@
-// Raw events in a file: what a replay, a bug report and the accuracy benchmarks start from.
-//
-// Format, little-endian: "WSPNREC1", then records of u32 length, u8 type, payload. The first is the header (wall minus
-// boot time, facts of the host). Readers pass over types they do not know and bytes behind the fields they know, so old
-// recordings keep decoding and new ones decode as far as they go.
+// wirespan record and replay: see recording_format.h for the file.
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "agent/capture/source.h"
-#include "base/bytes.h"
+#include "base/clock.h"
 #include "base/counters.h"
-#include "model/host.h"
+#include "base/result.h"
+#include "model/event.h"
+#include "model/sink.h"
 
 namespace wirespan {
 
-// Passes events on (to nobody when `next` is null) and writes each to a file, mode 0600. One thread.
+// Writes what passes through it. Recordings hold what services said to each other: the file is its owner's only (0600).
+// One thread. A full disk ends the recording, never the tracing: status() then says so.
 class RecordingWriter : public Sink<Event> {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<RecordingWriter>> create(const std::string& path, const HostFacts& host,
-                                                                       std::int64_t offset_ns, Sink<Event>* next,
-                                                                       Counters& counters);
+  // `next` may be null. `clock` tells the wall time the events happened at. max_bytes: 0, no limit.
+  [[nodiscard]] static Result<std::unique_ptr<RecordingWriter>> create(const std::string& path, Sink<Event>* next,
+                                                                       Counters& counters, std::uint64_t max_bytes = 0);
   ~RecordingWriter() override;
   RecordingWriter(const RecordingWriter&) = delete;
   RecordingWriter& operator=(const RecordingWriter&) = delete;
 
   void accept(const Event& event) override;
-  // Out of the buffers; the error says that the disk is full.
-  Status close();
+  // Everything accepted so far is in the file when it returns well.
+  [[nodiscard]] Status flush();
+  [[nodiscard]] const Status& status() const { return status_; }
 
  private:
-  RecordingWriter(int fd, Sink<Event>* next, Counters& counters)
-      : fd_(fd), next_(next), lost_(counters.get("recording.lost.write_failed")) {}
-  void flush();
+  RecordingWriter(int fd, Sink<Event>* next, Counters& counters, std::uint64_t max_bytes);
+  void know(const Connection& conn);
+  void keep_clock(BootTime now);
+  void write(const Event& event);
 
   int fd_;
   Sink<Event>* next_;
+  std::uint64_t max_bytes_;
+  std::uint64_t written_ = 0;
+  std::int64_t offset_ns_ = 0;
+  BootTime flushed_{};
   std::string buffer_;
-  int error_ = 0;
+  std::unordered_map<std::uint64_t, bool> known_;  // connections in the file: with their base, or still without
+  Status status_;
   Counter& lost_;
 };
 
-// Events of a recording. Trusts nothing in it.
+// Gives a recording's events, byte for byte what was recorded. Needs no rights. A hostile file is refused or gives
+// nonsense events, never more than that.
 class RecordingSource : public Source {
  public:
   [[nodiscard]] static Result<std::unique_ptr<RecordingSource>> open(const std::string& path, Counters& counters);
+  ~RecordingSource() override;
+  RecordingSource(const RecordingSource&) = delete;
+  RecordingSource& operator=(const RecordingSource&) = delete;
 
+  // Ends with an error at damage in the middle; a last record cut short (the recorder was killed) is only counted.
   Status run(Sink<Event>& sink, const std::atomic<bool>& stop) override;
+  // Shows the time of the event being delivered; wall times are those of the recording.
   [[nodiscard]] const Clock& clock() const override { return clock_; }
-  [[nodiscard]] const HostFacts& host() const { return host_; }
 
  private:
-  RecordingSource(std::ifstream in, std::string path, Counters& counters)
-      : in_(std::move(in)), path_(std::move(path)), skipped_(counters.get("recording.skipped_records")) {}
-  Result<bool> next(std::vector<std::uint8_t>& record);
-  void deliver(Bytes record, Sink<Event>& sink);
+  RecordingSource(int fd, Counters& counters);
+  [[nodiscard]] bool fill(std::size_t wanted);
+  Status deliver(std::uint16_t type, Bytes body, Sink<Event>& sink);
+  [[nodiscard]] Error damaged(const char* what) const;
 
-  std::ifstream in_;
-  std::string path_;
+  int fd_;
   ManualClock clock_;
-  HostFacts host_;
-  std::unordered_map<std::uint64_t, ConnectionPtr> connections_;
+  std::string buffer_;
+  std::size_t at_ = 0;          // in buffer_
+  std::uint64_t consumed_ = 0;  // of the file
+  bool end_ = false;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> conns_;
   Counter& skipped_;
+  Counter& cut_;
 };
 
 }  // namespace wirespan

@@ -42,33 +42,39 @@ enum ws_conn_flags {
   WS_CONN_UNIX = 8,
 };
 
-/* One end of a connection. Fits, with htab_elem and the allocator's link, into a kmalloc-192 object: 100,000 idle
- * connections cost 20 MB. */
+/* One end of a connection. In the hash map it fits, with htab_elem and the allocator's link, into a kmalloc-192 object:
+ * 100,000 idle connections cost 20 MB. */
 struct ws_conn {
-  __u64 id;
-  __u32 inode; /* low half: tells a reused struct sock */
-  __u32 base[2];
-  __u32 pending; /* bytes moved since the last record of this turn */
+  __u64 id; /* low half: the socket's inode number, which tells a reused struct sock */
   __u64 position[2];
-  __u64 pending_time;
+  __u32 base[2];
   __u64 told; /* time of the last record of this turn */
   __u64 turn; /* time the turn began */
-  __u64 opened;
-  __u64 task; /* goroutine of the pending bytes */
   __u32 left; /* bytes still to copy in this turn */
   __u32 capture;
-  __u32 pid;
-  __u32 tid;
-  __u32 loop;
+  __u32 pending; /* bytes moved since the last record of this turn; what follows is of the last call among them */
   __u8 direction;
   __u8 verdict;
   __u8 flags;
   __u8 side;
+  __u64 pending_time;
+  __u64 task;
+  __u32 tid;
+  __u32 loop;
   __u8 tail[WS_TAIL_BYTES];
   __u8 tail_size;
-  __u8 _pad[7];
+  __u8 _pad[3];
+  __u32 pid; /* who used it last */
+  __u64 opened;
 };
-WS_ABI_ASSERT(sizeof(struct ws_conn) == 128, "ws_conn");
+WS_ABI_ASSERT(sizeof(struct ws_conn) == 120, "ws_conn");
+
+/* Most connections live in the slot their struct sock picks, found by a load; the others in the hash map. */
+struct ws_conn_slot {
+  __u64 sock; /* 0: free; 1: being filled */
+  struct ws_conn conn;
+};
+WS_ABI_ASSERT(sizeof(struct ws_conn_slot) == 128, "ws_conn_slot");
 
 enum ws_target_flags {
   WS_TARGET_EXCLUDED = 1, /* the agent itself and its helpers: never traced, not even with --all */
@@ -81,16 +87,23 @@ struct ws_target {
 WS_ABI_ASSERT(sizeof(struct ws_target) == 8, "ws_target");
 
 struct ws_thread {
+  __u32 tid;        /* 0: the slot is free */
+  __u32 loop;       /* returns from epoll_wait */
   __u64 send_began; /* time the sending call in flight was entered */
   __u64 task;       /* goroutine, when the runtime has such */
   __u64 parent_task;
-  __u32 loop; /* returns from epoll_wait */
   __u32 capture;
+  __u32 _pad[7]; /* a cache line each: neighbours run on other CPUs */
 };
-WS_ABI_ASSERT(sizeof(struct ws_thread) == 32, "ws_thread");
+WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
-/* A byte of hint per process id spares most processes of the host the look-up in the targets map. */
-enum { WS_HINTS = 16384 };
+enum {
+  WS_THREAD_SLOTS = 8192,
+  WS_CONN_SLOTS_LOG2 = 13,
+  WS_CONN_SLOTS = 1 << WS_CONN_SLOTS_LOG2,
+  /* Hints spare most processes of the host the look-up in the targets map. */
+  WS_HINTS = 16384,
+};
 
 enum ws_stat {
   WS_STAT_RINGBUF_FULL,    /* records that did not fit */

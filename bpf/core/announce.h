@@ -34,7 +34,9 @@ WS_INLINE void ws_describe_inet(struct sock *sk, struct ws_ev_opened *ev, const 
 /* What is known of the call that made us look at a connection. */
 struct ws_sight {
   struct ws_socket s;
-  __u64 pid_tgid;
+  struct task_struct *task;
+  __u32 pid;
+  __u32 tid;
   __u64 now;
   struct ws_thread *thread;
   __u32 moved; /* bytes, in `direction` */
@@ -71,7 +73,7 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
   struct ws_ev_opened *ev = &scratch->opened;
   memset(ev, 0, sizeof(*ev));
   ev->h.type = WS_EV_OPENED;
-  ev->h.pid = sight->pid_tgid >> 32;
+  ev->h.pid = sight->pid;
   ev->h.time = sight->now;
   ev->conn = conn->id;
   ev->sock = (__u64)sight->s.sk;
@@ -79,7 +81,7 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
   ev->inode = sight->s.inode;
   ev->family = ws_family_of(sight->s.sk, how);
   if (sight->opens) {
-    ev->tid = (__u32)sight->pid_tgid;
+    ev->tid = sight->tid;
     ev->loop = sight->thread->loop;
   }
   if (conn->flags & WS_CONN_UNIX) {
@@ -94,8 +96,16 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
   return ws_emit(ev, sizeof(*ev));
 }
 
-static __noinline struct ws_conn *ws_conn_insert(__u64 sock, struct ws_conn *fresh) {
-  if (!fresh) return NULL;
+/* Slots need compare-and-exchange (5.12), which kernels that need WS_PROBE may not have. */
+WS_INLINE struct ws_conn *ws_conn_insert(__u64 sock, struct ws_conn *fresh, const enum ws_how_to_load how) {
+  if (how != WS_PROBE) {
+    struct ws_conn_slot *slot = ws_conn_slot(sock);
+    if (__sync_val_compare_and_swap(&slot->sock, 0, 1) == 0) {
+      slot->conn = *fresh;
+      (void)__sync_lock_test_and_set(&slot->sock, sock);
+      return &slot->conn;
+    }
+  }
   if (bpf_map_update_elem(&ws_conns, &sock, fresh, BPF_NOEXIST) == 0) return bpf_map_lookup_elem(&ws_conns, &sock);
   /* Another thread was faster, or there is no room: user space must forget the one we told of. */
   struct ws_ev_closed ev = {.h = {.type = WS_EV_CLOSED, .pid = fresh->pid, .time = bpf_ktime_get_boot_ns()},
@@ -107,33 +117,34 @@ static __noinline struct ws_conn *ws_conn_insert(__u64 sock, struct ws_conn *fre
   return other;
 }
 
-/* The state of the connection in sight; made, and told of, when it is new. NULL: not ours to follow, or no room. */
-WS_INLINE struct ws_conn *ws_conn_in_sight(const struct ws_sight *sight, const enum ws_how_to_load how) {
+/* First sight of a connection, or the first I/O of one that was still being made when connect returned. Out of line, so
+ * that the common path stays short. */
+static __noinline struct ws_conn *ws_conn_meet(const struct ws_sight *sight, struct ws_conn *conn,
+                                               const enum ws_how_to_load how) {
+  if (!sight) return NULL;
   __u64 sock = (__u64)sight->s.sk;
-  struct ws_conn *conn = bpf_map_lookup_elem(&ws_conns, &sock);
-  if (conn && conn->inode != sight->s.inode) {
-    ws_conn_close(sock, conn, WS_FORGOTTEN);
-    conn = NULL;
-  }
-  if (conn) {
-    /* A connection that was still being made when connect returned. */
-    if (!(conn->flags & WS_CONN_BASED) && !ws_announce(sight, conn, how)) return NULL;
-    return conn;
-  }
+  if (conn && (__u32)conn->id == sight->s.inode) return ws_announce(sight, conn, how) ? conn : NULL;
+  if (conn) ws_conn_close(sock, conn, WS_FORGOTTEN);
   const __u8 family = ws_family_of(sight->s.sk, how);
   if (!family) return NULL;
   struct ws_conn fresh = {
       .id = ws_conn_id(sight->s.inode, sight->now),
-      .inode = sight->s.inode,
       .opened = sight->opens ? sight->now : 0,
       .capture = sight->thread->capture,
-      .pid = sight->pid_tgid >> 32,
+      .pid = sight->pid,
       .flags = WS_CONN_ANNOUNCED | (sight->opens ? WS_CONN_FRESH : 0) | (family == WS_FAMILY_UNIX ? WS_CONN_UNIX : 0),
       .side = sight->side,
       .direction = 0xff,
   };
   if (!ws_announce(sight, &fresh, how)) return NULL;
-  return ws_conn_insert(sock, &fresh);
+  return ws_conn_insert(sock, &fresh, how);
+}
+
+/* The state of the connection in sight; made, and told of, when it is new. NULL: not ours to follow, or no room. */
+WS_INLINE struct ws_conn *ws_conn_in_sight(const struct ws_sight *sight, const enum ws_how_to_load how) {
+  struct ws_conn *conn = ws_conn_find((__u64)sight->s.sk);
+  if (conn && (__u32)conn->id == sight->s.inode && conn->flags & WS_CONN_BASED) return conn;
+  return ws_conn_meet(sight, conn, how);
 }
 
 #endif

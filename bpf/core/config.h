@@ -5,17 +5,17 @@
 #include "bpf/core/kernel.h"
 
 /* enum ws_op by system call number */
-__weak const volatile __u8 ws_ops[WS_SYSCALLS] = {};
+extern const volatile __u8 ws_ops[WS_SYSCALLS];
 /* Trace every process but the excluded ones. */
-__weak const volatile bool ws_trace_all = false;
+extern const volatile bool ws_trace_all;
 /* First bytes of each turn, for processes found by ws_trace_all. */
-__weak const volatile __u32 ws_capture_default = 1024;
+extern const volatile __u32 ws_capture_default;
 /* Tell every exec and every listen of the host: selectors may match them. */
-__weak const volatile bool ws_watch_exec = false;
-__weak const volatile bool ws_watch_listen = false;
+extern const volatile bool ws_watch_exec;
+extern const volatile bool ws_watch_listen;
 /* Wake the reader when this much is waiting in the ring buffer; else it comes by itself. */
-__weak const volatile __u64 ws_wake_bytes = 512 * 1024;
+extern const volatile __u64 ws_wake_bytes;
 /* code segment of 32-bit user code (x86: __USER32_CS); 0: no such thing */
-__weak const volatile __u32 ws_compat_cs = 0;
+extern const volatile __u32 ws_compat_cs;
 
 #endif

@@ -1,6 +1,6 @@
-/* key: struct sock   value: what we know of this end of the connection
+/* What is known of a connection's end.   key: struct sock
  * set: accept, connect, socketpair, or first I/O on a connection older than the agent
- * cleared: close and reset (hooks/lifetime), the agent (idle ones when full)
+ * cleared: close and reset (hooks/lifetime), close of Unix sockets (hooks/entry), the agent (idle ones when full)
  *
  * A socket has one struct sock for life, so dup, fork, SCM_RIGHTS and descriptors older than the agent need no care.
  * The inode number is compared on each use: it tells a struct sock that was freed and used again. */
@@ -16,6 +16,26 @@ struct {
   __type(key, __u64);
   __type(value, struct ws_conn);
 } ws_conns __weak SEC(".maps");
+
+extern struct ws_conn_slot ws_conn_slots[WS_CONN_SLOTS];
+
+WS_INLINE struct ws_conn_slot *ws_conn_slot(__u64 sock) {
+  /* Fibonacci hashing: struct socks of one slab differ in a few middle bits. */
+  return &ws_conn_slots[(sock * 0x9e3779b97f4a7c15ull) >> (64 - WS_CONN_SLOTS_LOG2)];
+}
+
+WS_INLINE struct ws_conn *ws_conn_find(__u64 sock) {
+  struct ws_conn_slot *slot = ws_conn_slot(sock);
+  return slot->sock == sock ? &slot->conn : bpf_map_lookup_elem(&ws_conns, &sock);
+}
+
+WS_INLINE void ws_conn_remove(__u64 sock) {
+  struct ws_conn_slot *slot = ws_conn_slot(sock);
+  if (slot->sock == sock)
+    slot->sock = 0;
+  else
+    bpf_map_delete_elem(&ws_conns, &sock);
+}
 
 /* Inode numbers are handed out in sequence: within a millisecond none comes back. */
 WS_INLINE __u64 ws_conn_id(__u32 inode, __u64 now) {
@@ -54,7 +74,7 @@ WS_INLINE void ws_conn_close(__u64 sock, struct ws_conn *conn, enum ws_how how) 
         .h = {.type = WS_EV_CLOSED, .pid = conn->pid, .time = bpf_ktime_get_boot_ns()}, .conn = conn->id, .how = how};
     ws_emit(&ev, sizeof(ev));
   }
-  bpf_map_delete_elem(&ws_conns, &sock);
+  ws_conn_remove(sock);
 }
 
 #endif

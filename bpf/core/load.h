@@ -30,4 +30,19 @@ enum ws_how_to_load { WS_PROBE, WS_TYPED, WS_CAST };
     ws_value_;                                                                \
   })
 
+/* A pointer field as a plain number, which one may reckon with: the verifier forbids that with typed pointers.
+ * timespec64 is a struct that begins with 64 bits. */
+#define WS_LOAD_NUMBER(how, p, field) \
+  ((__u64)WS_LOAD(how, (struct timespec64 *)((__u64)(p) + bpf_core_field_offset(typeof(*(p)), field)), tv_sec))
+
+/* The same for a typed pointer itself: a helper reads it back untyped. */
+WS_INLINE __u64 ws_number_of(const void *typed) {
+  __u64 number = 0;
+  bpf_probe_read_kernel(&number, sizeof(number), &typed);
+  return number;
+}
+
+/* The pointer stored at an address. Casts need a struct: hlist_head is one that is a single pointer. */
+#define WS_LOAD_POINTER(how, address) ((void *)WS_LOAD(how, (struct hlist_head *)(address), first))
+
 #endif

@@ -11,7 +11,6 @@ struct {
   __uint(max_entries, 8 * 1024 * 1024);
 } ws_ring __weak SEC(".maps");
 
-/* The reader comes every few milliseconds by itself; an interrupt to wake it is paid only when much is waiting. */
 WS_INLINE bool ws_emit_flags(void *record, __u64 size, __u64 flags) {
   if (bpf_ringbuf_output(&ws_ring, record, size, flags)) {
     ws_count(WS_STAT_RINGBUF_FULL);
@@ -20,11 +19,21 @@ WS_INLINE bool ws_emit_flags(void *record, __u64 size, __u64 flags) {
   return true;
 }
 
+/* The reader comes every few milliseconds by itself; the interrupt to wake it is paid only when the ring fills faster.
+ */
 WS_INLINE bool ws_emit(void *record, __u64 size) {
-  /* Only the record that crosses the mark wakes: behind it the reader is already on its way. */
-  const __u64 waiting = bpf_ringbuf_query(&ws_ring, BPF_RB_AVAIL_DATA);
-  const bool crosses = waiting < ws_wake_bytes && waiting + size >= ws_wake_bytes;
-  return ws_emit_flags(record, size, crosses ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+  return ws_emit_flags(record, size, BPF_RB_NO_WAKEUP);
+}
+
+/* The same from where most records come: every eighth looks at how much waits, and wakes when that has just passed the
+ * mark; past it the reader is on its way. */
+WS_INLINE bool ws_emit_often(void *record, __u64 size, __u32 nth) {
+  __u64 flags = BPF_RB_NO_WAKEUP;
+  if (!(nth & 7)) {
+    const __u64 waiting = bpf_ringbuf_query(&ws_ring, BPF_RB_AVAIL_DATA);
+    if (waiting >= ws_wake_bytes && waiting < ws_wake_bytes + 16384) flags = BPF_RB_FORCE_WAKEUP;
+  }
+  return ws_emit_flags(record, size, flags);
 }
 
 #endif

@@ -6,8 +6,11 @@
 
 #include "bpf/core/kernel.h"
 
+enum { WS_SEGMENTS = 8 }; /* of a vector call; what lies behind them is counted, not copied */
+
 /* Where a walk along a vector of buffers is. */
 struct ws_walk {
+  struct iovec segments[WS_SEGMENTS];
   __u64 left; /* moved bytes not walked past */
   __u64 want; /* of them, to copy */
   __u64 end;  /* user address behind the last segment's moved bytes, and their number */
@@ -15,6 +18,7 @@ struct ws_walk {
 };
 
 struct ws_scratch {
+  __u64 records; /* told so far */
   struct ws_ev_data data;
   /* Twice what is ever copied: the verifier bounds offset and size apart, never their sum. */
   __u8 bytes[2 * WS_CALL_CAPTURE_MAX];

@@ -15,7 +15,7 @@ struct {
 } ws_targets __weak SEC(".maps");
 
 /* How many targets share this hint; the agent adds to it as well. */
-__weak __u32 ws_hints[WS_HINTS] = {};
+extern __u32 ws_hints[WS_HINTS];
 
 WS_INLINE __u32 *ws_hint(__u32 pid) {
   return &ws_hints[pid & (WS_HINTS - 1)];

@@ -4,7 +4,7 @@
 
 SEC("raw_tp/ws_control")
 int BPF_PROG(control, __u64 op, __u64 sock, __u64 id, __u64 value) {
-  struct ws_conn *conn = bpf_map_lookup_elem(&ws_conns, &sock);
+  struct ws_conn *conn = ws_conn_find(sock);
   if (!conn || conn->id != id) return 0;
   if (op == WS_CONTROL_VERDICT) conn->verdict = value;
   if (op == WS_CONTROL_FLUSH) ws_flush_pending(conn);

@@ -23,10 +23,10 @@ WS_INLINE bool ws_last_reference(struct file *file) {
 
 WS_INLINE int ws_closing(__u64 fd) {
   struct ws_socket s;
-  struct file *file = ws_file_of_fd(fd, WS_PROBE);
+  struct file *file = ws_file_of_fd((struct task_struct *)bpf_get_current_task(), fd, WS_PROBE);
   if (!file || !ws_socket_of_file(file, &s, WS_PROBE)) return 0;
   __u64 sock = (__u64)s.sk;
-  struct ws_conn *conn = bpf_map_lookup_elem(&ws_conns, &sock);
+  struct ws_conn *conn = ws_conn_find(sock);
   if (conn && conn->flags & WS_CONN_UNIX && ws_last_reference(file)) ws_conn_close(sock, conn, WS_CLOSED);
   return 0;
 }
@@ -45,7 +45,8 @@ WS_INLINE int ws_on_entry(struct pt_regs *regs, long number, const enum ws_how_t
   const __u8 op = ws_ops[number];
   const bool sends = op >= WS_OP_WRITE && op <= WS_OP_LAST_MOVING;
   if (!sends && op != WS_OP_CLOSE) return 0;
-  struct ws_thread *thread = ws_thread_of_target(bpf_get_current_pid_tgid());
+  const __u64 me = bpf_get_current_pid_tgid();
+  struct ws_thread *thread = ws_thread_of_target(me >> 32, (__u32)me);
   if (!thread) return 0;
   if (sends)
     thread->send_began = bpf_ktime_get_boot_ns();

@@ -132,8 +132,8 @@ WS_INLINE bool ws_too_soon(const struct ws_conn *conn, __u64 now) {
 WS_INLINE void ws_remember_pending(const struct ws_sight *sight, struct ws_conn *conn, const struct ws_ev_data *ev) {
   conn->pending += sight->moved;
   conn->pending_time = sight->now;
-  conn->pid = sight->pid_tgid >> 32;
-  conn->tid = (__u32)sight->pid_tgid;
+  conn->pid = sight->pid;
+  conn->tid = sight->tid;
   conn->loop = sight->thread->loop;
   conn->task = sight->thread->task;
   conn->tail_size = ev->tail_size;
@@ -185,15 +185,15 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
   }
   conn->told = sight->now;
   ws_data_header(ev, conn);
-  ev->h.pid = sight->pid_tgid >> 32;
+  ev->h.pid = sight->pid;
   ev->h.time = sight->now;
-  ev->tid = (__u32)sight->pid_tgid;
+  ev->tid = sight->tid;
   ev->loop = sight->thread->loop;
   ev->task = sight->thread->task;
   ev->parent_task = sight->thread->parent_task;
   ev->position = position;
   WS_CLAMP(size, WS_CALL_CAPTURE_MAX);
-  ws_emit(ev, sizeof(*ev) + size);
+  ws_emit_often(ev, sizeof(*ev) + size, scratch->records++);
   return 0;
 }
 
@@ -213,15 +213,16 @@ WS_INLINE int ws_opened(const struct ws_call *call, struct ws_sight *sight, cons
     return 0;
   }
   for (int i = 0; i < 2; i++) {
-    if (fds[i] >= 0 && ws_socket_of_fd(fds[i], &sight->s, how)) ws_conn_in_sight(sight, how);
+    if (fds[i] >= 0 && ws_socket_of_fd(sight->task, fds[i], &sight->s, how)) ws_conn_in_sight(sight, how);
   }
   return 0;
 }
 
-WS_INLINE int ws_listening(const struct ws_call *call, __u32 pid, const enum ws_how_to_load how) {
+WS_INLINE int ws_listening(const struct ws_call *call, const struct ws_sight *sight, const enum ws_how_to_load how) {
   struct ws_socket s;
+  const __u32 pid = sight->pid;
   const bool target = ws_target_of(pid) != NULL;
-  if (call->result || !(target || ws_watch_listen) || !ws_socket_of_fd(call->arg[0], &s, how)) return 0;
+  if (call->result || !(target || ws_watch_listen) || !ws_socket_of_fd(sight->task, call->arg[0], &s, how)) return 0;
   const __u8 family = ws_family_of(s.sk, how);
   if (!family || family == WS_FAMILY_UNIX) return 0;
   struct ws_ev_listen ev = {.h = {.type = WS_EV_LISTEN, .pid = pid, .time = bpf_ktime_get_boot_ns()},
@@ -239,12 +240,14 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   if (call.op == WS_OP_NONE || call.op == WS_OP_CLOSE) return 0;
   if (call.op <= WS_OP_LAST_MOVING && result <= 0) return 0;
 
-  struct ws_sight sight = {.pid_tgid = bpf_get_current_pid_tgid()};
+  struct ws_sight sight = {.task = (struct task_struct *)bpf_get_current_task()};
+  sight.pid = WS_LOAD(how, sight.task, tgid);
+  sight.tid = WS_LOAD(how, sight.task, pid);
   if (call.op == WS_OP_LISTEN) {
     ws_read_call(regs, &call, how);
-    return ws_listening(&call, sight.pid_tgid >> 32, how);
+    return ws_listening(&call, &sight, how);
   }
-  sight.thread = ws_thread_of_target(sight.pid_tgid);
+  sight.thread = ws_thread_of_target(sight.pid, sight.tid);
   if (!sight.thread) return 0;
   if (ws_is_compat(regs, how)) {
     ws_count(WS_STAT_COMPAT_CALL);
@@ -258,9 +261,9 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   if (call.op > WS_OP_LAST_MOVING) return ws_opened(&call, &sight, how);
 
   struct ws_memory memory = {};
-  if (!ws_socket_of_fd(call.arg[0], &sight.s, how)) {
+  if (!ws_socket_of_fd(sight.task, call.arg[0], &sight.s, how)) {
     /* splice(in, _, out): a pipe at one end, the socket at the other. */
-    if (call.op != WS_OP_SPLICE || !ws_socket_of_fd(call.arg[2], &sight.s, how)) return 0;
+    if (call.op != WS_OP_SPLICE || !ws_socket_of_fd(sight.task, call.arg[2], &sight.s, how)) return 0;
     sight.direction = WS_SENT;
   } else {
     sight.direction = call.op >= WS_OP_WRITE && call.op != WS_OP_SPLICE ? WS_SENT : WS_RECEIVED;

@@ -13,8 +13,8 @@ enum {
 
 WS_INLINE int ws_on_state(struct sock *sk, int old, int new, const enum ws_how_to_load how) {
   if (new != WS_TCP_FIN_WAIT1 &&new != WS_TCP_FIN_WAIT2 &&new != WS_TCP_LAST_ACK &&new != WS_TCP_CLOSE) return 0;
-  __u64 sock = (__u64)sk;
-  struct ws_conn *conn = bpf_map_lookup_elem(&ws_conns, &sock);
+  const __u64 sock = ws_number_of(sk);
+  struct ws_conn *conn = ws_conn_find(sock);
   if (!conn) return 0;
   if (new == WS_TCP_CLOSE && WS_LOAD(how, sk, sk_err)) {
     ws_conn_close(sock, conn, WS_RESET);
@@ -29,8 +29,8 @@ WS_INLINE int ws_on_state(struct sock *sk, int old, int new, const enum ws_how_t
 }
 
 WS_INLINE int ws_on_destroy(struct sock *sk) {
-  __u64 sock = (__u64)sk;
-  struct ws_conn *conn = bpf_map_lookup_elem(&ws_conns, &sock);
+  const __u64 sock = ws_number_of(sk);
+  struct ws_conn *conn = ws_conn_find(sock);
   if (conn) ws_conn_close(sock, conn, WS_CLOSED);
   return 0;
 }

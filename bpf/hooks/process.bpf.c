@@ -23,7 +23,7 @@ WS_INLINE int ws_on_exec(struct task_struct *task, __u32 old_tid, const enum ws_
   const __u32 pid = WS_LOAD(how, task, tgid);
   const bool target = ws_target_of(pid) != NULL || ws_trace_all;
   /* exec by another thread than the leader: it takes the leader's id. */
-  if (target && old_tid != pid) bpf_map_delete_elem(&ws_threads, &old_tid);
+  if (target && old_tid != pid) ws_thread_gone(old_tid);
   if (!target && !ws_watch_exec) return 0;
   struct task_struct *parent = WS_LOAD(how, task, real_parent);
   struct ws_ev_exec ev = {.h = {.type = WS_EV_EXEC, .pid = pid, .time = bpf_ktime_get_boot_ns()},
@@ -41,7 +41,7 @@ WS_INLINE int ws_on_exit(struct task_struct *task, const enum ws_how_to_load how
   const bool target = ws_target_of(pid) != NULL || ws_trace_all;
   struct signal_struct *signal = WS_LOAD(how, task, signal);
   const bool last = WS_LOAD(how, signal, live.counter) == 0;
-  if (target) bpf_map_delete_elem(&ws_threads, &tid);
+  if (target) ws_thread_gone(tid);
   if (last && (ws_trace_all || *ws_hint(pid))) ws_target_remove(pid);
   if (!target) return 0;
   struct ws_ev_exit ev = {

@@ -7,8 +7,8 @@ WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load 
   const __u64 me = bpf_get_current_pid_tgid();
   if (!ws_trace_all && !*ws_hint(me >> 32)) return 0;
   __u32 tid = (__u32)me;
-  /* A thread that did no I/O yet hands nothing over, so the threads map alone decides. */
-  struct ws_thread *thread = bpf_map_lookup_elem(&ws_threads, &tid);
+  /* A thread that did no I/O yet hands nothing over. */
+  struct ws_thread *thread = ws_thread_met(tid);
   if (!thread) return 0;
   const __u32 wakee_pid = WS_LOAD(how, wakee, tgid);
   const __u32 wakee_tid = WS_LOAD(how, wakee, pid);

@@ -40,7 +40,7 @@ class OtlpSink:
 
     @property
     def url(self):
-        return self.url_for("grpc")
+        return self.url_for("http/protobuf")
 
     def url_for(self, protocol):
         return f"http://127.0.0.1:{self.grpc_port if protocol == 'grpc' else self.http_port}"

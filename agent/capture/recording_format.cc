@@ -1,0 +1,283 @@
+#include "agent/capture/recording_format.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+namespace wirespan::recording {
+namespace {
+
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out) {}
+
+  Writer& begin(Type type) {
+    at_ = out_.size();
+    put(std::uint32_t{0});
+    put(static_cast<std::uint16_t>(type));
+    return *this;
+  }
+  void end() {
+    const auto size = static_cast<std::uint32_t>(out_.size() - at_ - 4);
+    for (unsigned i = 0; i < 4; ++i) out_[at_ + i] = static_cast<char>(size >> (8 * i));
+  }
+
+  template <class T>
+  Writer& put(T value) {
+    const auto bits = static_cast<std::uint64_t>(value);
+    for (unsigned i = 0; i < sizeof(T); ++i) out_ += static_cast<char>(bits >> (8 * i));
+    return *this;
+  }
+  Writer& put(BootTime time) { return put(time.ns); }
+  Writer& put(ThreadRef thread) { return put(thread.pid).put(thread.tid); }
+  Writer& put(const Actor& actor) { return put(actor.thread).put(actor.loop).put(actor.task).put(actor.parent_task); }
+  Writer& text(std::string_view text) {
+    put(static_cast<std::uint32_t>(text.size()));
+    out_.append(text);
+    return *this;
+  }
+  Writer& put(const Address& address) {
+    put(static_cast<std::uint8_t>(address.family));
+    for (const std::uint8_t b : address.ip) put(b);
+    return put(address.port).text(address.path);
+  }
+
+ private:
+  std::string& out_;
+  std::size_t at_ = 0;
+};
+
+// Reads fields in order. Past the end every field keeps its default: an older writer did not have it. What is there but
+// cut is damage.
+class Fields {
+ public:
+  explicit Fields(Bytes body) : reader_(body) {}
+
+  [[nodiscard]] bool ok() const { return ok_; }
+
+  template <class T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  Fields& get(T& value) {
+    if (!ok_ || reader_.left() == 0) return *this;
+    std::uint64_t bits = 0;
+    for (unsigned i = 0; i < sizeof(T); ++i) {
+      const auto byte = reader_.u8();
+      if (!byte) {
+        ok_ = false;
+        return *this;
+      }
+      bits |= static_cast<std::uint64_t>(*byte) << (8 * i);
+    }
+    value = static_cast<T>(bits);
+    return *this;
+  }
+  Fields& get(bool& value) {
+    std::uint8_t bits = value ? 1 : 0;
+    get(bits);
+    value = bits != 0;
+    return *this;
+  }
+  Fields& get(BootTime& time) { return get(time.ns); }
+  Fields& get(ThreadRef& thread) { return get(thread.pid).get(thread.tid); }
+  Fields& get(Actor& actor) { return get(actor.thread).get(actor.loop).get(actor.task).get(actor.parent_task); }
+  Fields& get(Bytes& bytes) {
+    std::uint32_t size = 0;
+    get(size);
+    const auto taken = ok_ ? reader_.take(size) : std::nullopt;
+    if (!taken) ok_ = false;
+    if (taken) bytes = *taken;
+    return *this;
+  }
+  Fields& get(std::string& text) {
+    Bytes bytes;
+    get(bytes);
+    text.assign(as_text(bytes));
+    return *this;
+  }
+  Fields& get(std::vector<std::string>& texts) {
+    std::uint32_t count = 0;
+    get(count);
+    // Each takes four bytes at least: a count beyond that is damage, and must not be allocated.
+    if (count > reader_.left() / 4) ok_ = false;
+    for (std::uint32_t i = 0; ok_ && i < count; ++i) get(texts.emplace_back());
+    return *this;
+  }
+  Fields& get(std::vector<std::uint16_t>& numbers) {
+    std::uint32_t count = 0;
+    get(count);
+    if (count > reader_.left() / 2) ok_ = false;
+    for (std::uint32_t i = 0; ok_ && i < count; ++i) get(numbers.emplace_back());
+    return *this;
+  }
+  Fields& get(Address& address) {
+    get(address.family);
+    for (std::uint8_t& b : address.ip) get(b);
+    get(address.port).get(address.path);
+    if (address.family > Address::Family::kUnix) ok_ = false;
+    return *this;
+  }
+  // An enumerator above `last` is damage: a value no code can handle.
+  template <class Enum>
+  Fields& get_up_to(Enum& value, Enum last) {
+    get(value);
+    if (value > last) ok_ = false;
+    return *this;
+  }
+
+ private:
+  Reader reader_;
+  bool ok_ = true;
+};
+
+std::uint64_t number(const ConnectionPtr& conn) {
+  return static_cast<std::uint64_t>(conn->id);
+}
+
+void encode(Writer& w, const event::Opened& e) {
+  w.begin(Type::kOpened).put(number(e.conn)).put(e.actor).end();
+}
+void encode(Writer& w, const event::Data& e) {
+  w.begin(Type::kData).put(number(e.conn)).put(static_cast<std::uint8_t>(e.direction)).put(e.time).put(e.actor);
+  w.put(e.position).put(e.length).text(as_text(e.captured)).text(as_text(e.tail)).end();
+}
+void encode(Writer& w, const event::Closed& e) {
+  w.begin(Type::kClosed).put(number(e.conn)).put(e.time).put(static_cast<std::uint8_t>(e.how)).end();
+}
+void encode(Writer& w, const event::Wake& e) {
+  w.begin(Type::kWake).put(e.time).put(e.waker).put(e.wakee).end();
+}
+void encode(Writer& w, const event::Forked& e) {
+  w.begin(Type::kForked).put(e.time).put(e.parent).put(e.child).end();
+}
+void encode(Writer& w, const event::Process& e) {
+  w.begin(Type::kProcess).put(e.time).put(e.pid).put(e.parent_pid).put(e.started);
+  w.text(e.exe).text(e.comm);
+  w.put(static_cast<std::uint32_t>(e.cmdline.size()));
+  for (const std::string& argument : e.cmdline) w.text(argument);
+  w.text(e.cwd).text(e.cgroup);
+  w.put(static_cast<std::uint32_t>(e.otel_env.size()));
+  for (const std::string& variable : e.otel_env) w.text(variable);
+  w.text(e.runtime).put(static_cast<std::uint32_t>(e.listening.size()));
+  for (const std::uint16_t port : e.listening) w.put(port);
+  w.end();
+}
+void encode(Writer& w, const event::ProcessExited& e) {
+  w.begin(Type::kProcessExited).put(e.time).put(e.pid).end();
+}
+void encode(Writer& w, const event::ThreadExited& e) {
+  w.begin(Type::kThreadExited).put(e.time).put(e.thread).end();
+}
+void encode(Writer& w, const event::Lost& e) {
+  w.begin(Type::kLost).put(e.time).text(e.reason).put(e.count).end();
+}
+void encode(Writer& w, const event::Tick& e) {
+  w.begin(Type::kTick).put(e.time).end();
+}
+
+template <class Value>
+bool finish(const Fields& fields, Value&& value, Event& event) {
+  if (!fields.ok()) return false;
+  event = std::forward<Value>(value);
+  return true;
+}
+
+}  // namespace
+
+void encode_clock(std::string& out, std::int64_t offset_ns) {
+  Writer(out).begin(Type::kClock).put(offset_ns).end();
+}
+
+void encode_connection(std::string& out, const Connection& conn) {
+  Writer w(out);
+  w.begin(Type::kConnection).put(static_cast<std::uint64_t>(conn.id)).put(static_cast<std::uint8_t>(conn.transport));
+  w.put(static_cast<std::uint8_t>(conn.side)).put(conn.adopted).put(conn.pid).put(conn.local).put(conn.remote);
+  w.put(conn.received_base).put(conn.sent_base).put(conn.has_base).put(conn.opened).end();
+}
+
+void encode_event(std::string& out, const Event& event) {
+  Writer writer(out);
+  std::visit([&](const auto& e) { encode(writer, e); }, event);
+}
+
+bool decode_clock(Bytes body, std::int64_t& offset_ns) {
+  return Fields(body).get(offset_ns).ok();
+}
+
+bool decode_connection(Bytes body, Connection& conn) {
+  std::uint64_t id = 0;
+  Fields f(body);
+  f.get(id).get_up_to(conn.transport, Transport::kUnix).get_up_to(conn.side, TcpSide::kPassive).get(conn.adopted);
+  f.get(conn.pid).get(conn.local).get(conn.remote).get(conn.received_base).get(conn.sent_base).get(conn.has_base);
+  f.get(conn.opened);
+  conn.id = ConnId{id};
+  return f.ok();
+}
+
+bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
+  Fields f(body);
+  std::uint64_t conn = 0;
+  switch (type) {
+    case Type::kOpened: {
+      event::Opened e;
+      f.get(conn).get(e.actor);
+      id = ConnId{conn};
+      return finish(f, std::move(e), event);
+    }
+    case Type::kData: {
+      event::Data e;
+      f.get(conn).get_up_to(e.direction, Direction::kSent).get(e.time).get(e.actor);
+      f.get(e.position).get(e.length).get(e.captured).get(e.tail);
+      id = ConnId{conn};
+      // What the stages behind rely on.
+      return e.captured.size() <= e.length && e.tail.size() <= 16 && finish(f, std::move(e), event);
+    }
+    case Type::kClosed: {
+      event::Closed e;
+      f.get(conn).get(e.time).get_up_to(e.how, event::Closed::How::kForgotten);
+      id = ConnId{conn};
+      return finish(f, std::move(e), event);
+    }
+    case Type::kWake: {
+      event::Wake e;
+      f.get(e.time).get(e.waker).get(e.wakee);
+      return finish(f, e, event);
+    }
+    case Type::kForked: {
+      event::Forked e;
+      f.get(e.time).get(e.parent).get(e.child);
+      return finish(f, e, event);
+    }
+    case Type::kProcess: {
+      event::Process e;
+      f.get(e.time).get(e.pid).get(e.parent_pid).get(e.started).get(e.exe).get(e.comm).get(e.cmdline);
+      f.get(e.cwd).get(e.cgroup).get(e.otel_env).get(e.runtime).get(e.listening);
+      return finish(f, std::move(e), event);
+    }
+    case Type::kProcessExited: {
+      event::ProcessExited e;
+      f.get(e.time).get(e.pid);
+      return finish(f, e, event);
+    }
+    case Type::kThreadExited: {
+      event::ThreadExited e;
+      f.get(e.time).get(e.thread);
+      return finish(f, e, event);
+    }
+    case Type::kLost: {
+      event::Lost e;
+      f.get(e.time).get(e.reason).get(e.count);
+      return finish(f, std::move(e), event);
+    }
+    case Type::kTick: {
+      event::Tick e;
+      f.get(e.time);
+      return finish(f, e, event);
+    }
+    case Type::kClock:
+    case Type::kConnection:
+      break;
+  }
+  return false;
+}
+
+}  // namespace wirespan::recording

@@ -1,0 +1,15 @@
+/* The global data the headers of core/ declare, defined once: the static linker keeps the space of every weak copy. */
+#include "bpf/core/conns.h"
+#include "bpf/core/threads.h"
+
+const volatile __u8 ws_ops[WS_SYSCALLS] = {};
+const volatile bool ws_trace_all = false;
+const volatile __u32 ws_capture_default = 1024;
+const volatile bool ws_watch_exec = false;
+const volatile bool ws_watch_listen = false;
+const volatile __u64 ws_wake_bytes = 512 * 1024;
+const volatile __u32 ws_compat_cs = 0;
+
+struct ws_conn_slot ws_conn_slots[WS_CONN_SLOTS] __attribute__((aligned(128))) = {};
+struct ws_thread ws_slots[WS_THREAD_SLOTS] __attribute__((aligned(64))) = {};
+__u32 ws_hints[WS_HINTS] = {};
