@@ -272,11 +272,12 @@ bool Detector::recognise(Flow& f, Direction d, PieceQueue& queue, Force force) {
   if (front.gap || lane.ignoring) {
     lane.ignoring = !front.gap || front.why == Gap::Why::kNotCaptured;
     lane.after_loss = front.gap && front.why == Gap::Why::kLost;
+    if (!front.gap || front.why != Gap::Why::kJoinedLate) f.unseen_until = std::max(f.unseen_until, front.touch.time);
     drop(queue, queue.front_left());
     return true;
   }
   const PieceQueue::Run run = queue.run();
-  Opening opening{*f.conn, d, run.bytes, from_start, turn_start, false, lane.after_loss, {}};
+  Opening opening{*f.conn, d, f.unseen_until, run.bytes, from_start, turn_start, false, lane.after_loss, {}};
   opening.cut = force.cut || run.ends_in_gap || run.bytes.size() >= options_.max_opening_bytes ||
                 buffered_ + queue.cost() > options_.max_total_bytes;
   if (PieceQueue* const other = f.lane(opposite(d)).queue.get(); other != nullptr && !other->empty()) {
@@ -296,6 +297,7 @@ bool Detector::recognise(Flow& f, Direction d, PieceQueue& queue, Force force) {
   if (maybe && !opening.cut) return false;
   lane.ignoring = true;
   const BootTime time = front.touch.time;
+  f.unseen_until = std::max(f.unseen_until, time);
   drop(queue, queue.front_left());
   if ((turn_start || from_start) && ++f.tries >= options_.max_tries) {
     not_recognised_.add();
@@ -335,8 +337,9 @@ void Detector::hand_over(Flow& f, Direction d, PieceQueue& queue, const HandOver
     lane.origin = kNextByte;
   }
   f.tries = 0;
+  f.unseen_until = {};
   if (heir != protocols_.end()) {
-    f.conversation = (*heir)->start(Opening{*f.conn, d, {}, true, true, false, false, {}});
+    f.conversation = (*heir)->start(Opening{*f.conn, d, {}, {}, true, true, false, false, {}});
   }
 }
 

@@ -63,6 +63,7 @@ class Detector : public Sink<StreamItem> {
     ConnectionPtr conn;
     std::unique_ptr<Conversation> conversation;  // null until recognised
     std::array<Lane, 2> lanes;
+    BootTime unseen_until{};  // bytes dropped before anything was recognised, the last of them then
     Direction last_direction{};
     bool moved = false;
     bool ignored = false;

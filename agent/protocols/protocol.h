@@ -134,6 +134,7 @@ class Conversation {
 struct Opening {
   const Connection& conn;
   Direction direction{};
+  BootTime unseen_until{};  // earlier bytes of the connection were dropped or lost, the last of them then
   Bytes bytes;              // first bytes of a call
   bool from_start = false;  // no byte of this direction came before (or since a hand-over)
   bool turn_start = false;

@@ -35,9 +35,11 @@ std::uint64_t front_call(const Input& in) {
 
 }  // namespace
 
-HttpConversation::HttpConversation(std::shared_ptr<Shared> shared, Direction requests, Direction known, bool from_start)
+HttpConversation::HttpConversation(std::shared_ptr<Shared> shared, Direction requests, Direction known, bool from_start,
+                                   BootTime unseen_until)
     : shared_(std::move(shared)), requests_(requests) {
   if (!from_start) lane(opposite(known)).state = State::kResync;
+  blind(unseen_until);
 }
 
 Step HttpConversation::next(const Input& in, Output& out) {
@@ -179,14 +181,21 @@ void HttpConversation::request(Lane& l, const Input& in, std::size_t size, bool 
 
   // A new request says that the response before is over, if nothing else could.
   Lane& answering = responses();
-  const bool at_rest = in.turn_start && pending_.empty();
+  // After a loss, where nothing speaks against requests that were lost with it waiting for answers still.
+  const bool after_loss = l.after_loss && (pipelined_ || !answered_);
+  const bool at_rest = in.turn_start && pending_.empty() && !after_loss;
+  if (after_loss) unsure_ = true;
+  l.after_loss = false;
   if (answering.message && open_ended(answering)) {
     finish(answering, State::kResync, out);
     // Answers to earlier requests may have gone by in it.
     lose_pending(in.touch_at(0).time, out);
   }
   if (at_rest && !answering.message) unsure_ = false;
-  if (!pending_.empty()) want_more(out);  // pipelined
+  if (!pending_.empty()) {
+    pipelined_ = true;
+    want_more(out);
+  }
   if (pending_.size() >= kMaxPending) lose_pending(in.touch_at(0).time, out);
 
   const MessagePtr m = make(in, MessageKind::kRequest, size, cut, out);
@@ -223,6 +232,7 @@ Step HttpConversation::response(Lane& l, const Input& in, std::size_t size, bool
     if (answers && asking.message && open_ended(asking) && pending_.size() == 1) finish(asking, State::kResync, out);
     if (answers) pending_.erase(pending_.begin());
     orphan_ = !answers;
+    answered_ = true;
   }
   const MessagePtr m = make(in, MessageKind::kResponse, size, cut, out);
   m->interim = interim;
@@ -304,7 +314,16 @@ Step HttpConversation::missing(const Hole& hole, Output& out) {
   Lane& l = lane(hole.direction);
   const bool lost = hole.why == Gap::Why::kLost;
   l.after_loss = lost;
-  if (lost && l.message && l.state != State::kBody && l.state != State::kChunkData) l.message->incomplete = "lost";
+  const bool counted = l.state == State::kBody || l.state == State::kChunkData;
+  if (lost && !counted) {
+    if (l.message) l.message->incomplete = "lost";
+    // Whole messages may be among what was lost.
+    if (hole.direction == requests_) {
+      unsure_ = true;
+    } else {
+      blind(hole.touch.time);
+    }
+  }
   switch (l.state) {
     case State::kBody:
     case State::kChunkData:
@@ -347,6 +366,7 @@ void HttpConversation::skipped(const Skipped& part, Output& out) {
       if (l.left == 0) l.state = State::kChunkSize;
       return;
     case State::kChunkLost:
+      if (part.direction != requests_) blind(part.touch.time);
       l.last_chunk.add(as_text(part.bytes), length);
       if (l.last_chunk.seen()) finish(l, State::kStart, out);
       return;

@@ -18,8 +18,10 @@ namespace wirespan::http1 {
 class HttpConversation : public protocols::Conversation {
  public:
   // `requests`: the direction they flow in. `known`: the direction that stands at the beginning of a message;
-  // `from_start`: so does the other.
-  HttpConversation(std::shared_ptr<Shared> shared, Direction requests, Direction known, bool from_start);
+  // `from_start`: so does the other. `unseen_until`: bytes
+  // were dropped before, the last of them then.
+  HttpConversation(std::shared_ptr<Shared> shared, Direction requests, Direction known, bool from_start,
+                   BootTime unseen_until);
 
   protocols::Step next(const protocols::Input& in, protocols::Output& out) override;
   protocols::Step missing(const protocols::Hole& hole, protocols::Output& out) override;
@@ -91,6 +93,8 @@ class HttpConversation : public protocols::Conversation {
   bool unsure_ = false;
   // Answers may have passed unseen until then, so a request made before gets none that could be trusted.
   BootTime blind_until_{};
+  bool pipelined_ = false;  // a request was made while another was open
+  bool answered_ = false;   // a response was seen
   bool wants_more_ = false;
   bool orphan_ = false;  // the response being received answers no request we saw
   std::uint8_t strange_turns_ = 0;

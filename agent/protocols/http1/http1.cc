@@ -59,7 +59,8 @@ std::unique_ptr<protocols::Conversation> Http1::start(const Opening& opening) {
   text.remove_prefix(empty_lines(text));
   const bool response = start_line(text) == StartLine::kResponse;
   const Direction requests = response ? opposite(opening.direction) : opening.direction;
-  return std::make_unique<HttpConversation>(shared_, requests, opening.direction, opening.from_start);
+  return std::make_unique<HttpConversation>(shared_, requests, opening.direction, opening.from_start,
+                                            opening.unseen_until);
 }
 
 }  // namespace wirespan::http1
