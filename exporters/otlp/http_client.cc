@@ -64,6 +64,8 @@ std::string hint_for(CURLcode code, const HttpClientOptions& options) {
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
     case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
       return options.http2
@@ -72,6 +74,13 @@ std::string hint_for(CURLcode code, const HttpClientOptions& options) {
     default:
       return {};
   }
+}
+
+// libcurl 7.88 (Debian 12) wraps a kept connection into HTTP/2 twice when that was by prior knowledge, and fails
+// (github.com/curl/curl/pull/10643, fixed in 8.0): there each batch gets a connection of its own.
+bool loses_http2_on_reuse() {
+  const unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
+  return version >= 0x075800 && version < 0x080000;
 }
 
 Status readable(const std::string& path, std::string_view variable) {
@@ -136,6 +145,7 @@ Result<std::unique_ptr<HttpClient>> HttpClient::create(HttpClientOptions options
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    options.http2 ? static_cast<long>(tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)
                                  : static_cast<long>(CURL_HTTP_VERSION_1_1));
+  if (options.http2 && !tls && loses_http2_on_reuse()) curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   if (!options.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, options.ca_file.c_str());
   if (!options.client_certificate_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_SSLCERT, options.client_certificate_file.c_str());

@@ -17,13 +17,15 @@ GET /stats on the HTTP port: {"spans", "requests", "rejected", "duplicates", "fa
     hang            never answers
     slow,delay=0.5  answers late
     reset           closes the connection without an answer (gRPC: ABORTED)
-    partial=3       takes the batch but says that 3 spans were rejected; their number is not taken from --out
+    partial=3       takes the batch but says that 3 spans were rejected; all of them are in --out
+    ok              takes it: what comes after fails later
 """
 
 import argparse
 import base64
 import gzip
 import json
+import os
 import signal
 import ssl
 import sys
@@ -32,7 +34,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import grpc
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # a refused handshake is what some tests want
+import grpc  # noqa: E402
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -226,7 +229,7 @@ class Failure:
         self.options = dict(option.split("=", 1) for option in options)
         self.name, _, argument = name.partition("=")
         self.partial = int(argument) if self.name == "partial" else 0
-        known = self.name.isdigit() or self.name in ("hang", "slow", "reset", "partial") or hasattr(grpc.StatusCode, self.name)
+        known = self.name.isdigit() or self.name in ("hang", "slow", "reset", "partial", "ok") or hasattr(grpc.StatusCode, self.name)
         if not known:
             raise argparse.ArgumentTypeError(f"{text!r}: {self.name!r} is no way to fail")
 
@@ -267,8 +270,11 @@ class Sink:
             if not self.failures:
                 return None
             self.failures[0].left -= 1
-            self.stats["failed"] += self.failures[0].name != "slow"
-            return self.failures[0]
+            failure = self.failures[0]
+            if failure.name == "ok":
+                return None
+            self.stats["failed"] += failure.name != "slow"
+            return failure
 
     def take(self, request, transport):
         """Raises Wrong; returns how many spans came."""
