@@ -1,5 +1,6 @@
 #include "agent/config/load.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -68,6 +69,24 @@ Expanded expand(std::string_view text, const ConfigSources::Lookup& environment)
   return out;
 }
 
+// Reads a document without keeping it.
+class Skip : public YAML::EventHandler {
+ public:
+  YAML::Mark start;
+  void OnDocumentStart(const YAML::Mark& mark) override { start = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnScalar(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                const std::string& /*value*/) override {}
+  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                       YAML::EmitterStyle::value /*style*/) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+  void OnMapEnd() override {}
+};
+
 class Loader {
  public:
   explicit Loader(const ConfigSources& sources) : sources_(sources) {
@@ -77,10 +96,17 @@ class Loader {
   void file(std::string_view yaml, const std::string& name) {
     file_ = name;
     try {
-      const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
-      if (documents.size() > 1) return problem(file_, "only one YAML document is allowed");
-      if (documents.empty() || documents[0].IsNull()) return;
-      section(documents[0], "");
+      const std::string text(yaml);
+      std::istringstream in(text);
+      YAML::Parser parser(in);
+      Skip skip;
+      if (!parser.HandleNextDocument(skip)) return;
+      // Also what yaml-cpp cannot read at all and leaves where it is: YAML::LoadAll would ask for it forever.
+      Skip more;
+      if (parser.HandleNextDocument(more)) {
+        return problem(at(more.start), "only one YAML document is allowed, and nothing behind it");
+      }
+      if (const YAML::Node root = YAML::Load(text); !root.IsNull()) section(root, "");
     } catch (const YAML::Exception& e) {
       problem(at(e.mark), e.msg);
     }
