@@ -163,13 +163,13 @@ int record(const Flags& flags, const std::string& file) {
         } nowhere;
         const HostFacts host = read_host_facts(WIRESPAN_VERSION);
         Pipeline pipeline(pipeline_options(loaded.config, host), nowhere, &source, source.clock(), counters);
-        auto writer = RecordingWriter::create(file, host, SystemClock::offset_ns(), &pipeline, counters);
+        auto writer = RecordingWriter::create(file, &pipeline, counters);
         if (!writer) return writer.error();
         supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}}, *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(**writer, supervisor.stop());
         (*writer)->accept(event::Tick{source.clock().now()});
-        Status closed = (*writer)->close();
+        Status closed = (*writer)->flush();
         return ran ? closed : ran;
       });
 }
@@ -188,7 +188,7 @@ int replay(const Flags& flags, const std::string& file) {
   exports->queue.batch_age = Exporter::kNever;
   auto queue = make_exporters(*exports, counters, say);
   if (!queue) return failed(queue.error());
-  Pipeline pipeline(pipeline_options(loaded->config, (*source)->host()), **queue, nullptr, (*source)->clock(),
+  Pipeline pipeline(pipeline_options(loaded->config, read_host_facts(WIRESPAN_VERSION)), **queue, nullptr, (*source)->clock(),
                     counters);
   supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}}, std::nullopt);
   const Status ran = (*source)->run(pipeline, supervisor.stop());
