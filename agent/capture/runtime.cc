@@ -3,6 +3,8 @@
 #include <array>
 #include <string_view>
 
+#include "agent/capture/go_build_info.h"
+
 namespace wirespan {
 namespace {
 
@@ -24,12 +26,13 @@ constexpr std::array<Named, 11> kByName{{{"python", "python"},
 
 }  // namespace
 
-std::string runtime_of(std::uint32_t /*pid*/, const std::string& exe, const std::vector<std::string>& /*cmdline*/) {
+std::string runtime_of(std::uint32_t pid, const std::string& exe, const std::vector<std::string>& /*cmdline*/) {
   const std::string_view name = std::string_view(exe).substr(exe.rfind('/') + 1);
   for (const Named& row : kByName) {
     if (name.starts_with(row.prefix)) return std::string(row.runtime);
   }
-  return {};
+  // Through /proc: the path may be of another mount namespace, or deleted.
+  return go_version_of("/proc/" + std::to_string(pid) + "/exe");
 }
 
 }  // namespace wirespan
