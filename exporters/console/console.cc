@@ -79,7 +79,7 @@ Status ConsoleExporter::flush() {
   Status status = print(book_.take_all());
   if (status && not_shown_ != 0) {
     say_not_shown(true);
-    status = write(0);
+    status = write(text_, 0);
   }
   return status;
 }
@@ -106,6 +106,8 @@ void ConsoleExporter::say_not_shown(bool now) {
 }
 
 Status ConsoleExporter::print(std::vector<ShownTrace> traces) {
+  constexpr std::size_t kKeep = 1U << 20U;
+  if (text_.capacity() > kKeep) text_ = std::string();
   text_.clear();
   const RenderOptions render{
       .width = width_of(writer_.fd(), options_.width), .colour = options_.colour, .unicode = options_.unicode};
@@ -124,22 +126,20 @@ Status ConsoleExporter::print(std::vector<ShownTrace> traces) {
   }
   if (not_shown_ != 0) say_not_shown(false);
   if (text_.empty()) return {};
-  const Status status = write(spans);
+  const Status status = write(text_, spans);
   if (status) traces_shown_.add(shown);
   return status;
 }
 
 Status ConsoleExporter::print_lines(std::span<const Span> batch) {
-  text_.clear();
-  for (const Span& span : batch) append_span_line(span, text_);
-  return write(batch.size());
+  lines_.clear();
+  for (const Span& span : batch) append_span_line(span, lines_);
+  return write(lines_.view(), batch.size());
 }
 
-Status ConsoleExporter::write(std::size_t spans) {
-  constexpr std::size_t kKeep = 4U << 20U;
-  const Status status = writer_.write(text_);
+Status ConsoleExporter::write(std::string_view text, std::size_t spans) {
+  const Status status = writer_.write(text);
   (status ? spans_ : write_failed_).add(spans);
-  if (text_.capacity() > kKeep) text_ = std::string();
   if (status) return {};
   Error error = status.error();
   error.what = "spans not shown, " + error.what;

@@ -12,6 +12,7 @@
 #include "base/counters.h"
 #include "exporters/console/renderer.h"
 #include "exporters/console/trace_book.h"
+#include "exporters/encode/byte_buffer.h"
 #include "exporters/output/fd_writer.h"
 #include "exporters/queue/exporter.h"
 
@@ -48,7 +49,7 @@ class ConsoleExporter : public Exporter {
  private:
   Status print_lines(std::span<const Span> batch);
   Status print(std::vector<ShownTrace> traces);
-  Status write(std::size_t spans);
+  Status write(std::string_view text, std::size_t spans);
   [[nodiscard]] bool may_show(const ShownTrace& trace);
   void say_not_shown(bool now);
 
@@ -57,6 +58,7 @@ class ConsoleExporter : public Exporter {
   TraceBook book_;
   Renderer renderer_;
   std::string text_;
+  ByteBuffer lines_;
   std::chrono::steady_clock::time_point second_{};
   std::uint64_t plain_this_second_ = 0;
   std::uint64_t errors_this_second_ = 0;

@@ -53,7 +53,7 @@ class ObjectWriter {
 
 }  // namespace
 
-void append_span_line(const Span& span, std::string& out) {
+void append_span_line(const Span& span, ByteBuffer& out) {
   JsonWriter json(out);
   json.begin_object();
   json.key("trace");
@@ -102,7 +102,7 @@ void append_span_line(const Span& span, std::string& out) {
     json.end_array();
   }
   json.end_object();
-  out.push_back('\n');
+  out.append("\n");
 }
 
 }  // namespace wirespan

@@ -1,13 +1,12 @@
 // A span as one line of JSON that reads well in jq: flat names, a duration, attributes as an object.
 #pragma once
 
-#include <string>
-
+#include "exporters/encode/byte_buffer.h"
 #include "model/span.h"
 
 namespace wirespan {
 
 // Appends the line with its newline.
-void append_span_line(const Span& span, std::string& out);
+void append_span_line(const Span& span, ByteBuffer& out);
 
 }  // namespace wirespan

@@ -1,128 +1,94 @@
 #include "exporters/encode/json_writer.h"
 
-#include <array>
 #include <charconv>
 #include <cmath>
-#include <cstddef>
 
 #include "exporters/encode/utf8.h"
 
 namespace wirespan {
 namespace {
 
-constexpr bool plain(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x20 && byte < 0x7F && c != '"' && c != '\\';
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+constexpr std::size_t kLongestEscape = 6;
+constexpr std::size_t kLongestNumber = 32;
+
+char* put(char* at, std::string_view text) {
+  std::memcpy(at, text.data(), text.size());
+  return at + text.size();
 }
 
-void append_escaped(std::string& out, char c) {
+char* put_escaped(char* at, char c) {
   switch (c) {
     case '"':
-      out.append("\\\"");
-      return;
+      return put(at, "\\\"");
     case '\\':
-      out.append("\\\\");
-      return;
+      return put(at, "\\\\");
     case '\n':
-      out.append("\\n");
-      return;
+      return put(at, "\\n");
     case '\r':
-      out.append("\\r");
-      return;
+      return put(at, "\\r");
     case '\t':
-      out.append("\\t");
-      return;
-    default: {
-      static constexpr std::string_view kDigits = "0123456789abcdef";
-      const auto byte = static_cast<unsigned char>(c);
-      out.append("\\u00");
-      out.push_back(kDigits[byte >> 4U]);
-      out.push_back(kDigits[byte & 15U]);
-    }
+      return put(at, "\\t");
+    default:
+      break;
   }
+  const auto byte = static_cast<unsigned char>(c);
+  if (byte >= 0x20) {
+    *at++ = c;
+    return at;
+  }
+  at = put(at, "\\u00");
+  *at++ = kHexDigits[byte >> 4U];
+  *at++ = kHexDigits[byte & 15U];
+  return at;
 }
 
 }  // namespace
 
-void JsonWriter::open(char bracket) {
-  comma();
-  out_.push_back(bracket);
-  needs_comma_ = false;
-}
-
-void JsonWriter::close(char bracket) {
-  out_.push_back(bracket);
-  needs_comma_ = true;
-}
-
-void JsonWriter::key(std::string_view key) {
-  comma();
-  out_.push_back('"');
-  out_.append(key);
-  out_.append("\":");
-  needs_comma_ = false;
-}
-
-void JsonWriter::text(std::string_view value) {
-  comma();
-  out_.push_back('"');
+// What is left of a string after its opening quote.
+void JsonWriter::escaped(std::string_view value) {
+  char* at = out_.reserve(kLongestEscape * value.size() + 1);
   while (!value.empty()) {
-    std::size_t run = 0;
-    while (run < value.size() && plain(value[run])) ++run;
-    out_.append(value.substr(0, run));
-    value.remove_prefix(run);
-    if (value.empty()) break;
     const std::size_t length = utf8_length(value);
     if (length == 0) {
-      out_.append("\xEF\xBF\xBD");
-    } else if (length == 1) {
-      append_escaped(out_, value.front());
-    } else {
-      out_.append(value.substr(0, length));
+      at = put(at, "\xEF\xBF\xBD");
+      value.remove_prefix(1);
+      continue;
     }
-    value.remove_prefix(length == 0 ? 1 : length);
+    at = length == 1 ? put_escaped(at, value.front()) : put(at, value.substr(0, length));
+    value.remove_prefix(length);
   }
-  out_.push_back('"');
+  *at++ = '"';
+  out_.commit(at);
+}
+
+void JsonWriter::hex(std::string_view bytes) {
+  char* at = comma(out_.reserve(2 * bytes.size() + 3));
+  *at++ = '"';
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    *at++ = kHexDigits[byte >> 4U];
+    *at++ = kHexDigits[byte & 15U];
+  }
+  *at++ = '"';
+  out_.commit(at);
 }
 
 template <class T>
-void JsonWriter::digits(T value) {
-  std::array<char, 32> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  out_.append(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
+void JsonWriter::digits(T value, bool quote) {
+  char* at = comma(out_.reserve(kLongestNumber + 3));
+  if (quote) *at++ = '"';
+  at = std::to_chars(at, at + kLongestNumber, value).ptr;
+  if (quote) *at++ = '"';
+  out_.commit(at);
 }
-
-void JsonWriter::number(std::int64_t value) {
-  comma();
-  digits(value);
-}
-void JsonWriter::number(std::uint64_t value) {
-  comma();
-  digits(value);
-}
-void JsonWriter::quoted(std::int64_t value) {
-  comma();
-  out_.push_back('"');
-  digits(value);
-  out_.push_back('"');
-}
-void JsonWriter::quoted(std::uint64_t value) {
-  comma();
-  out_.push_back('"');
-  digits(value);
-  out_.push_back('"');
-}
+template void JsonWriter::digits(std::int64_t value, bool quote);
+template void JsonWriter::digits(std::uint64_t value, bool quote);
 
 void JsonWriter::number(double value) {
   if (std::isnan(value)) return text("NaN");
   if (std::isinf(value)) return text(value < 0 ? "-Infinity" : "Infinity");
-  comma();
-  digits(value);
-}
-
-void JsonWriter::boolean(bool value) {
-  comma();
-  out_.append(value ? "true" : "false");
+  digits(value, false);
 }
 
 }  // namespace wirespan

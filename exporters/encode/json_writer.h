@@ -1,51 +1,128 @@
-// Writes JSON (RFC 8259) straight into one string. It keeps the commas; the caller keeps the brackets balanced.
+// Writes JSON (RFC 8259) straight into a buffer. It keeps the commas; the caller keeps the brackets balanced.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <string>
+#include <cstring>
 #include <string_view>
+
+#include "exporters/encode/byte_buffer.h"
 
 namespace wirespan {
 
 class JsonWriter {
  public:
-  explicit JsonWriter(std::string& out) : out_(out) {}
+  explicit JsonWriter(ByteBuffer& out) : out_(out) {}
 
   void begin_object() { open('{'); }
   void end_object() { close('}'); }
   void begin_array() { open('['); }
   void end_array() { close(']'); }
   // `key` is the caller's own: plain ASCII, nothing to escape.
-  void key(std::string_view key);
+  void key(std::string_view key) {
+    char* at = comma(out_.reserve(key.size() + 4));
+    *at++ = '"';
+    std::memcpy(at, key.data(), key.size());
+    at += key.size();
+    *at++ = '"';
+    *at++ = ':';
+    out_.commit(at);
+    needs_comma_ = false;
+  }
   // Somebody else's, escaped as a value is.
   void text_key(std::string_view key) {
     text(key);
-    out_.push_back(':');
+    more(":");
+  }
+  // JSON as it stands, for what is written often: opening(R"({"key":)") goes where a value may, and a value follows;
+  // more(R"(,"value":)") behind a value, and a value follows; closing("}}") ends both.
+  void opening(std::string_view json) {
+    char* at = comma(out_.reserve(json.size() + 1));
+    std::memcpy(at, json.data(), json.size());
+    out_.commit(at + json.size());
     needs_comma_ = false;
+  }
+  void more(std::string_view json) {
+    out_.append(json);
+    needs_comma_ = false;
+  }
+  void closing(std::string_view json) {
+    out_.append(json);
+    needs_comma_ = true;
   }
 
   // Bytes that are not UTF-8 become U+FFFD.
-  void text(std::string_view value);
-  void number(std::int64_t value);
-  void number(std::uint64_t value);
+  void text(std::string_view value) {
+    char* at = comma(out_.reserve(value.size() + 3));
+    *at++ = '"';
+    if (plain(value)) {
+      std::memcpy(at, value.data(), value.size());
+      at += value.size();
+      *at++ = '"';
+      out_.commit(at);
+    } else {
+      out_.commit(at);
+      escaped(value);
+    }
+  }
+  // Bytes as lower-case hexadecimal, in quotes.
+  void hex(std::string_view bytes);
+  void number(std::int64_t value) { digits(value, false); }
+  void number(std::uint64_t value) { digits(value, false); }
   // In quotes, as proto3's JSON mapping has 64-bit integers.
-  void quoted(std::int64_t value);
-  void quoted(std::uint64_t value);
+  void quoted(std::int64_t value) { digits(value, true); }
+  void quoted(std::uint64_t value) { digits(value, true); }
   // "NaN", "Infinity" and "-Infinity" in quotes, as proto3's JSON mapping has them.
   void number(double value);
-  void boolean(bool value);
-
- private:
-  void open(char bracket);
-  void close(char bracket);
-  void comma() {
-    if (needs_comma_) out_.push_back(',');
+  void boolean(bool value) {
+    opening(value ? "true" : "false");
     needs_comma_ = true;
   }
-  template <class T>
-  void digits(T value);
 
-  std::string& out_;
+ private:
+  // Nothing to escape: ASCII without control characters, quotes and backslashes. Eight bytes at a time.
+  static bool plain(std::string_view text) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101U;
+    constexpr std::uint64_t kHigh = 0x8080808080808080U;
+    const auto has_zero = [](std::uint64_t x) { return (x - kOnes) & ~x & kHigh; };
+    const auto bad = [&](std::uint64_t x) {
+      return (x & kHigh) | ((x - kOnes * 0x20) & ~x & kHigh) | has_zero(x ^ kOnes * '"') | has_zero(x ^ kOnes * '\\');
+    };
+    std::uint64_t seen = 0;
+    std::size_t at = 0;
+    for (; at + 8 <= text.size(); at += 8) {
+      std::uint64_t eight = 0;
+      std::memcpy(&eight, text.data() + at, 8);
+      seen |= bad(eight);
+    }
+    // The rest, filled up with letters.
+    std::uint64_t rest = kOnes * 'x';
+    std::memcpy(&rest, text.data() + at, text.size() - at);
+    return (seen | bad(rest)) == 0;
+  }
+
+  [[nodiscard]] char* comma(char* at) {
+    if (needs_comma_) *at++ = ',';
+    needs_comma_ = true;
+    return at;
+  }
+  void open(char bracket) {
+    char* at = comma(out_.reserve(2));
+    *at++ = bracket;
+    out_.commit(at);
+    needs_comma_ = false;
+  }
+  void close(char bracket) {
+    char* at = out_.reserve(1);
+    *at++ = bracket;
+    out_.commit(at);
+    needs_comma_ = true;
+  }
+  void escaped(std::string_view value);
+  template <class T>
+  void digits(T value, bool quote);
+
+  ByteBuffer& out_;
   bool needs_comma_ = false;
 };
 

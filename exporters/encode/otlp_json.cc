@@ -12,22 +12,10 @@
 namespace wirespan {
 namespace {
 
-// Ids on the stack: a line has thousands of them.
 template <std::size_t N>
-class Hex {
- public:
-  explicit Hex(const std::array<std::uint8_t, N>& bytes) {
-    static constexpr std::string_view kDigits = "0123456789abcdef";
-    for (std::size_t i = 0; i < N; ++i) {
-      digits_[2 * i] = kDigits[bytes[i] >> 4U];
-      digits_[2 * i + 1] = kDigits[bytes[i] & 15U];
-    }
-  }
-  [[nodiscard]] std::string_view text() const { return {digits_.data(), digits_.size()}; }
-
- private:
-  std::array<char, 2 * N> digits_;
-};
+std::string_view raw(const std::array<std::uint8_t, N>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), N};  // NOLINT(*-reinterpret-cast)
+}
 
 class AttributeWriter {
  public:
@@ -37,23 +25,22 @@ class AttributeWriter {
     if (in_array_ && (!in_array || key != array_key_)) end_array();
     if (in_array) {
       if (!in_array_) begin_array(key);
-      json_.begin_object();
-      json_.key("stringValue");
+      json_.opening(R"({"stringValue":)");
       json_.text(std::get<std::string_view>(value));
       return json_.end_object();
     }
     begin(key);
     if (const auto* text = std::get_if<std::string_view>(&value)) {
-      json_.key("stringValue");
+      json_.more(R"(,"value":{"stringValue":)");
       json_.text(*text);
     } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
-      json_.key("intValue");
+      json_.more(R"(,"value":{"intValue":)");
       json_.quoted(*number);
     } else if (const auto* real = std::get_if<double>(&value)) {
-      json_.key("doubleValue");
+      json_.more(R"(,"value":{"doubleValue":)");
       json_.number(*real);
     } else {
-      json_.key("boolValue");
+      json_.more(R"(,"value":{"boolValue":)");
       json_.boolean(std::get<bool>(value));
     }
     end();
@@ -66,28 +53,18 @@ class AttributeWriter {
 
  private:
   void begin(std::string_view key) {
-    json_.begin_object();
-    json_.key("key");
+    json_.opening(R"({"key":)");
     json_.text(key);
-    json_.key("value");
-    json_.begin_object();
   }
-  void end() {
-    json_.end_object();
-    json_.end_object();
-  }
+  void end() { json_.closing("}}"); }
   void begin_array(std::string_view key) {
     begin(key);
-    json_.key("arrayValue");
-    json_.begin_object();
-    json_.key("values");
-    json_.begin_array();
+    json_.more(R"(,"value":{"arrayValue":{"values":[)");
     in_array_ = true;
     array_key_ = key;
   }
   void end_array() {
-    json_.end_array();
-    json_.end_object();
+    json_.closing("]}");
     end();
     in_array_ = false;
   }
@@ -99,7 +76,7 @@ class AttributeWriter {
 
 }  // namespace
 
-void OtlpJsonEncoder::encode(std::span<const Span> batch, std::string& out) {
+void OtlpJsonEncoder::encode(std::span<const Span> batch, ByteBuffer& out) {
   JsonWriter json(out);
   json.begin_object();
   json.key("resourceSpans");
@@ -138,16 +115,16 @@ void OtlpJsonEncoder::encode(std::span<const Span> batch, std::string& out) {
 void OtlpJsonEncoder::write_span(JsonWriter& json, const Span& span) {
   json.begin_object();
   json.key("traceId");
-  json.text(Hex(span.trace.bytes).text());
+  json.hex(raw(span.trace.bytes));
   json.key("spanId");
-  json.text(Hex(span.id.bytes).text());
+  json.hex(raw(span.id.bytes));
   if (!span.trace_state.empty()) {
     json.key("traceState");
     json.text(span.trace_state);
   }
   if (span.parent.id.valid()) {
     json.key("parentSpanId");
-    json.text(Hex(span.parent.id.bytes).text());
+    json.hex(raw(span.parent.id.bytes));
   }
   json.key("flags");
   json.number(std::uint64_t{otlp_flags(span)});
@@ -182,9 +159,9 @@ void OtlpJsonEncoder::write_span(JsonWriter& json, const Span& span) {
     for (const SpanLink& link : span.links) {
       json.begin_object();
       json.key("traceId");
-      json.text(Hex(link.trace.bytes).text());
+      json.hex(raw(link.trace.bytes));
       json.key("spanId");
-      json.text(Hex(link.span.bytes).text());
+      json.hex(raw(link.span.bytes));
       json.key("attributes");
       AttributeWriter link_attributes(json);
       link.attributes.visit(link_attributes);

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <span>
-#include <string>
 
+#include "exporters/encode/byte_buffer.h"
 #include "exporters/encode/grouping.h"
 #include "model/span.h"
 
@@ -17,7 +17,7 @@ class JsonWriter;
 class OtlpJsonEncoder {
  public:
   // Appends, without a newline.
-  void encode(std::span<const Span> batch, std::string& out);
+  void encode(std::span<const Span> batch, ByteBuffer& out);
 
  private:
   void write_span(JsonWriter& json, const Span& span);

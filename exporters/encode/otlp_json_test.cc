@@ -16,7 +16,7 @@ namespace {
 TEST(OtlpJson, Golden) {
   OtlpJsonEncoder encoder;
   const std::vector<Span> batch = {sample::rich()};
-  std::string out;
+  ByteBuffer out;
   encoder.encode(batch, out);
   const std::string expected =
       R"({"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},)"
@@ -36,18 +36,18 @@ TEST(OtlpJson, Golden) {
       R"("links":[{"traceId":"00000000000000070000000000000008","spanId":"0000000000000009","attributes":[)"
       R"({"key":"wirespan.link.method","value":{"stringValue":"timing"}},{"key":"wirespan.link.confidence","value":{"doubleValue":0.62}}]}],)"
       "\"status\":{\"message\":\"upstream said \xEF\xBF\xBD no\",\"code\":2}}]}]}]}";
-  EXPECT_EQ(out, expected);
+  EXPECT_EQ(out.view(), expected);
 }
 
 TEST(OtlpJson, AnEmptyBatchIsAnEmptyRequest) {
   OtlpJsonEncoder encoder;
-  std::string out;
+  ByteBuffer out;
   encoder.encode({}, out);
-  EXPECT_EQ(out, R"({"resourceSpans":[]})");
+  EXPECT_EQ(out.view(), R"({"resourceSpans":[]})");
 }
 
 TEST(JsonWriter, NumbersAsProto3HasThem) {
-  std::string out;
+  ByteBuffer out;
   JsonWriter json(out);
   json.begin_array();
   json.number(std::nan(""));
@@ -57,18 +57,18 @@ TEST(JsonWriter, NumbersAsProto3HasThem) {
   json.quoted(std::numeric_limits<std::int64_t>::min());
   json.quoted(std::numeric_limits<std::uint64_t>::max());
   json.end_array();
-  EXPECT_EQ(out, R"(["NaN","Infinity","-Infinity",0.1,"-9223372036854775808","18446744073709551615"])");
+  EXPECT_EQ(out.view(), R"(["NaN","Infinity","-Infinity",0.1,"-9223372036854775808","18446744073709551615"])");
 }
 
 TEST(JsonWriter, EveryControlCharacterIsEscaped) {
-  std::string out;
+  ByteBuffer out;
   JsonWriter json(out);
   std::string text;
   for (char c = 0; c < 0x20; ++c) text.push_back(c);
   json.text(text + "\x7F\\\"/");
-  for (const char c : out) EXPECT_GE(c, 0x20);
-  EXPECT_THAT(out, testing::HasSubstr(R"(\u0000\u0001)"));
-  EXPECT_THAT(out, testing::EndsWith(R"(\u001f\u007f\\\"/")"));
+  for (const char c : out.view()) EXPECT_GE(c, 0x20);
+  EXPECT_THAT(out.view(), testing::HasSubstr(R"(\u0000\u0001)"));
+  EXPECT_THAT(out.view(), testing::EndsWith("\\u001f\x7F\\\\\\\"/\""));
 }
 
 }  // namespace

@@ -74,18 +74,25 @@ class AttributeWriter {
     }
     if (const auto* text = std::get_if<std::string_view>(&value)) {
       const std::string_view valid = as_utf8(*text, scratch_text_);
-      header(key, ProtoWriter::bytes_field_size(valid.size()));
-      out_.bytes_field(any_value::kString, valid);
+      auto out = begin(key, ProtoWriter::bytes_field_size(valid.size()));
+      out.bytes_field(any_value::kString, valid);
+      out_.commit(out);
     } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
       const auto bits = static_cast<std::uint64_t>(*number);
-      header(key, 1 + ProtoWriter::varint_size(bits));
-      out_.varint_field(any_value::kInt, bits);
+      auto out = begin(key, 1 + ProtoWriter::varint_size(bits));
+      out.tag(any_value::kInt, 0);
+      out.varint(bits);
+      out_.commit(out);
     } else if (const auto* real = std::get_if<double>(&value)) {
-      header(key, 1 + sizeof(double));
-      out_.double_field(any_value::kDouble, *real);
+      auto out = begin(key, 1 + sizeof(double));
+      out.tag(any_value::kDouble, 1);
+      out.fixed(*real);
+      out_.commit(out);
     } else {
-      header(key, 2);
-      out_.varint_field(any_value::kBool, std::get<bool>(value) ? 1 : 0);
+      auto out = begin(key, 2);
+      out.tag(any_value::kBool, 0);
+      out.varint(std::get<bool>(value) ? 1 : 0);
+      out_.commit(out);
     }
   }
 
@@ -99,10 +106,14 @@ class AttributeWriter {
     ProtoWriter::Mark key_value, value, values;
   };
 
-  void header(std::string_view key, std::size_t value_size) {
-    out_.message_header(field_, ProtoWriter::bytes_field_size(key.size()) + ProtoWriter::bytes_field_size(value_size));
-    out_.bytes_field(key_value::kKey, key);
-    out_.message_header(key_value::kValue, value_size);
+  // Tags and lengths of a KeyValue and its key, with room for the value.
+  ProtoWriter::Cursor begin(std::string_view key, std::size_t value_size) {
+    const std::size_t size = ProtoWriter::bytes_field_size(key.size()) + ProtoWriter::bytes_field_size(value_size);
+    auto out = out_.reserve(2 * ProtoWriter::kHeader + size);
+    out.message_header(field_, size);
+    out.bytes_field(key_value::kKey, key);
+    out.message_header(key_value::kValue, value_size);
+    return out;
   }
   void begin_array(std::string_view raw_key, std::string_view key) {
     const auto whole = out_.begin(field_, 1);
@@ -113,8 +124,11 @@ class AttributeWriter {
   }
   void array_text(std::string_view text) {
     const std::string_view valid = as_utf8(text, scratch_text_);
-    out_.message_header(array_value::kValues, ProtoWriter::bytes_field_size(valid.size()));
-    out_.bytes_field(any_value::kString, valid);
+    const std::size_t size = ProtoWriter::bytes_field_size(valid.size());
+    auto out = out_.reserve(2 * ProtoWriter::kHeader + size);
+    out.message_header(array_value::kValues, size);
+    out.bytes_field(any_value::kString, valid);
+    out_.commit(out);
   }
   void end_array() {
     out_.end(array_->values);
@@ -133,8 +147,6 @@ class AttributeWriter {
 }  // namespace
 
 std::string_view OtlpProtoEncoder::encode(std::span<const Span> batch) {
-  // Twice the size of a large batch: past that it was not a usual one.
-  out_.shrink(4U << 20U);
   out_.clear();
   grouping_.each(batch, [this](std::span<const Span* const> spans) {
     const auto group = out_.begin(request::kResourceSpans, 3);

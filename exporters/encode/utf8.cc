@@ -1,25 +1,6 @@
 #include "exporters/encode/utf8.h"
 
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
 namespace wirespan {
-namespace {
-
-std::size_t ascii_prefix(std::string_view text) {
-  std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    std::uint64_t eight = 0;
-    std::memcpy(&eight, text.data() + at, 8);
-    if ((eight & 0x8080808080808080U) != 0) break;
-  }
-  while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) ++at;
-  return at;
-}
-
-}  // namespace
-
 std::size_t utf8_length(std::string_view text) {
   if (text.empty()) return 0;
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -50,17 +31,16 @@ std::size_t utf8_length(std::string_view text) {
 }
 
 bool is_utf8(std::string_view text) {
-  text.remove_prefix(ascii_prefix(text));
+  if (is_ascii(text)) return true;
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
     if (length == 0) return false;
     text.remove_prefix(length);
-    text.remove_prefix(ascii_prefix(text));
   }
   return true;
 }
 
-std::string_view as_utf8(std::string_view text, std::string& scratch) {
+std::string_view repaired_utf8(std::string_view text, std::string& scratch) {
   if (is_utf8(text)) return text;
   scratch.clear();
   while (!text.empty()) {

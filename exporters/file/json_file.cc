@@ -23,12 +23,10 @@ JsonFileExporter::JsonFileExporter(FdWriter writer, std::string path, Counters& 
       lost_(counters.get("exporters.json.lost.write_failed")) {}
 
 Status JsonFileExporter::send(std::span<const Span> batch) {
-  constexpr std::size_t kKeep = 4U << 20U;
-  if (line_.capacity() > kKeep) line_ = std::string();
   line_.clear();
   encoder_.encode(batch, line_);
-  line_.push_back('\n');
-  const Status written = writer_.write(line_);
+  line_.append("\n");
+  const Status written = writer_.write(line_.view());
   if (written) {
     sent_.add(batch.size());
     return {};

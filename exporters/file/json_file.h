@@ -28,7 +28,7 @@ class JsonFileExporter : public Exporter {
   FdWriter writer_;
   std::string path_;
   OtlpJsonEncoder encoder_;
-  std::string line_;
+  ByteBuffer line_;
   Counter& sent_;
   Counter& lost_;
 };

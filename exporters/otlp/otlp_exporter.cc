@@ -90,11 +90,9 @@ OtlpExporter::OtlpExporter(OtlpOptions options, std::unique_ptr<HttpClient> clie
 Result<std::string_view> OtlpExporter::encode(std::span<const Span> batch) {
   std::string_view message;
   if (options_.protocol == OtlpProtocol::kHttpJson) {
-    constexpr std::size_t kKeep = 4U << 20U;
-    if (text_.capacity() > kKeep) text_ = std::string();
     text_.clear();
     json_.encode(batch, text_);
-    message = text_;
+    message = text_.view();
   } else {
     message = proto_.encode(batch);
   }

@@ -46,7 +46,7 @@ class OtlpExporter : public Exporter {
   std::unique_ptr<HttpClient> client_;
   OtlpProtoEncoder proto_;
   OtlpJsonEncoder json_;
-  std::string text_;   // of JSON
+  ByteBuffer text_;    // of JSON
   std::string frame_;  // of gRPC
   Compressor compressor_;
   Backoff backoff_;
