@@ -44,6 +44,9 @@ log_for() {
 # sudo's secure_path drops the usual homes of Go and Node; a user's own tools still count as present.
 export PATH=$PATH:/usr/local/go/bin:/usr/local/bin:/usr/sbin:/sbin
 
+# Clones share what is compiled: CI's fresh clone and a second work tree find the first one's objects.
+export CCACHE_BASEDIR=$WIRESPAN_ROOT CCACHE_NOHASHDIR=1
+
 # The newest installed version of an LLVM tool: clang-format-19, else -18, else the plain name.
 tool() {
   local name
