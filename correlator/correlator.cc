@@ -135,10 +135,44 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
     }
     const bool nearest = claim->method == "peer";
     if (node->role == SpanRole::kServer && !nearest && !last_chance) return;  // the client's end may still show up
-    if (claim->confidence >= options_.threshold) return link(node, std::move(*claim));
+    if (claim->confidence >= options_.threshold) {
+      if (claim->provisional && !node->provisional) {
+        node->provisional = std::move(*claim);
+      } else if (!claim->provisional && node->provisional) {
+        node->fallback = std::move(*claim);
+        break;
+      } else if (!claim->provisional) {
+        return link(node, std::move(*claim));
+      }
+      continue;
+    }
     if (node->weak.size() < kMostWeakLinks) node->weak.push_back(std::move(*claim));
   }
-  if (last_chance) begin_trace(node);
+  if (node->provisional) {
+    node->provisional->parent->provisional_children.push_back(node);
+    provisional_.push_back(node);
+  } else if (last_chance) {
+    begin_trace(node);
+  }
+}
+
+void Correlator::confirm_children(Node& parent) {
+  for (const std::weak_ptr<Node>& child : parent.provisional_children) {
+    const NodePtr node = child.lock();
+    if (!node || node->decided || !node->provisional) continue;
+    const bool stayed = !parent.answered_elsewhere && habits_.of(parent.pid) != ThreadHabits::Verdict::kMoves;
+    settle_provisional(node, stayed);
+  }
+  parent.provisional_children.clear();
+}
+
+void Correlator::settle_provisional(const NodePtr& node, bool proven) {
+  std::optional<Claim> claim = proven ? std::move(node->provisional) : std::move(node->fallback);
+  node->provisional.reset();
+  node->fallback.reset();
+  if (claim) return link(node, std::move(*claim));
+  begin_trace(node);
+  node->unlinked_reason = "thread_moved";
 }
 
 void Correlator::link(const NodePtr& node, Claim claim) {
@@ -191,6 +225,7 @@ void Correlator::finished(const ExchangePtr& exchange) {
   node->finished = true;
   for (const auto& evidence : evidence_) evidence->finished(node, world_);
   open_.erase(*node);
+  if (!node->provisional_children.empty()) confirm_children(*node);
   if (!ready(node)) {
     waiting_.push_back(node);
     return;
@@ -238,6 +273,13 @@ void Correlator::settle(BootTime now, bool all) {
   const auto overdue = [&](const Node& node) { return all || now_ - node.opened >= options_.linger_ns; };
   std::erase_if(undecided_, [&](const NodePtr& node) {
     if (!node->decided && overdue(*node)) decide(node, true);
+    return node->decided;
+  });
+  std::erase_if(provisional_, [&](const NodePtr& node) {
+    // A request that is not answered for so long (a stream, a long poll) proves nothing in time.
+    if (!node->decided && (all || now_ - node->opened >= options_.provisional_ns)) {
+      settle_provisional(node, false);
+    }
     return node->decided;
   });
   std::erase_if(waiting_, [&](const NodePtr& node) {

@@ -24,6 +24,8 @@ struct CorrelatorOptions {
   double threshold = 0.8;  // below: a span link on a trace of its own, not a parent
   std::int64_t linger_ns =
       100'000'000;                  // how long an incoming request waits for the other end of its connection to be seen
+  // How long a call waits for its parent to show how it is answered.
+  std::int64_t provisional_ns = 30'000'000'000;
   std::uint64_t host_seed = 0;      // mixed into the ids of traces that begin here; differs between hosts
   std::size_t most_open = 100'000;  // exchanges open at once; past it they become spans without links, counted
   std::set<std::string, std::less<>> disabled = {};  // names of evidences not to use
@@ -49,6 +51,9 @@ class Correlator : public Sink<ExchangeItem> {
   void finished(const ExchangePtr& exchange);
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
+  // The request that calls were provisionally linked to has ended: they are, or they are not.
+  void confirm_children(Node& parent);
+  void settle_provisional(const NodePtr& node, bool proven);
   void begin_trace(const NodePtr& node);
   void count_end(const Connection& conn, bool opened);
   [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
@@ -69,7 +74,8 @@ class Correlator : public Sink<ExchangeItem> {
   CorrelatorOptions options_;
   OpenTable open_;
   Activations activations_;
-  World world_{open_, activations_};
+  ThreadHabits habits_;
+  World world_{open_, activations_, habits_};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   // Connections by their bases: how many of each kind of end are traced.
   struct TracedEnds {
@@ -77,9 +83,10 @@ class Correlator : public Sink<ExchangeItem> {
     std::uint32_t passive = 0;
   };
   std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
-  std::vector<NodePtr> undecided_;  // servers whose other end may still show up
-  std::vector<NodePtr> waiting_;    // finished, not out yet
-  std::deque<NodePtr> keyed_;       // clients that finished before their server was seen, in order
+  std::vector<NodePtr> provisional_;  // calls that wait for their parent's end
+  std::vector<NodePtr> undecided_;    // servers whose other end may still show up
+  std::vector<NodePtr> waiting_;      // finished, not out yet
+  std::deque<NodePtr> keyed_;         // clients that finished before their server was seen, in order
   BootTime now_{};
   std::vector<std::pair<std::string_view, Counter*>> link_counters_;
   Counter& spans_;

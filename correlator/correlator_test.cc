@@ -100,7 +100,9 @@ TEST(Links, OneTraceparentOnManyRequestsNamesNoParentHere) {
   const auto a = s.serve(thread(1, 7), nullptr, header);
   const auto b = s.serve(thread(1, 8), nullptr, header);
   const auto call = s.call(thread(1, 8), nullptr, header);
-  for (const auto& e : {call, a, b}) s.finish(e, thread(1, 8));
+  s.finish(call, thread(1, 8));
+  s.finish(a, thread(1, 7));
+  s.finish(b, thread(1, 8));
   EXPECT_TRUE(s.is_parent(b, call)) << "the thread still knows";
 }
 
@@ -108,9 +110,10 @@ TEST(Links, AConnectionMadeForARequestCarriesItFirst) {
   Scene s;
   const auto a = s.serve(thread(1, 7, 1));
   const auto conn = s.connection(1, 0, 0, TcpSide::kActive, thread(1, 7, 1));
-  const auto b = s.serve(thread(1, 7, 2));
-  const auto call = s.call(thread(1, 7, 2), conn);
-  for (const auto& e : {call, a, b}) s.finish(e, thread(1, 7, 3));
+  const auto b = s.serve(thread(1, 8, 2));
+  const auto call = s.call(thread(1, 7, 2), conn);  // a turn later: the thread alone would say nothing
+  for (const auto& e : {call, a}) s.finish(e, thread(1, 7, 3));
+  s.finish(b, thread(1, 8, 3));
   EXPECT_TRUE(s.is_parent(a, call));
   EXPECT_EQ(s.span(call).parent.method, "connect");
 }
@@ -121,7 +124,9 @@ TEST(Links, AChildProcessInherits) {
   const auto b = s.serve(thread(1, 8));
   s.correlator.on_event(event::Forked{s.now, {1, 7}, {20, 20}});
   const auto call = s.call(thread(20, 20));
-  for (const auto& e : {call, a, b}) s.finish(e, thread(1, 8));
+  s.finish(call, thread(20, 20));
+  s.finish(a, thread(1, 7));
+  s.finish(b, thread(1, 8));
   EXPECT_TRUE(s.is_parent(a, call));
   EXPECT_EQ(s.span(call).parent.method, "fork");
 }
@@ -136,6 +141,34 @@ TEST(Links, AServiceCallingItselfMakesNoCycle) {
   s.finish(call, thread(1, 7));
   EXPECT_TRUE(s.is_parent(call, served));
   EXPECT_FALSE(s.span(call).parent.id.valid());
+}
+
+TEST(Links, AThreadThatHandsItsRequestOnProvesNothing) {
+  Scene s;
+  const auto a = s.serve(thread(1, 7));
+  const auto b = s.serve(thread(1, 8));
+  const auto call = s.call(thread(1, 7));  // thread 7 is back in a pool and works for b
+  s.finish(call, thread(1, 7));
+  s.finish(a, thread(1, 9));
+  s.finish(b, thread(1, 7));
+  EXPECT_FALSE(s.span(call).parent.id.valid());
+  EXPECT_EQ(s.span(call).attributes.text("wirespan.link.missing"), "thread_moved");
+  // Learned: not even tried again.
+  const auto c = s.serve(thread(1, 7));
+  const auto d = s.serve(thread(1, 8));
+  const auto again = s.call(thread(1, 7));
+  for (const auto& e : {again, c, d}) s.finish(e, thread(1, 7));
+  EXPECT_EQ(s.span(again).attributes.text("wirespan.link.missing"), "several_open");
+}
+
+TEST(Links, WhenTheThreadProvesNothingTheOnlyOpenRequestStillCounts) {
+  Scene s;
+  const auto a = s.serve(thread(1, 7));
+  const auto call = s.call(thread(1, 7));
+  s.finish(call, thread(1, 7));
+  s.finish(a, thread(1, 9));
+  EXPECT_TRUE(s.is_parent(a, call));
+  EXPECT_EQ(s.span(call).parent.method, "only_open");
 }
 
 TEST(Links, AnEvidenceSwitchedOffIsNotUsed) {

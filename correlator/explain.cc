@@ -9,7 +9,8 @@ namespace {
 using Row = std::pair<std::string_view, std::string_view>;
 
 constexpr std::array kMethods = {
-    Row{"peer", "both ends of this exchange were seen on this host and compute the same identity from TCP sequence numbers"},
+    Row{"peer",
+        "both ends of this exchange were seen on this host and compute the same identity from TCP sequence numbers"},
     Row{"traceparent", "the request carried a W3C traceparent header"},
     Row{"b3", "the request carried B3 headers"},
     Row{"jaeger", "the request carried uber-trace-id"},
@@ -23,11 +24,16 @@ constexpr std::array kMethods = {
     Row{"goroutine", "the goroutine that sent it works for the parent, or was started by the one that does"},
     Row{"fork", "the process that sent it was started while working for the parent"},
     Row{"only_open", "the parent was the only request the process was serving; background work would look the same"},
-    Row{"inferred", "among the requests open then it fits best: timing, order, number of calls and shared values together"},
+    Row{"inferred",
+        "among the requests open then it fits best: timing, order, number of calls and shared values together"},
 };
 
 constexpr std::array kMissing = {
-    Row{"several_open", "several requests were open in the process and nothing the kernel showed tied the call to one of them"},
+    Row{"several_open",
+        "several requests were open in the process and nothing the kernel showed tied the call to one of them"},
+    Row{"thread_moved",
+        "the thread that sent it had read a request, but that was answered by another thread: in this process work "
+        "moves between threads"},
     Row{"ambiguous", "several open requests fit about equally well; the candidates are listed as span links"},
     Row{"table_full", "more exchanges were open than the agent keeps (counted as correlator.lost.open_table_full)"},
     Row{"none_fits", "no open request of the process fits the call"},
@@ -43,7 +49,11 @@ std::string_view look_up(const std::array<Row, N>& rows, std::string_view word) 
 
 }  // namespace
 
-std::string_view explain_method(std::string_view method) { return look_up(kMethods, method); }
-std::string_view explain_missing(std::string_view reason) { return look_up(kMissing, reason); }
+std::string_view explain_method(std::string_view method) {
+  return look_up(kMethods, method);
+}
+std::string_view explain_missing(std::string_view reason) {
+  return look_up(kMissing, reason);
+}
 
 }  // namespace wirespan

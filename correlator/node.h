@@ -24,6 +24,8 @@ struct Claim {
   std::optional<RemoteContext> remote;  // set when the parent is not ours
   std::string_view method;              // static; wirespan.link.method
   double confidence = 0;
+  // True only if the parent turns out to be answered by the thread that read it: decided when it ends.
+  bool provisional = false;
 };
 
 struct Node {
@@ -49,9 +51,13 @@ struct Node {
   std::uint8_t trace_flags = 1;
   std::string trace_state;
 
-  bool finished = false;       // its response was sent or received, or never will be
-  bool answering = false;      // the first byte of its response was seen
-  std::uint32_t home_tid = 0;  // server: the thread that last read of its request
+  bool finished = false;            // its response was sent or received, or never will be
+  bool answering = false;           // the first byte of its response was seen
+  bool answered_elsewhere = false;  // server: another thread than its home wrote of its response
+  std::vector<std::weak_ptr<Node>> provisional_children;
+  std::optional<Claim> provisional;  // waits for its parent's end
+  std::optional<Claim> fallback;     // taken when that did not prove right
+  std::uint32_t home_tid = 0;        // server: the thread that last read of its request
 };
 
 }  // namespace wirespan

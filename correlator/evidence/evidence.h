@@ -9,6 +9,7 @@
 #include "correlator/activation.h"
 #include "correlator/node.h"
 #include "correlator/open_table.h"
+#include "correlator/thread_habits.h"
 
 namespace wirespan {
 
@@ -16,6 +17,7 @@ namespace wirespan {
 struct World {
   OpenTable& open;
   Activations& activations;
+  ThreadHabits& habits;
 };
 
 class Evidence {

@@ -10,10 +10,23 @@ class Thread : public Evidence {
   [[nodiscard]] int rank() const override { return 30; }
 
   void opened(const NodePtr& node, World& world) override {
-    if (node->role == SpanRole::kServer) activate(node, node->exchange->request->first_byte, world);
+    if (node->role != SpanRole::kServer) return;
+    const Message& request = *node->exchange->request;
+    if (world.open.serving_by_thread(request.last_byte.actor.thread.tid) > 0) world.habits.shared(node->pid);
+    activate(node, request.first_byte, world);
+    // The head may have come in two reads by two goroutines or threads: the one that understood it counts.
+    if (request.last_byte.actor.thread != request.first_byte.actor.thread) activate(node, request.last_byte, world);
+  }
+  void finished(const NodePtr& node, World& world) override {
+    if (node->role == SpanRole::kServer && node->answering) world.habits.answered(node->pid, !node->answered_elsewhere);
+  }
+  void event(const Event& event, World& world) override {
+    if (const auto* exited = std::get_if<event::ProcessExited>(&event)) world.habits.forget(exited->pid);
   }
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
-    if (node->role == SpanRole::kServer && touched.kind == MessageKind::kRequest) activate(node, touched.touch, world);
+    if (node->role != SpanRole::kServer) return;
+    if (touched.kind == MessageKind::kRequest) return activate(node, touched.touch, world);
+    if (touched.touch.actor.thread.tid != node->home_tid) node->answered_elsewhere = true;
   }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
@@ -28,7 +41,10 @@ class Thread : public Evidence {
     // A thread that has been back in epoll_wait since, or has read several requests that are still open, runs an event
     // loop or a scheduler of its own: which of them it works for now cannot be told by the thread alone.
     if (activation->loop != actor.loop || world.open.serving_by_thread(actor.thread.tid) > 1) return std::nullopt;
-    return Claim{std::move(parent), std::nullopt, activation->method, activation->confidence};
+    const auto verdict = world.habits.of(node.pid);
+    if (verdict == ThreadHabits::Verdict::kMoves) return std::nullopt;
+    return Claim{std::move(parent), std::nullopt, activation->method, activation->confidence,
+                 verdict == ThreadHabits::Verdict::kUnknown};
   }
 
  private:

@@ -119,7 +119,7 @@ Outcome Replayer::run(const Recording& recording, const ReplayOptions& options) 
     ConnectionPtr& conn = connections[call.connection];
     if (conn == nullptr) {
       conn = connection(call.connection, options);
-      deliver(call_index, event::Opened{conn});
+      deliver(call_index, event::Opened{conn, {}});
     }
     if (!data) {
       event::Closed closed{conn, at(call.time_us), event::Closed::How::kClosed};

@@ -1,0 +1,48 @@
+// How each process uses its threads, learned from how it answers: whether a thread stays with a request, or work moves.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+namespace wirespan {
+
+class ThreadHabits {
+ public:
+  enum class Verdict : std::uint8_t {
+    kStays,    // a thread reads a request, works for it alone and answers it: proven over and over
+    kUnknown,  // not contradicted yet: wait how this request is answered
+    kMoves,    // event loops, schedulers, hand-overs: the thread proves nothing
+  };
+
+  // A thread read a request while another it had read was open.
+  void shared(std::uint32_t pid) { ++slot(pid).shared; }
+  // A request ended; `at_home`: written by the thread that read it.
+  void answered(std::uint32_t pid, bool at_home) { ++(at_home ? slot(pid).home : slot(pid).elsewhere); }
+  void forget(std::uint32_t pid) { habits_.erase(pid); }
+  [[nodiscard]] Verdict of(std::uint32_t pid) const {
+    const auto it = habits_.find(pid);
+    if (it == habits_.end()) return Verdict::kUnknown;
+    const Habit& h = it->second;
+    const std::uint64_t odd = h.shared + h.elsewhere;
+    // One in a hundred may be an accident (a request given up, an error answered by the acceptor).
+    if (odd * kRare > h.home + kRare / 2) return Verdict::kMoves;
+    return odd == 0 && h.home >= kProven ? Verdict::kStays : Verdict::kUnknown;
+  }
+
+ private:
+  static constexpr std::uint64_t kRare = 100;
+  static constexpr std::uint64_t kProven = 16;
+  static constexpr std::size_t kMost = 65'536;
+  struct Habit {
+    std::uint64_t home = 0;
+    std::uint64_t elsewhere = 0;
+    std::uint64_t shared = 0;
+  };
+  Habit& slot(std::uint32_t pid) {
+    if (habits_.size() >= kMost) habits_.clear();
+    return habits_[pid];
+  }
+  std::unordered_map<std::uint32_t, Habit> habits_;
+};
+
+}  // namespace wirespan
