@@ -56,9 +56,10 @@ class Agent:
 
 
 def lost(log: Path) -> dict:
-    """{counter: value} of what the agent said at its end that it lost."""
+    """{counter: value} of what the agent said at its end that it lost or dropped."""
     text = log.read_text(errors="replace") if log.exists() else ""
-    return {name: int(n) for name, n in re.findall(r"^\s*(\S*\.lost\.\S+)\s+([1-9]\d*)\s*$", text, re.M)}
+    counters = re.findall(r"^\s*(\S+)\s+([1-9]\d*)\s*$", text, re.M)
+    return {name: int(n) for name, n in counters if {"lost", "dropped"} & set(name.split("."))}
 
 
 class _Said:
