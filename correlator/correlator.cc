@@ -43,6 +43,12 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
       roots_(counters.get("correlator.links.none")),
       overflow_(counters.get("correlator.lost.open_table_full")) {
   std::erase_if(evidence_, [this](const auto& e) { return options_.disabled.contains(e->name()); });
+  if (options_.infer) {
+    inference_ = std::make_unique<LiveInference>(
+        options_.window_ns, counters, [this](const NodePtr& call, std::vector<Claim> claims, double distance) {
+          answered(call, std::move(claims), distance);
+        });
+  }
   std::sort(evidence_.begin(), evidence_.end(), [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
 }
 
@@ -123,6 +129,23 @@ void Correlator::opened(const ExchangePtr& exchange) {
     if (!node->decided) undecided_.push_back(node);
   }
   for (const auto& evidence : evidence_) evidence->opened(node, world_);
+  // Where threads stay with their requests there is nothing to infer.
+  if (inference_ && known && habits_.of(node->pid) != ThreadHabits::Verdict::kStays) inference_->opened(node);
+}
+
+void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance) {
+  if (call->decided) return;
+  call->runner_up_distance = runner_up_distance;
+  const bool sure = !claims.empty() && claims.front().confidence >= options_.threshold;
+  if (call->provisional) {
+    if (sure && !call->fallback) call->fallback = std::move(claims.front());
+    return;
+  }
+  if (sure) return link(call, std::move(claims.front()));
+  call->weak = std::move(claims);
+  if (call->weak.size() > kMostWeakLinks) call->weak.resize(kMostWeakLinks);
+  begin_trace(call);
+  call->unlinked_reason = call->weak.empty() ? "none_fits" : "ambiguous";
 }
 
 void Correlator::decide(const NodePtr& node, bool last_chance) {
@@ -148,10 +171,13 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
     }
     if (node->weak.size() < kMostWeakLinks) node->weak.push_back(std::move(*claim));
   }
+  if (node->role == SpanRole::kClient) {
+    node->candidates = static_cast<std::uint32_t>(open_.serving(node->pid).size());
+  }
   if (node->provisional) {
     node->provisional->parent->provisional_children.push_back(node);
     provisional_.push_back(node);
-  } else if (last_chance) {
+  } else if (last_chance && !(inference_ && node->candidates > 0)) {
     begin_trace(node);
   }
 }
@@ -171,6 +197,7 @@ void Correlator::settle_provisional(const NodePtr& node, bool proven) {
   node->provisional.reset();
   node->fallback.reset();
   if (claim) return link(node, std::move(*claim));
+  if (inference_ && inference_->waits(*node)) return;
   begin_trace(node);
   node->unlinked_reason = "thread_moved";
 }
@@ -223,6 +250,7 @@ void Correlator::finished(const ExchangePtr& exchange) {
     return;
   }
   node->finished = true;
+  if (inference_) inference_->finished(*node);
   for (const auto& evidence : evidence_) evidence->finished(node, world_);
   open_.erase(*node);
   if (!node->provisional_children.empty()) confirm_children(*node);
@@ -270,6 +298,7 @@ bool Correlator::resolve_trace(const NodePtr& node) {
 
 void Correlator::settle(BootTime now, bool all) {
   now_ = std::max(now_, now);
+  if (inference_) all ? inference_->finish() : inference_->advance(now_);
   const auto overdue = [&](const Node& node) { return all || now_ - node.opened >= options_.linger_ns; };
   std::erase_if(undecided_, [&](const NodePtr& node) {
     if (!node->decided && overdue(*node)) decide(node, true);
@@ -280,7 +309,7 @@ void Correlator::settle(BootTime now, bool all) {
     if (!node->decided && (all || now_ - node->opened >= options_.provisional_ns)) {
       settle_provisional(node, false);
     }
-    return node->decided;
+    return node->decided || !node->provisional;
   });
   std::erase_if(waiting_, [&](const NodePtr& node) {
     if (!ready(node)) {

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "correlator/evidence/evidence.h"
+#include "correlator/live_inference.h"
 #include "model/exchange.h"
 #include "model/process.h"
 #include "model/sink.h"
@@ -23,11 +24,15 @@ namespace wirespan {
 struct CorrelatorOptions {
   double threshold = 0.8;  // below: a span link on a trace of its own, not a parent
   std::int64_t linger_ns =
-      100'000'000;                  // how long an incoming request waits for the other end of its connection to be seen
+      100'000'000;  // how long an incoming request waits for the other end of its connection to be seen
   // How long a call waits for its parent to show how it is answered.
   std::int64_t provisional_ns = 30'000'000'000;
-  std::uint64_t host_seed = 0;      // mixed into the ids of traces that begin here; differs between hosts
-  std::size_t most_open = 100'000;  // exchanges open at once; past it they become spans without links, counted
+  std::uint64_t host_seed = 0;             // mixed into the ids of traces that begin here; differs between hosts
+  std::int64_t window_ns = 2'000'000'000;  // how long an inferred link may take
+  std::size_t most_open = 100'000;         // exchanges open at once; past it they become spans without links, counted
+  // Links by timing and structure (correlator/inference). Off: on live services its confidence is not calibrated yet
+  // (docs/adr/0005).
+  bool infer = false;
   std::set<std::string, std::less<>> disabled = {};  // names of evidences not to use
 };
 
@@ -62,6 +67,7 @@ class Correlator : public Sink<ExchangeItem> {
   static bool resolve_trace(const NodePtr& node);
   [[nodiscard]] NodePtr make_node(const ExchangePtr& exchange);
   Counter& links_by(std::string_view method);
+  void answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance);
   void settle(BootTime now, bool all);
   void emit(const NodePtr& node);
   // Forgets what only links to come need.
@@ -77,6 +83,7 @@ class Correlator : public Sink<ExchangeItem> {
   ThreadHabits habits_;
   World world_{open_, activations_, habits_};
   std::vector<std::unique_ptr<Evidence>> evidence_;
+  std::unique_ptr<LiveInference> inference_;  // null when switched off
   // Connections by their bases: how many of each kind of end are traced.
   struct TracedEnds {
     std::uint32_t active = 0;

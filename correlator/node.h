@@ -43,6 +43,7 @@ struct Node {
   std::optional<Claim> link;
   // Below the threshold: exported as span links on a trace of their own. Best first.
   std::vector<Claim> weak;
+  double runner_up_distance = 0;  // log-odds of an inferred link against the next best
   // Open requests in the process when this call was made, and why none of them was taken. For `wirespan explain`.
   std::uint32_t candidates = 0;
   std::string_view unlinked_reason;

@@ -77,6 +77,10 @@ Span build_span(Node& node, const Clock& clock) {
   set_phases(exchange, start, span.attributes);
   set_status(exchange, node.role, span);
   if (const auto why = incompleteness(exchange); !why.empty()) span.attributes.set("wirespan.incomplete", why);
+  if (node.link && node.link->method == "inferred") {
+    span.attributes.set("wirespan.link.runner_up_distance", node.runner_up_distance);
+    span.attributes.set("wirespan.link.candidates", node.candidates);
+  }
   if (!node.unlinked_reason.empty()) {
     span.attributes.set("wirespan.link.missing", node.unlinked_reason);
     span.attributes.set("wirespan.link.candidates", node.candidates);

@@ -30,6 +30,7 @@ Result<LoadedConfig> Flags::load() const {
   sources.file = config_file;
   sources.environment = environment;
   for (const auto& evidence : all_evidence()) sources.evidence.emplace_back(evidence->name());
+  sources.evidence.emplace_back("inferred");
   const auto set = [&](std::string_view key, const std::vector<std::string>& values, std::string_view flag) {
     for (const std::string& value : values) sources.overrides.push_back({std::string(key), value, std::string(flag)});
   };

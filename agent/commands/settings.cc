@@ -54,9 +54,11 @@ PipelineOptions pipeline_options(const Config& config, HostFacts host) {
   PipelineOptions options;
   options.links.threshold = config.link.threshold;
   options.links.linger_ns = std::chrono::nanoseconds(config.link.linger).count();
+  options.links.window_ns = std::chrono::nanoseconds(config.link.window).count();
   options.links.host_seed = seed_of(host);
   for (const auto& [name, on] : config.link.evidence) {
     if (!on) options.links.disabled.insert(name);
+    if (on && name == "inferred") options.links.infer = true;
   }
   options.host = std::move(host);
   options.processes.resource.service_name = config.service.name;

@@ -188,8 +188,8 @@ int replay(const Flags& flags, const std::string& file) {
   exports->queue.batch_age = Exporter::kNever;
   auto queue = make_exporters(*exports, counters, say);
   if (!queue) return failed(queue.error());
-  Pipeline pipeline(pipeline_options(loaded->config, read_host_facts(WIRESPAN_VERSION)), **queue, nullptr, (*source)->clock(),
-                    counters);
+  Pipeline pipeline(pipeline_options(loaded->config, read_host_facts(WIRESPAN_VERSION)), **queue, nullptr,
+                    (*source)->clock(), counters);
   supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}}, std::nullopt);
   const Status ran = (*source)->run(pipeline, supervisor.stop());
   pipeline.finish((*source)->clock().now());
