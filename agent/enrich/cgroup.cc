@@ -12,7 +12,7 @@ bool hex(char c) {
 }
 
 bool container_id(std::string_view text) {
-  return (text.size() == 64 || text.size() == 32) && std::all_of(text.begin(), text.end(), hex);
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), hex);
 }
 
 bool remove_suffix(std::string_view& text, std::string_view suffix) {

@@ -11,7 +11,7 @@ namespace wirespan {
 
 struct CgroupFacts {
   std::string unit;  // systemd service without ".service", unescaped; "" when none or when it only starts others
-  std::string container_id;    // 64 (or 32) hex digits
+  std::string container_id;    // 64 hex digits
   std::string container_name;  // where the path has one: LXC, nspawn
   std::string pod_uid;         // Kubernetes
 };

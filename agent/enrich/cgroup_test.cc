@@ -67,6 +67,7 @@ TEST(Cgroup, Paths) {
       {"/machine.slice/systemd-nspawn@shop.service/payload", "", "", "shop"},
       // Almost.
       {"/docker/" + kId.substr(1), "", ""},
+      {"/somewhere/" + kId.substr(32), "", ""},
       {"/docker/" + kId + "0", "", ""},
       {"/system.slice/.service", "", ""},
       {"//////", "", ""},

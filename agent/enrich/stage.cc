@@ -11,9 +11,18 @@ EnrichStage::EnrichStage(Sink<Span>& out, RedactionRules rules, Counters& counte
 
 void EnrichStage::accept(const Span& span) {
   copy_ = span;
-  if (copy_.connection) add_network_attributes(*copy_.connection, copy_.role, copy_.attributes);
-  redactor_.apply(copy_);
-  out_.accept(copy_);
+  finish(copy_);
+  out_.take(std::move(copy_));
+}
+
+void EnrichStage::take(Span&& span) {
+  finish(span);
+  out_.take(std::move(span));
+}
+
+void EnrichStage::finish(Span& span) {
+  if (span.connection) add_network_attributes(*span.connection, span.role, span.attributes);
+  redactor_.apply(span);
 }
 
 }  // namespace wirespan

@@ -131,6 +131,10 @@ TEST(EnrichStage, AddsAndHidesAndLeavesTheRest) {
   EXPECT_EQ(out.spans[0].attributes.text("url.query"), "token=REDACTED");
   EXPECT_EQ(out.spans[0].attributes.text("network.peer.address"), "10.0.0.6");
   EXPECT_EQ(out.spans[1].attributes.size(), 1U) << "nothing of the span before";
+  span.attributes.set("url.query", "token=abc");
+  enrich.take(std::move(span));
+  ASSERT_EQ(out.spans.size(), 3U);
+  EXPECT_EQ(out.spans[2].attributes.text("url.query"), "token=REDACTED");
 }
 
 }  // namespace
