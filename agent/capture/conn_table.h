@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -15,7 +16,7 @@ struct KnownConn {
   std::shared_ptr<Connection> conn;
   std::uint64_t sock = 0;  // the kernel's key
   BootTime last{};         // last event
-  bool may_have_pending = false;
+  bool spent = false;      // the kernel may hold back further calls of this turn: in spent()
 };
 
 // One thread.
@@ -30,6 +31,14 @@ class ConnTable {
   void erase(ConnId id) { conns_.erase(id); }
   [[nodiscard]] std::size_t size() const { return conns_.size(); }
 
+  // Connections whose turn is used up; each is there once.
+  void set_spent(ConnId id, KnownConn& known, bool spent) {
+    if (spent && !known.spent) spent_.push_back(id);
+    known.spent = spent;
+  }
+  // Hands out the list; connections that are to stay are set spent again.
+  [[nodiscard]] std::vector<ConnId> take_spent() { return std::exchange(spent_, {}); }
+
   template <class Visitor>
   void visit(Visitor&& visitor) {
     for (auto& [id, known] : conns_) visitor(id, known);
@@ -40,6 +49,7 @@ class ConnTable {
     std::size_t operator()(ConnId id) const { return mix64(static_cast<std::uint64_t>(id)); }
   };
   std::unordered_map<ConnId, KnownConn, Hash> conns_;
+  std::vector<ConnId> spent_;
 };
 
 }  // namespace wirespan

@@ -124,7 +124,7 @@ void Decoder::data(Bytes record, Sink<Event>& sink) {
     last_active_ = ev->h.pid;
   }
   known->last = BootTime{ev->h.time};
-  known->may_have_pending = ev->captured < ev->length || known->may_have_pending;
+  conns_.set_spent(known->conn->id, *known, (ev->h.flags & WS_EV_SPENT) != 0);
 
   auto& out = std::get<event::Data>(data_event_);
   if (out.conn != known->conn) out.conn = known->conn;

@@ -175,16 +175,24 @@ class LiveSource : public KernelSource {
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
       last_slow_sweep_ = now;
       targets_.sweep(now);
+      std::uint64_t missed = 0;
+      for (const auto& cost : object_->costs()) missed += cost.missed;
+      missed_.set(missed);
     }
   }
 
   // Turns whose last calls were counted in the kernel but not told, because nothing came after them.
   void flush_pending(BootTime now) {
-    conns_.visit([&](ConnId id, KnownConn& known) {
-      if (!known.may_have_pending || now - known.last < kSweepNs) return;
-      known.may_have_pending = false;
-      object_->control(WS_CONTROL_FLUSH, known.sock, static_cast<std::uint64_t>(id), 0);
-    });
+    for (const ConnId id : conns_.take_spent()) {
+      KnownConn* known = conns_.find(id);
+      if (known == nullptr || !known->spent) continue;
+      known->spent = false;
+      if (now - known->last < kSweepNs) {
+        conns_.set_spent(id, *known, true);  // still moving: it will be told
+      } else {
+        object_->control(WS_CONTROL_FLUSH, known->sock, static_cast<std::uint64_t>(id), 0);
+      }
+    }
   }
 
   void report_losses(BootTime now) {

@@ -27,9 +27,14 @@ enum {
   WS_UNIX_PATH = 108,
 };
 
+enum ws_event_flags {
+  WS_EV_SPENT = 1, /* data: the turn's bytes to copy are used up, so that further calls may go untold for a while */
+};
+
 struct ws_ev_header {
   __u8 type; /* enum ws_event_type */
-  __u8 _pad[3];
+  __u8 flags;
+  __u8 _pad[2];
   __u32 pid;
   __u64 time;
 };

@@ -185,6 +185,7 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
   }
   conn->told = sight->now;
   ws_data_header(ev, conn);
+  ev->h.flags = conn->left ? 0 : WS_EV_SPENT;
   ev->h.pid = sight->pid;
   ev->h.time = sight->now;
   ev->tid = sight->tid;
