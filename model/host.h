@@ -1,5 +1,5 @@
-// The facts of the host that every resource carries. Plain text, read once in live mode and kept in a recording, so that
-// a replay elsewhere gives the same spans.
+// The facts of the host that every resource carries. Plain text, read once in live mode and kept in a recording, so
+// that a replay elsewhere gives the same spans.
 #pragma once
 
 #include <string>

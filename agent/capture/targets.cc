@@ -1,6 +1,7 @@
 #include "agent/capture/targets.h"
 
 #include <fnmatch.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -13,12 +14,15 @@ namespace {
 constexpr std::size_t kMostCgroupPids = 65'536;
 constexpr std::uint32_t kReadsPerSecond = 200;
 
+}  // namespace
+
 std::string cgroup_directory(const std::string& selector) {
   if (selector.starts_with("/sys/fs/cgroup")) return selector;
-  return "/sys/fs/cgroup/" + selector.substr(std::min(selector.find_first_not_of('/'), selector.size()));
+  const std::string below = "/" + selector.substr(std::min(selector.find_first_not_of('/'), selector.size()));
+  // Where both hierarchies are mounted (systemd's hybrid mode), paths of the unified one are meant.
+  std::string unified = "/sys/fs/cgroup/unified" + below;
+  return access(unified.c_str(), F_OK) == 0 ? unified : "/sys/fs/cgroup" + below;
 }
-
-}  // namespace
 
 Targets::Targets(Selectors selectors, std::uint32_t self_pid, TargetSet& set, Counters& counters)
     : selectors_(std::move(selectors)), self_(self_pid), set_(set), processes_(counters.get("capture.processes")) {

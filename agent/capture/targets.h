@@ -16,6 +16,9 @@
 
 namespace wirespan {
 
+// The directory a cgroup selector means: absolute below /sys/fs/cgroup, or relative to the hierarchy.
+[[nodiscard]] std::string cgroup_directory(const std::string& selector);
+
 // The kernel side's set, as far as this class needs it: so that it can be tested without a kernel.
 class TargetSet {
  public:

@@ -1,10 +1,12 @@
 #include "agent/commands/trace.h"
 
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <mutex>
 
 #include "agent/capture/recording.h"
+#include "agent/capture/targets.h"
 #include "agent/commands/launch.h"
 #include "agent/commands/session.h"
 #include "agent/commands/settings.h"
@@ -94,6 +96,11 @@ int with_source(const Flags& flags, Counters& counters,
   if (kernel.selectors.empty() && flags.command.empty()) {
     return failed({"nothing says what to trace", 0,
                    "Give --pid, --cgroup, --exe, --port or a command after --; the whole host only with --all."});
+  }
+  for (const std::string& cgroup : kernel.selectors.cgroups) {
+    const std::string directory = cgroup_directory(cgroup);
+    if (std::filesystem::is_directory(directory)) continue;
+    return failed({"there is no cgroup " + directory, 0, "Give a directory below /sys/fs/cgroup."});
   }
   Supervisor supervisor;
   std::optional<Launch> launch;

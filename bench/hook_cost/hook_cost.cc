@@ -47,7 +47,8 @@ Pair tcp_pair() {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   auto* any = reinterpret_cast<sockaddr*>(&address);
   socklen_t size = sizeof(address);
-  if (bind(listener, any, size) != 0 || listen(listener, 1) != 0 || getsockname(listener, any, &size) != 0) std::abort();
+  if (bind(listener, any, size) != 0 || listen(listener, 1) != 0 || getsockname(listener, any, &size) != 0)
+    std::abort();
   Pair pair;
   pair.client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (connect(pair.client, any, size) != 0) std::abort();

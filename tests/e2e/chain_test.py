@@ -41,11 +41,10 @@ CERTAIN = {
     "gunicorn-gthread": lambda stack, url: stack.flask(url, "gthread", workers=2, threads=16),
     "java-cached-pool": lambda stack, url: stack.java(url),
     "java-thread-per-connection": lambda stack, url: stack.java(url, "TaxThreads"),
-    "go-direct": lambda stack, url: stack.go(url, direct=True),
     "php-workers": lambda stack, url: stack.php(url, workers=8),
 }
 # 10,000 over the kinds.
-REQUESTS = 1667
+REQUESTS = 2000
 
 
 @pytest.mark.parametrize("kind", CERTAIN)
@@ -60,6 +59,8 @@ def test_concurrency_64_nothing_wrong_nothing_missing(stack, ledger, kind):
 
 # Here one thread serves many requests, or another one writes: a link may be missing, but none may be wrong.
 UNCERTAIN = {
+    # A goroutine is no thread, and net/http writes from another one: goroutines are evidence that is still to come.
+    "go-direct": lambda stack, url: stack.go(url, direct=True),
     "node": lambda stack, url: stack.node(url),
     "go-client": lambda stack, url: stack.go(url),
     "nginx": lambda stack, url: stack.nginx(url.removeprefix("http://").split("/")[0]),
