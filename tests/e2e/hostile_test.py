@@ -109,7 +109,7 @@ def test_a_hundred_thousand_idle_connections(stack, ledger, odd_server):
 
 
 def test_fork_storm(stack, ledger, odd_server):
-    count = 6_000
+    count = 4_000
     with Agent(stack.directory, stack.selectors()) as agent:
         before = agent.resident_kib()
         descriptors = len(os.listdir(f"/proc/{agent.pid}/fd"))

@@ -19,7 +19,7 @@ def test_refuses_without_a_selector():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--pid", "0"], ["--pid", "nine"], ["--port", "70000"], ["--cgroup", "/nowhere/at/all"], ["--for", "soon", "--port", "1"]]
+    "arguments", [["--pid", "0"], ["--pid", "nine"], ["--port", "70000"], ["--for", "soon", "--port", "1"]]
 )
 def test_a_bad_selector_is_named(arguments):
     result = wirespan("trace", *arguments)

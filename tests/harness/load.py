@@ -38,7 +38,7 @@ class Connection:
 
     def close(self):
         if self.socket:
-            self.stream.close()  # it holds the descriptor too
+            self.stream.close()  # holds the descriptor too
             self.socket.close()
             self.socket = None
 
