@@ -55,8 +55,8 @@ using MessagePtr = std::shared_ptr<Message>;
 // As newly made, but with the buffers kept (model/recycle.h).
 void reset(Message& message);
 
-// begin once, when the head is understood; touch for every further I/O; end once. A message is only changed by its
-// protocol, and not after end.
+// begin once, when the head is understood; touch for every further I/O; end once, unless the conversation ends in the
+// middle of it. A message is only changed by its protocol, and not after its end.
 struct MessageBegan {
   MessagePtr message;
 };

@@ -5,6 +5,8 @@
 #include <utility>
 #include <variant>
 
+#include "agent/protocols/preamble.h"
+
 namespace wirespan::protocols {
 namespace {
 
@@ -32,6 +34,7 @@ Detector::Detector(ProtocolList protocols, Sink<MessageItem>& next, VerdictSink*
       stuck_(counters.get("protocols.dropped.stuck")),
       peer_waits_(counters.get("protocols.peer_waits")),
       peer_missed_(counters.get("protocols.peer_missed")),
+      preambles_(counters.get("protocols.proxy_preambles")),
       handed_over_(counters.get("protocols.handed_over")),
       buffered_counter_(counters.get("protocols.buffered_bytes")) {}
 
@@ -277,9 +280,19 @@ bool Detector::recognise(Flow& f, Direction d, PieceQueue& queue, Force force) {
     return true;
   }
   const PieceQueue::Run run = queue.run();
-  Opening opening{*f.conn, d, f.unseen_until, run.bytes, from_start, turn_start, false, lane.after_loss, {}};
-  opening.cut = force.cut || run.ends_in_gap || run.bytes.size() >= options_.max_opening_bytes ||
-                buffered_ + queue.cost() > options_.max_total_bytes;
+  const bool cut = force.cut || run.ends_in_gap || run.bytes.size() >= options_.max_opening_bytes ||
+                   buffered_ + queue.cost() > options_.max_total_bytes;
+  if (from_start) {
+    const Preamble preamble = proxy_preamble(run.bytes);
+    if (preamble.partial && !cut) return false;
+    if (preamble.bytes > 0) {
+      preambles_.add();
+      queue.pop(preamble.bytes);
+      lane.origin += preamble.bytes;
+      return true;
+    }
+  }
+  Opening opening{*f.conn, d, f.unseen_until, run.bytes, from_start, turn_start, cut, lane.after_loss, {}};
   if (PieceQueue* const other = f.lane(opposite(d)).queue.get(); other != nullptr && !other->empty()) {
     opening.other = other->run().bytes;
   }

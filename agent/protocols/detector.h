@@ -121,6 +121,7 @@ class Detector : public Sink<StreamItem> {
   Counter& stuck_;
   Counter& peer_waits_;
   Counter& peer_missed_;
+  Counter& preambles_;
   Counter& handed_over_;
   Counter& buffered_counter_;
 };

@@ -44,8 +44,12 @@ TokenKind token_kind(std::string_view token) {
   std::size_t digits = 0;
   std::size_t letters = 0;
   std::size_t hex = 0;
+  std::size_t run = 0;
+  std::size_t longest_run = 0;  // of digits
   for (const char c : token) {
     digits += is_digit(c) ? 1U : 0U;
+    run = is_digit(c) ? run + 1 : 0;
+    longest_run = std::max(longest_run, run);
     letters += is_alpha(c) ? 1U : 0U;
     hex += is_hex(c) ? 1U : 0U;
   }
@@ -54,7 +58,8 @@ TokenKind token_kind(std::string_view token) {
   if (is_uuid(token)) return TokenKind::kUuid;
   if (is_date(token)) return TokenKind::kDate;
   if (hex == token.size() && (hex >= 16 || (hex >= 8 && digits > 0))) return TokenKind::kHex;
-  if (digits >= 4 || (token.size() >= 16 && digits >= 2 && letters > 0)) return TokenKind::kMixed;
+  if (longest_run >= 4 || digits >= 5) return TokenKind::kMixed;
+  if (token.size() >= 16 && digits >= 2 && letters > 0) return TokenKind::kMixed;
   return TokenKind::kWord;
 }
 

@@ -15,7 +15,7 @@ enum class TokenKind : std::uint8_t {
   kUuid,    // 8-4-4-4-12 hex digits
   kHex,     // at least 8 hex digits, one of them 0-9 (or 16 and more)
   kDate,    // YYYY-MM-DD
-  kMixed,   // letters and digits: 4 digits and more, or 16 characters and more with at least 2 digits
+  kMixed,   // letters and digits: 4 digits in a row, 5 in all, or 16 characters with at least 2 digits
 };
 [[nodiscard]] TokenKind token_kind(std::string_view token);
 

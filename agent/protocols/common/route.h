@@ -2,7 +2,8 @@
 //
 // No framework tells us its template, so this is a heuristic (docs/http.md). Segment by segment, what looks like a
 // value is replaced:
-//   digits, UUID, hex of 8 or more, letters with 4 or more digits, 16 or more mixed characters, e-mail -> {id}
+//   digits, UUID, hex of 8 or more, a word with 4 digits in a row or 5 in all, 16 or more mixed characters,
+//   e-mail                                                                                            -> {id}
 //   YYYY-MM-DD                                                                                        -> {date}
 //   percent-escapes, other than ASCII, longer than 64                                                 -> {value}
 //   a file name whose stem, or a part of it between dots, is one of these                             -> {id}.png

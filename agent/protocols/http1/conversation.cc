@@ -26,6 +26,8 @@ constexpr std::size_t kMaxPending = 1024;
 // Turns in a row that begin no message: whatever this is, it is not HTTP any more.
 constexpr std::uint8_t kMaxStrangeTurns = 16;
 constexpr std::size_t kMaxFieldValue = 4096;
+// A start line not complete is looked at anew with every call up to here, then only for its end.
+constexpr std::size_t kShortLine = 256;
 
 // What is left of the call at the front: only where a call begins may a message be found again.
 std::uint64_t front_call(const Input& in) {
@@ -96,7 +98,7 @@ Step HttpConversation::at_start(Lane& l, const Input& in, Output& out) {
   }
   if (!l.line_seen) {
     const bool no_line =
-        l.scanned > 0 && std::memchr(text.data() + l.scanned, '\n', text.size() - l.scanned) == nullptr;
+        l.scanned > kShortLine && std::memchr(text.data() + l.scanned, '\n', text.size() - l.scanned) == nullptr;
     const StartLine line = no_line && !in.cut ? StartLine::kPartial : start_line(text);
     const bool partial = line == StartLine::kPartial || (line == StartLine::kPartialRequest && requesting);
     if (partial && !in.cut) {
@@ -345,7 +347,7 @@ Step HttpConversation::missing(const Hole& hole, Output& out) {
       if (hole.why != Gap::Why::kJoinedLate) unseen(l, hole.touch.time, out);
       return Skip{hole.length, Skip::Why::kUnrecognised};
     case State::kResync:
-      if (hole.direction != requests_) blind(hole.touch.time);
+      if (hole.direction != requests_ && hole.why != Gap::Why::kJoinedLate) blind(hole.touch.time);
       return Skip{hole.length, Skip::Why::kUnrecognised};
   }
   return GiveUp{};
@@ -379,15 +381,18 @@ void HttpConversation::skipped(const Skipped& part, Output& out) {
 }
 
 void HttpConversation::closed(const StreamClosed& closed, Output& out) {
-  using How = event::Closed::How;
-  for (const Direction d : {requests_, opposite(requests_)}) {
+  for (const Direction d : {requests_, responding()}) {
     Lane& l = lane(d);
     if (!l.message) continue;
-    const bool ends_with_connection = l.state == State::kUntilClose || l.state == State::kChunkLost;
-    if (l.message->incomplete.empty() && !(ends_with_connection && closed.how == How::kClosed)) {
-      l.message->incomplete = closed.how == How::kForgotten ? "lost" : "cut";
+    const bool by_close = l.state == State::kUntilClose || l.state == State::kChunkLost || l.state == State::kUntilTurn;
+    if (by_close && closed.how == event::Closed::How::kClosed) {
+      finish(l, State::kResync, out);
+      continue;
     }
-    finish(l, State::kResync, out);
+    // Not ended: the end of the conversation, which follows, says why.
+    if (l.message->incomplete.empty()) l.message->incomplete = "cut";
+    set_size(l);
+    l.message.reset();
   }
 }
 
@@ -396,11 +401,14 @@ void HttpConversation::touched(Lane& l, const Touch& touch, std::uint64_t positi
   if (l.message) out.touch(l.message, touch);
 }
 
+void HttpConversation::set_size(const Lane& l) {
+  if (!l.sized) return;
+  const bool requesting = l.message->kind == MessageKind::kRequest;
+  l.message->attributes.set(requesting ? "http.request.body.size" : "http.response.body.size", l.at - l.body);
+}
+
 void HttpConversation::finish(Lane& l, State next, Output& out) {
-  if (l.sized) {
-    const bool requesting = l.message->kind == MessageKind::kRequest;
-    l.message->attributes.set(requesting ? "http.request.body.size" : "http.response.body.size", l.at - l.body);
-  }
+  set_size(l);
   out.end(l.message);
   l.message.reset();
   l.state = next;

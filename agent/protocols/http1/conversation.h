@@ -76,6 +76,7 @@ class HttpConversation : public protocols::Conversation {
   MessagePtr make(const protocols::Input& in, MessageKind kind, std::size_t size, bool cut, protocols::Output& out);
   void begin(Lane& lane, const MessagePtr& message, const Body& body, std::uint64_t position, protocols::Output& out);
   void touched(Lane& lane, const Touch& touch, std::uint64_t position, protocols::Output& out);
+  static void set_size(const Lane& lane);
   void finish(Lane& lane, State next, protocols::Output& out);
   // Bytes went by in the answering direction that may have been answers.
   void blind(BootTime time) { blind_until_ = std::max(blind_until_, time); }
