@@ -88,6 +88,7 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
     const sigset_t set = our_signals();
     std::optional<steady_clock::time_point> deadline;
     if (limit) deadline = steady_clock::now() + *limit;
+    auto next_report = steady_clock::now() + hooks.report_every;
     while (!state_->quit) {
       const timespec round{0, 50'000'000};
       switch (sigtimedwait(&set, nullptr, &round)) {
@@ -103,6 +104,10 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
           break;
         default:
           break;
+      }
+      if (hooks.report && hooks.report_every.count() > 0 && steady_clock::now() >= next_report) {
+        hooks.report();
+        next_report += hooks.report_every;
       }
       int status = 0;
       if (child > 0 && state_->child_status < 0 && waitpid(child, &status, WNOHANG) == child) {

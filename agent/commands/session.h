@@ -34,8 +34,9 @@ struct ExportOptions {
 class Supervisor {
  public:
   struct Hooks {
-    std::function<void()> report;  // SIGUSR1
-    std::function<void()> reload;  // SIGHUP
+    std::function<void()> report;               // SIGUSR1
+    std::function<void()> reload;               // SIGHUP
+    std::chrono::milliseconds report_every{0};  // 0: only when asked
   };
   Supervisor();
   ~Supervisor();

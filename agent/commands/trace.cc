@@ -90,7 +90,14 @@ int with_source(const Flags& flags, Counters& counters,
     std::cout << print_config(*loaded);
     return 0;
   }
-  for (const std::string& warning : loaded->warnings) say("wirespan: " + warning);
+  const std::string& level = loaded->config.log.level;
+  if (level != "error") {
+    for (const std::string& warning : loaded->warnings) say("wirespan: " + warning);
+  }
+  if (loaded->config.self.disabled) {
+    say("wirespan: disabled by self.disabled or OTEL_SDK_DISABLED: nothing is traced");
+    return 0;
+  }
 
   KernelOptions kernel = kernel_options(loaded->config);
   if (kernel.selectors.empty() && flags.command.empty()) {
@@ -118,7 +125,7 @@ int with_source(const Flags& flags, Counters& counters,
     return launch ? launch->go() : Status();
   });
   source->reset();
-  say(report(counters));
+  if (level == "info" || level == "debug") say(report(counters));
   if (!ran) return failed(ran.error());
   return supervisor.child_status().value_or(0);
 }
@@ -137,7 +144,10 @@ int run_session(const Flags& flags, std::string_view default_exporter) {
         Pipeline pipeline(pipeline_options(loaded.config, read_host_facts(WIRESPAN_VERSION)), **queue, &source,
                           source.clock(), counters);
         Reloadable sink(pipeline, loaded.config);
-        supervisor.start({.report = [&] { say(report(counters)); }, .reload = [&] { sink.offer(flags); }}, *limit);
+        supervisor.start({.report = [&] { say(report(counters)); },
+                          .reload = [&] { sink.offer(flags); },
+                          .report_every = loaded.config.self.stats_interval},
+                         *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(sink, supervisor.stop());
         pipeline.finish(source.clock().now());
@@ -172,7 +182,7 @@ int record(const Flags& flags, const std::string& file) {
         Pipeline pipeline(pipeline_options(loaded.config, host), nowhere, &source, source.clock(), counters);
         auto writer = RecordingWriter::create(file, &pipeline, counters);
         if (!writer) return writer.error();
-        supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}}, *limit);
+        supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}, .report_every = {}}, *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(**writer, supervisor.stop());
         (*writer)->accept(event::Tick{source.clock().now()});
@@ -197,7 +207,7 @@ int replay(const Flags& flags, const std::string& file) {
   if (!queue) return failed(queue.error());
   Pipeline pipeline(pipeline_options(loaded->config, read_host_facts(WIRESPAN_VERSION)), **queue, nullptr,
                     (*source)->clock(), counters);
-  supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}}, std::nullopt);
+  supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}, .report_every = {}}, std::nullopt);
   const Status ran = (*source)->run(pipeline, supervisor.stop());
   pipeline.finish((*source)->clock().now());
   (*queue)->stop(kFlushAtEnd);

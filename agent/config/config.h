@@ -16,18 +16,13 @@ using FlagMap = std::map<std::string, bool>;
 using Milliseconds = std::chrono::milliseconds;
 
 struct Config {
-  // Which processes: any that matches, children included; then those excluded are left out again.
+  // Which processes: any that matches, children included.
   struct Selectors {
     bool all = false;
     std::vector<std::int64_t> pids;
     Texts cgroups;  // directories below /sys/fs/cgroup
     Texts exe;      // globs
     std::vector<std::int64_t> ports;
-    struct Exclude {
-      Texts cgroups;
-      Texts exe;
-      std::vector<std::int64_t> ports;
-    } exclude;
   } selectors;
 
   struct Capture {
@@ -42,7 +37,6 @@ struct Config {
     Texts response_headers;  // lower case
     std::string query = "redact";
     Texts query_keep;
-    Texts routes;
     Texts known_methods;
   } http;
 

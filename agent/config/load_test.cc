@@ -39,8 +39,6 @@ selectors:
   pids: [12, 13]
   exe: ["/opt/*", nginx]
   ports: 8080
-  exclude:
-    exe: [sshd]
 capture: {bytes: 2KiB, wakeups: true}
 http:
   request_headers: [X-Tenant]
@@ -61,7 +59,6 @@ export:
   EXPECT_EQ(c.selectors.pids, (std::vector<std::int64_t>{12, 13}));
   EXPECT_EQ(c.selectors.exe, (Texts{"/opt/*", "nginx"}));
   EXPECT_EQ(c.selectors.ports, (std::vector<std::int64_t>{8080})) << "a list of one may be written without brackets";
-  EXPECT_EQ(c.selectors.exclude.exe, (Texts{"sshd"}));
   EXPECT_EQ(c.capture.bytes, 2048);
   EXPECT_TRUE(c.capture.wakeups);
   EXPECT_EQ(c.http.request_headers, (Texts{"x-tenant"}));
