@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "correlator/span_builder.h"
+#include "model/recycle.h"
 
 namespace wirespan {
 namespace {
@@ -90,7 +91,7 @@ bool Correlator::other_end_is_traced(const Connection& conn) const {
 }
 
 NodePtr Correlator::make_node(const ExchangePtr& exchange) {
-  auto node = std::make_shared<Node>();
+  auto node = make_recycled<Node>();
   node->exchange = exchange;
   node->number = exchange->number;
   node->role = exchange->role;

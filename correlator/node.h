@@ -61,4 +61,9 @@ struct Node {
   std::uint32_t home_tid = 0;        // server: the thread that last read of its request
 };
 
+// As newly made (model/recycle.h).
+inline void reset(Node& node) {
+  node = Node{};
+}
+
 }  // namespace wirespan
