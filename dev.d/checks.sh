@@ -34,10 +34,10 @@ run_pytest() {
 }
 
 build_for_lint() {
-  build dev >/dev/null || fail "the dev preset does not build" "clang-tidy reads its compile commands" "./dev build dev"
+  build release >/dev/null || fail "the release preset does not build" "clang-tidy reads its compile commands" "./dev build"
 }
 
-run_tidy() { as_user python3 tests/tools/tidy.py "$(tool clang-tidy)" build/dev "$@"; }
+run_tidy() { as_user python3 tests/tools/tidy.py "$(tool clang-tidy)" build/release "$@"; }
 
 run_fuzzers() {
   local target seconds=$1
