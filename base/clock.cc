@@ -26,7 +26,14 @@ std::int64_t SystemClock::offset_ns() {
 }
 
 WallTime SystemClock::to_wall(BootTime time) const {
-  return {time.ns + static_cast<std::uint64_t>(offset_ns())};
+  // Events are at most some milliseconds old: their own time tells the age of the offset without another look at a
+  // clock.
+  constexpr std::uint64_t kKeepNs = 100'000'000;
+  if (time.ns >= kept_until_ns_.load(std::memory_order_relaxed)) {
+    kept_offset_ns_.store(offset_ns(), std::memory_order_relaxed);
+    kept_until_ns_.store(time.ns + kKeepNs, std::memory_order_relaxed);
+  }
+  return {time.ns + static_cast<std::uint64_t>(kept_offset_ns_.load(std::memory_order_relaxed))};
 }
 
 }  // namespace wirespan

@@ -2,6 +2,7 @@
 // batch.
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <cstdint>
 
@@ -35,13 +36,18 @@ class Clock {
   [[nodiscard]] virtual WallTime to_wall(BootTime time) const = 0;
 };
 
-// The host's clocks.
+// The host's clocks. The offset between them is read anew when it is older than a tenth of a second: often enough for
+// steps of wall time, and not once a span.
 class SystemClock : public Clock {
  public:
   [[nodiscard]] BootTime now() const override;
   [[nodiscard]] WallTime to_wall(BootTime time) const override;
   // Wall minus boot time, ns, now.
   [[nodiscard]] static std::int64_t offset_ns();
+
+ private:
+  mutable std::atomic<std::int64_t> kept_offset_ns_{0};
+  mutable std::atomic<std::uint64_t> kept_until_ns_{0};  // boot time
 };
 
 // Set by hand: replay and tests.
