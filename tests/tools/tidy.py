@@ -67,6 +67,7 @@ def main(tidy, build, *wanted):
         if result.returncode == 0:
             stamp.touch()
             return ""
+        print(result.stdout, flush=True)
         return result.stdout
 
     # A source compiled into several targets is one source.
@@ -74,9 +75,6 @@ def main(tidy, build, *wanted):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(look, unique.values()))
     warnings = sorted({line for text in results if text for line in text.splitlines() if ": error: " in line or ": warning: " in line})
-    for text in results:
-        if text:
-            print(text)
     print(f"clang-tidy: {len(unique)} files, {results.count(None)} unchanged since clean, {len(warnings)} warnings")
     return 1 if any(results) else 0
 
