@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string_view>
@@ -17,6 +18,9 @@
 
 namespace wirespan {
 namespace {
+
+// linux/bpf_verifier.h: errors and the sums, not every step.
+constexpr std::uint32_t kLogSums = 4;
 
 constexpr std::uint32_t kUser32CodeSegment = 0x23;  // __USER32_CS of x86-64
 
@@ -40,6 +44,13 @@ std::string tail_of(std::string_view text, std::size_t most) {
     if (const auto line = text.find('\n'); line != std::string_view::npos) text.remove_prefix(line + 1);
   }
   return std::string(text);
+}
+
+// "processed 1234 insns (limit 1000000) ...": in every verifier since 5.2, while bpf_prog_info has it since 5.16.
+std::uint64_t instructions_of(std::string_view log) {
+  constexpr std::string_view kBefore = "processed ";
+  const auto at = log.rfind(kBefore);
+  return at == std::string_view::npos ? 0 : std::strtoull(log.data() + at + kBefore.size(), nullptr, 10);
 }
 
 void apply(wirespan_bpf& skeleton, const BpfSettings& settings, std::size_t cpus) {
@@ -78,19 +89,28 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
   object->cpus_ = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
   apply(*skeleton, settings, object->cpus_);
 
-  // The verifier writes its log here when it refuses a program.
+  // The verifier writes its log here when it refuses a program, or when it is asked for its sums.
   std::vector<char> log(256U << 10U);
+  std::map<const bpf_program*, std::vector<char>> sums;
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, skeleton->obj) {
     const std::string_view name = bpf_program__name(program);
     const bool wanted = name == "control" || std::find(programs.begin(), programs.end(), name) != programs.end();
     bpf_program__set_autoload(program, wanted);
-    if (wanted) bpf_program__set_log_buf(program, log.data(), log.size());
+    if (!wanted) continue;
+    std::vector<char>& into = settings.verifier_counts ? sums[program] : log;
+    into.resize(log.size());
+    bpf_program__set_log_buf(program, into.data(), into.size());
+    if (settings.verifier_counts) bpf_program__set_log_level(program, kLogSums);
   }
   if (const int failed = wirespan_bpf__load(skeleton); failed != 0) {
-    const std::string_view written(log.data());
+    std::string_view written(log.data());
+    for (const auto& [of, text] : sums) {
+      if (bpf_program__fd(of) < 0 && text.front() != '\0') written = text.data();
+    }
     return Error{"load the BPF programs", -failed, tail_of(written.empty() ? complaints : written, 800)};
   }
+  for (const auto& [of, text] : sums) object->instructions_[bpf_program__name(of)] = instructions_of(text.data());
   object->targets_fd_ = bpf_map__fd(skeleton->maps.ws_targets);
   object->control_fd_ = bpf_program__fd(skeleton->progs.control);
   malloc_trim(0);  // libbpf parsed the whole kernel's types; 20 MB of it went back to the heap just now
@@ -189,6 +209,11 @@ std::vector<BpfObject::ProgramCost> BpfObject::costs() const {
     out.push_back({bpf_program__name(program), info.run_cnt, info.run_time_ns, info.recursion_misses});
   }
   return out;
+}
+
+std::uint64_t BpfObject::verified_instructions(std::string_view program) const {
+  const auto found = instructions_.find(program);
+  return found == instructions_.end() ? 0 : found->second;
 }
 
 std::uint64_t BpfObject::map_bytes() const {

@@ -4,10 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -29,6 +32,7 @@ struct BpfSettings {
   std::uint32_t max_connections = 131'072;
   std::uint32_t max_processes = 32'768;
   std::uint32_t max_threads = 131'072;
+  bool verifier_counts = false;  // for verified_instructions()
 };
 
 // One thread.
@@ -68,6 +72,8 @@ class BpfObject {
     std::uint64_t missed = 0;  // runs the kernel skipped because the program was already running on that CPU
   };
   [[nodiscard]] std::vector<ProgramCost> costs() const;
+  // What the verifier went through to accept the program; 0 when it was not loaded or not to be counted.
+  [[nodiscard]] std::uint64_t verified_instructions(std::string_view program) const;
   // Bytes of kernel memory its maps hold, as the kernel accounts it.
   [[nodiscard]] std::uint64_t map_bytes() const;
 
@@ -80,6 +86,7 @@ class BpfObject {
   int control_fd_ = -1;
   bpf_link* files_ = nullptr;  // the iterator's, among links_
   std::size_t cpus_ = 1;
+  std::map<std::string, std::uint64_t, std::less<>> instructions_;
 };
 
 }  // namespace wirespan

@@ -107,11 +107,13 @@ void attempt(Attempt& attempt) {
   BpfSettings settings;
   settings.ring_bytes = 64U << 10U;
   settings.max_connections = settings.max_processes = settings.max_threads = 16;
+  settings.verifier_counts = true;
   auto object = BpfObject::load(settings, std::span(&program, 1));
   if (!object) {
     attempt.why_not = object.error().text();
     return;
   }
+  attempt.instructions = (*object)->verified_instructions(attempt.program);
   const Status attached = (*object)->attach(program);
   attempt.works = static_cast<bool>(attached);
   if (!attached) attempt.why_not = attached.error().text();
@@ -133,7 +135,7 @@ Diagnosis diagnose() {
     bool found = false;
     for (const Candidate& candidate : hook.candidates) {
       Attempt& a = diagnosis.attempts.emplace_back(
-          Attempt{hook.name, hook.purpose, candidate.program, candidate.needs, hook.required, false, false, {}});
+          Attempt{hook.name, hook.purpose, candidate.program, candidate.needs, hook.required, false, false, 0, {}});
       attempt(a);
       a.chosen = a.works && !found;
       found = found || a.works;

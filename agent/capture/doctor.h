@@ -1,6 +1,7 @@
 // What this kernel lets the agent do, learned by doing it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ struct Attempt {
   bool required = false;
   bool works = false;
   bool chosen = false;
-  std::string why_not;  // the kernel's words
+  std::uint64_t instructions = 0;  // the verifier went through to accept it
+  std::string why_not;             // the kernel's words
 };
 
 struct Diagnosis {

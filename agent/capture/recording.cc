@@ -17,6 +17,7 @@ namespace {
 namespace format = recording;
 
 constexpr std::size_t kBuffer = 64U << 10U;
+constexpr std::size_t kRecordHeader = 6;  // size and type
 constexpr std::int64_t kFlushNs = 1'000'000'000;
 constexpr std::int64_t kClockStepNs = 1'000'000;
 // Far more than one host has open at once; a hostile file must not make us remember without bound.
@@ -75,20 +76,23 @@ void set_connection(Event& event, const std::shared_ptr<Connection>& conn) {
 
 }  // namespace
 
-Result<std::unique_ptr<RecordingWriter>> RecordingWriter::create(const std::string& path, Sink<Event>* next,
-                                                                 Counters& counters, std::uint64_t max_bytes) {
+Result<std::unique_ptr<RecordingWriter>> RecordingWriter::create(const std::string& path, const HostFacts& host,
+                                                                 Sink<Event>* next, Counters& counters,
+                                                                 std::uint64_t max_bytes) {
   auto fd = open_new(path);
   if (!fd) return fd.error();
-  return std::unique_ptr<RecordingWriter>(new RecordingWriter(*fd, next, counters, max_bytes));
+  return std::unique_ptr<RecordingWriter>(new RecordingWriter(*fd, host, next, counters, max_bytes));
 }
 
-RecordingWriter::RecordingWriter(int fd, Sink<Event>* next, Counters& counters, std::uint64_t max_bytes)
+RecordingWriter::RecordingWriter(int fd, const HostFacts& host, Sink<Event>* next, Counters& counters,
+                                 std::uint64_t max_bytes)
     : fd_(fd), next_(next), max_bytes_(max_bytes), lost_(counters.get("recording.lost")) {
   buffer_.reserve(kBuffer + (64U << 10U));
   buffer_.append(format::kMagic);
   buffer_ += {static_cast<char>(format::kVersion & 0xffU), static_cast<char>(format::kVersion >> 8U), 0, 0};
   offset_ns_ = SystemClock::offset_ns();
   format::encode_clock(buffer_, offset_ns_);
+  format::encode_host(buffer_, host);
 }
 
 RecordingWriter::~RecordingWriter() {
@@ -166,6 +170,7 @@ Result<std::unique_ptr<RecordingSource>> RecordingSource::open(const std::string
                  0, "Replay it with the version that recorded it, or a newer one"};
   }
   source->at_ = format::kFileHeader;
+  if (const Status read = source->read_preamble(); !read) return read.error();
   return source;
 }
 
@@ -197,29 +202,53 @@ Error RecordingSource::damaged(const char* what) const {
   return Error{std::string("the recording is damaged at byte ") + std::to_string(consumed_ + at_) + ": " + what, 0, {}};
 }
 
+Result<std::optional<RecordingSource::Record>> RecordingSource::next() {
+  if (!fill(4)) return std::optional<Record>();
+  const auto size = little_endian<std::uint32_t>(buffer_.data() + at_);
+  if (size < 2 || size > format::kMostRecord) return damaged("impossible record size");
+  if (!fill(4 + std::size_t{size})) return std::optional<Record>();
+  return std::optional<Record>({little_endian<std::uint16_t>(buffer_.data() + at_ + 4),
+                                as_bytes(std::string_view(buffer_).substr(at_ + kRecordHeader, size - 2))});
+}
+
+// Whoever makes the spans must know the host before the first event comes.
+Status RecordingSource::read_preamble() {
+  for (;;) {
+    const auto record = next();
+    if (!record) return record.error();
+    if (!*record) return {};
+    const auto type = static_cast<format::Type>((*record)->type);
+    if (type == format::Type::kHost) {
+      if (!format::decode_host((*record)->body, host_.emplace())) return damaged("host");
+    } else if (type == format::Type::kClock) {
+      std::int64_t offset = 0;
+      if (!format::decode_clock((*record)->body, offset)) return damaged("clock");
+      clock_.set_offset_ns(offset);
+    } else {
+      return {};
+    }
+    at_ += kRecordHeader + (*record)->body.size();
+  }
+}
+
 Status RecordingSource::run(Sink<Event>& sink, const std::atomic<bool>& stop) {
   while (!stop.load(std::memory_order_relaxed)) {
-    if (!fill(4)) {
+    const auto record = next();
+    if (!record) return record.error();
+    if (!*record) {
       if (buffer_.size() != at_) cut_.add();
       return {};
     }
-    const auto size = little_endian<std::uint32_t>(buffer_.data() + at_);
-    if (size < 2 || size > format::kMostRecord) return damaged("impossible record size");
-    if (!fill(4 + std::size_t{size})) {
-      cut_.add();
-      return {};
-    }
-    const auto type = little_endian<std::uint16_t>(buffer_.data() + at_ + 4);
-    const Bytes body = as_bytes(std::string_view(buffer_).substr(at_ + 6, size - 2));
-    if (Status delivered = deliver(type, body, sink); !delivered) return delivered;
-    at_ += 4 + std::size_t{size};
+    const Bytes body = (*record)->body;
+    if (Status delivered = deliver((*record)->type, body, sink); !delivered) return delivered;
+    at_ += kRecordHeader + body.size();
   }
   return {};
 }
 
 Status RecordingSource::deliver(std::uint16_t type, Bytes body, Sink<Event>& sink) {
   const auto known_type = static_cast<format::Type>(type);
-  if (type == 0 || known_type > format::Type::kTick) {
+  if (type == 0 || known_type > format::kLastType) {
     skipped_.add();
     return {};
   }
@@ -229,6 +258,8 @@ Status RecordingSource::deliver(std::uint16_t type, Bytes body, Sink<Event>& sin
     clock_.set_offset_ns(offset);
     return {};
   }
+  // Too late to matter: the spans' host was settled before the first event.
+  if (known_type == format::Type::kHost) return {};
   if (known_type == format::Type::kConnection) {
     Connection conn;
     if (!format::decode_connection(body, conn)) return damaged("connection");

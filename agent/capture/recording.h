@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -11,6 +12,7 @@
 #include "base/counters.h"
 #include "base/result.h"
 #include "model/event.h"
+#include "model/host.h"
 #include "model/sink.h"
 
 namespace wirespan {
@@ -19,9 +21,10 @@ namespace wirespan {
 // One thread. A full disk ends the recording, never the tracing: status() then says so.
 class RecordingWriter : public Sink<Event> {
  public:
-  // `next` may be null. `clock` tells the wall time the events happened at. max_bytes: 0, no limit.
-  [[nodiscard]] static Result<std::unique_ptr<RecordingWriter>> create(const std::string& path, Sink<Event>* next,
-                                                                       Counters& counters, std::uint64_t max_bytes = 0);
+  // `host` is where the events happen. `next` may be null. max_bytes: 0, no limit.
+  [[nodiscard]] static Result<std::unique_ptr<RecordingWriter>> create(const std::string& path, const HostFacts& host,
+                                                                       Sink<Event>* next, Counters& counters,
+                                                                       std::uint64_t max_bytes = 0);
   ~RecordingWriter() override;
   RecordingWriter(const RecordingWriter&) = delete;
   RecordingWriter& operator=(const RecordingWriter&) = delete;
@@ -32,7 +35,7 @@ class RecordingWriter : public Sink<Event> {
   [[nodiscard]] const Status& status() const { return status_; }
 
  private:
-  RecordingWriter(int fd, Sink<Event>* next, Counters& counters, std::uint64_t max_bytes);
+  RecordingWriter(int fd, const HostFacts& host, Sink<Event>* next, Counters& counters, std::uint64_t max_bytes);
   void know(const Connection& conn);
   void keep_clock(BootTime now);
   void write(const Event& event);
@@ -60,17 +63,27 @@ class RecordingSource : public Source {
 
   // Ends with an error at damage in the middle; a last record cut short (the recorder was killed) is only counted.
   Status run(Sink<Event>& sink, const std::atomic<bool>& stop) override;
+  // Of the host that was recorded; nullopt in recordings made before these were kept.
+  [[nodiscard]] const std::optional<HostFacts>& host() const { return host_; }
   // Shows the time of the event being delivered; wall times are those of the recording.
   [[nodiscard]] const Clock& clock() const override { return clock_; }
 
  private:
   RecordingSource(int fd, Counters& counters);
+  // A record's type and body at at_; nullopt: the file ends here.
+  struct Record {
+    std::uint16_t type;
+    Bytes body;
+  };
+  [[nodiscard]] Result<std::optional<Record>> next();
+  Status read_preamble();
   [[nodiscard]] bool fill(std::size_t wanted);
   Status deliver(std::uint16_t type, Bytes body, Sink<Event>& sink);
   [[nodiscard]] Error damaged(const char* what) const;
 
   int fd_;
   ManualClock clock_;
+  std::optional<HostFacts> host_;
   std::string buffer_;
   std::size_t at_ = 0;          // in buffer_
   std::uint64_t consumed_ = 0;  // of the file

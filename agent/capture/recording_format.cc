@@ -187,6 +187,12 @@ void encode_clock(std::string& out, std::int64_t offset_ns) {
   Writer(out).begin(Type::kClock).put(offset_ns).end();
 }
 
+void encode_host(std::string& out, const HostFacts& host) {
+  Writer w(out);
+  w.begin(Type::kHost).text(host.name).text(host.id).text(host.boot_id).text(host.arch).text(host.os_type);
+  w.text(host.kernel).text(host.agent_version).text(host.agent_cgroup).end();
+}
+
 void encode_connection(std::string& out, const Connection& conn) {
   Writer w(out);
   w.begin(Type::kConnection).put(static_cast<std::uint64_t>(conn.id)).put(static_cast<std::uint8_t>(conn.transport));
@@ -201,6 +207,12 @@ void encode_event(std::string& out, const Event& event) {
 
 bool decode_clock(Bytes body, std::int64_t& offset_ns) {
   return Fields(body).get(offset_ns).ok();
+}
+
+bool decode_host(Bytes body, HostFacts& host) {
+  Fields f(body);
+  f.get(host.name).get(host.id).get(host.boot_id).get(host.arch).get(host.os_type);
+  return f.get(host.kernel).get(host.agent_version).get(host.agent_cgroup).ok();
 }
 
 bool decode_connection(Bytes body, Connection& conn) {
@@ -275,6 +287,7 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
     }
     case Type::kClock:
     case Type::kConnection:
+    case Type::kHost:
       break;
   }
   return false;

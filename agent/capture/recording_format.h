@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "model/event.h"
+#include "model/host.h"
 
 namespace wirespan::recording {
 
@@ -35,15 +36,19 @@ enum class Type : std::uint16_t {
   kThreadExited,
   kLost,
   kTick,
+  kHost,  // facts of the host the events are of; once, before the first of them
 };
+constexpr Type kLastType = Type::kHost;
 
 // Appends one record.
 void encode_clock(std::string& out, std::int64_t offset_ns);
+void encode_host(std::string& out, const HostFacts& host);
 void encode_connection(std::string& out, const Connection& conn);
 void encode_event(std::string& out, const Event& event);
 
 // Body of a record to its value. False: damaged. Connections are named by id in `id`; the caller knows them.
 [[nodiscard]] bool decode_clock(Bytes body, std::int64_t& offset_ns);
+[[nodiscard]] bool decode_host(Bytes body, HostFacts& host);
 [[nodiscard]] bool decode_connection(Bytes body, Connection& conn);
 // Sets `event` (its conn, where it has one, is left null) and, for those, `id`. Data::captured points into `body`.
 [[nodiscard]] bool decode_event(Type type, Bytes body, Event& event, ConnId& id);

@@ -40,6 +40,8 @@ class RecordingTest : public ::testing::Test {
     int count = 0;
   };
 
+  static HostFacts host() { return {"box", "id-1", "boot-2", "arm64", "linux", "6.1.0", "0.1.0", "/system.slice/a"}; }
+
   static std::shared_ptr<Connection> connection() {
     auto conn = std::make_shared<Connection>();
     conn->id = ConnId{0x123456789abcdef0};
@@ -101,7 +103,7 @@ class RecordingTest : public ::testing::Test {
 TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
   Collector live;
   {
-    auto writer = RecordingWriter::create(path_, &live, counters_);
+    auto writer = RecordingWriter::create(path_, host(), &live, counters_);
     ASSERT_TRUE(writer);
     for (const Event& event : every_kind(connection())) (*writer)->accept(event);
     EXPECT_TRUE((*writer)->flush());
@@ -114,7 +116,7 @@ TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
 
 TEST_F(RecordingTest, IsItsOwnersOnly) {
   std::filesystem::permissions(path_, std::filesystem::perms::all);
-  auto writer = RecordingWriter::create(path_, nullptr, counters_);
+  auto writer = RecordingWriter::create(path_, host(), nullptr, counters_);
   ASSERT_TRUE(writer);
   struct stat info{};
   ASSERT_EQ(stat(path_.c_str(), &info), 0);
@@ -124,7 +126,7 @@ TEST_F(RecordingTest, IsItsOwnersOnly) {
 TEST_F(RecordingTest, ABaseFoundLaterIsReplayedBeforeTheFirstData) {
   Collector live;
   {
-    auto writer = RecordingWriter::create(path_, &live, counters_);
+    auto writer = RecordingWriter::create(path_, host(), &live, counters_);
     ASSERT_TRUE(writer);
     const auto conn = connection();
     (*writer)->accept(event::Opened{conn, {}});
@@ -139,7 +141,7 @@ TEST_F(RecordingTest, ABaseFoundLaterIsReplayedBeforeTheFirstData) {
 
 TEST_F(RecordingTest, WallTimesAreThoseOfTheRecording) {
   {
-    ASSERT_TRUE(RecordingWriter::create(path_, nullptr, counters_));
+    ASSERT_TRUE(RecordingWriter::create(path_, host(), nullptr, counters_));
   }
   std::string bytes = contents().substr(0, recording::kFileHeader);
   recording::encode_clock(bytes, 5'000'000'000);
@@ -153,9 +155,44 @@ TEST_F(RecordingTest, WallTimesAreThoseOfTheRecording) {
   EXPECT_EQ((*source)->clock().to_wall(BootTime{123}).ns, 5'000'000'123U);
 }
 
+TEST_F(RecordingTest, TheHostIsThatOfTheRecording) {
+  {
+    ASSERT_TRUE(RecordingWriter::create(path_, host(), nullptr, counters_));
+  }
+  const auto source = RecordingSource::open(path_, counters_);
+  ASSERT_TRUE(source);
+  ASSERT_TRUE((*source)->host());
+  const HostFacts& read = *(*source)->host();
+  const HostFacts written = host();
+  EXPECT_EQ(read.name, written.name);
+  EXPECT_EQ(read.id, written.id);
+  EXPECT_EQ(read.boot_id, written.boot_id);
+  EXPECT_EQ(read.arch, written.arch);
+  EXPECT_EQ(read.os_type, written.os_type);
+  EXPECT_EQ(read.kernel, written.kernel);
+  EXPECT_EQ(read.agent_version, written.agent_version);
+  EXPECT_EQ(read.agent_cgroup, written.agent_cgroup);
+}
+
+TEST_F(RecordingTest, RecordingsFromBeforeHostsWereKeptStillReplay) {
+  {
+    ASSERT_TRUE(RecordingWriter::create(path_, host(), nullptr, counters_));
+  }
+  std::string bytes = contents().substr(0, recording::kFileHeader);
+  recording::encode_clock(bytes, 5);
+  recording::encode_event(bytes, event::Tick{BootTime{123}});
+  replace(bytes);
+  auto source = RecordingSource::open(path_, counters_);
+  ASSERT_TRUE(source);
+  EXPECT_FALSE((*source)->host());
+  Collector sink;
+  EXPECT_TRUE((*source)->run(sink, stop_));
+  EXPECT_EQ(sink.count, 1);
+}
+
 TEST_F(RecordingTest, WhatANewerWriterAddsIsSkipped) {
   {
-    ASSERT_TRUE(RecordingWriter::create(path_, nullptr, counters_));
+    ASSERT_TRUE(RecordingWriter::create(path_, host(), nullptr, counters_));
   }
   std::string bytes = contents();
   const auto add = [&](std::uint16_t type, const std::string& body) {
@@ -174,7 +211,7 @@ TEST_F(RecordingTest, WhatANewerWriterAddsIsSkipped) {
 
 TEST_F(RecordingTest, FieldsAnOlderWriterDidNotHaveKeepTheirDefaults) {
   {
-    ASSERT_TRUE(RecordingWriter::create(path_, nullptr, counters_));
+    ASSERT_TRUE(RecordingWriter::create(path_, host(), nullptr, counters_));
   }
   // A Process of a writer that knew nothing after `started`.
   std::string bytes = contents();
@@ -188,7 +225,7 @@ TEST_F(RecordingTest, FieldsAnOlderWriterDidNotHaveKeepTheirDefaults) {
 
 TEST_F(RecordingTest, CutAnywhereItGivesTheEventsBeforeTheCut) {
   {
-    auto writer = RecordingWriter::create(path_, nullptr, counters_);
+    auto writer = RecordingWriter::create(path_, host(), nullptr, counters_);
     ASSERT_TRUE(writer);
     for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   }
@@ -214,7 +251,7 @@ TEST_F(RecordingTest, RefusesWhatIsNotARecording) {
 
 TEST_F(RecordingTest, AnImpossibleSizeIsDamageAndAllocatesNothing) {
   {
-    ASSERT_TRUE(RecordingWriter::create(path_, nullptr, counters_));
+    ASSERT_TRUE(RecordingWriter::create(path_, host(), nullptr, counters_));
   }
   replace(contents() + std::string("\xff\xff\xff\xff\4\0", 6));
   Collector sink;
@@ -225,7 +262,7 @@ TEST_F(RecordingTest, AnImpossibleSizeIsDamageAndAllocatesNothing) {
 
 TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
   Collector live;
-  auto writer = RecordingWriter::create("/dev/full", &live, counters_);
+  auto writer = RecordingWriter::create("/dev/full", host(), &live, counters_);
   if (!writer) GTEST_SKIP() << writer.error().text();
   for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   EXPECT_FALSE((*writer)->flush());
@@ -236,7 +273,7 @@ TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
 
 TEST_F(RecordingTest, StopsAtItsLimit) {
   Collector live;
-  auto writer = RecordingWriter::create(path_, &live, counters_, 1000);
+  auto writer = RecordingWriter::create(path_, host(), &live, counters_, 1000);
   ASSERT_TRUE(writer);
   for (int i = 0; i < 1000; ++i) (*writer)->accept(event::Tick{BootTime{1}});
   EXPECT_FALSE((*writer)->status());

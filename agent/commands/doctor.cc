@@ -22,6 +22,7 @@ void print_json(const Diagnosis& diagnosis, std::ostream& out) {
                              {"required", a.required},
                              {"works", a.works},
                              {"chosen", a.chosen},
+                             {"instructions", a.instructions},
                              {"why_not", a.why_not}});
   }
   out << json.dump(2) << "\n";

@@ -22,6 +22,9 @@ using std::chrono::steady_clock;
 // How long after a traced command's end its last events are waited for: more than two rounds of the ring's reader.
 constexpr milliseconds kAfterChild{250};
 
+// timeout(1) and shells signal a process and its group: two signals at once are one wish.
+constexpr milliseconds kSameWish{500};
+
 sigset_t our_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -87,6 +90,7 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
   state_->thread = std::thread([this, hooks = std::move(hooks), limit, child = state_->child] {
     const sigset_t set = our_signals();
     std::optional<steady_clock::time_point> deadline;
+    std::optional<steady_clock::time_point> asked;
     if (limit) deadline = steady_clock::now() + *limit;
     auto next_report = steady_clock::now() + hooks.report_every;
     while (!state_->quit) {
@@ -94,6 +98,8 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
       switch (sigtimedwait(&set, nullptr, &round)) {
         case SIGINT:
         case SIGTERM:
+          if (!asked) asked = steady_clock::now();
+          if (hooks.hurry && steady_clock::now() - *asked > kSameWish) hooks.hurry();
           state_->stop = true;
           break;
         case SIGUSR1:

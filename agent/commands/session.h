@@ -23,6 +23,7 @@ struct ExportOptions {
   std::optional<OtlpOptions> otlp;
   std::optional<ConsoleOptions> console;
   QueueOptions queue;
+  FlushLimits at_end{};
 };
 
 // The queue with every exporter asked for.
@@ -35,6 +36,7 @@ class Supervisor {
  public:
   struct Hooks {
     std::function<void()> report;               // SIGUSR1
+    std::function<void()> hurry;                // SIGINT or SIGTERM once more: what still waits is given up
     std::function<void()> reload;               // SIGHUP
     std::chrono::milliseconds report_every{0};  // 0: only when asked
   };

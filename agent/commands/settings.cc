@@ -96,6 +96,7 @@ Result<ExportOptions> export_options(const LoadedConfig& loaded, std::string_vie
   options.queue.batch_spans = static_cast<std::size_t>(queue.batch_spans);
   options.queue.batch_bytes = static_cast<std::size_t>(queue.batch_bytes);
   options.queue.batch_age = queue.batch_age;
+  options.at_end = {.longest = config.exporting.flush.longest, .silence = config.exporting.flush.silence};
   return options;
 }
 

@@ -15,8 +15,6 @@
 namespace wirespan::commands {
 namespace {
 
-constexpr std::chrono::milliseconds kFlushAtEnd{5'000};
-
 void say(const std::string& line) {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
@@ -145,13 +143,14 @@ int run_session(const Flags& flags, std::string_view default_exporter) {
                           source.clock(), counters);
         Reloadable sink(pipeline, loaded.config);
         supervisor.start({.report = [&] { say(report(counters)); },
+                          .hurry = [&] { (*queue)->give_up(); },
                           .reload = [&] { sink.offer(flags); },
                           .report_every = loaded.config.self.stats_interval},
                          *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(sink, supervisor.stop());
         pipeline.finish(source.clock().now());
-        (*queue)->stop(kFlushAtEnd);
+        (*queue)->stop(exports->at_end);
         return ran;
       });
 }
@@ -180,9 +179,10 @@ int record(const Flags& flags, const std::string& file) {
         } nowhere;
         const HostFacts host = read_host_facts(WIRESPAN_VERSION);
         Pipeline pipeline(pipeline_options(loaded.config, host), nowhere, &source, source.clock(), counters);
-        auto writer = RecordingWriter::create(file, &pipeline, counters);
+        auto writer = RecordingWriter::create(file, host, &pipeline, counters);
         if (!writer) return writer.error();
-        supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}, .report_every = {}}, *limit);
+        supervisor.start({.report = [&] { say(report(counters)); }, .hurry = {}, .reload = {}, .report_every = {}},
+                         *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(**writer, supervisor.stop());
         (*writer)->accept(event::Tick{source.clock().now()});
@@ -205,12 +205,16 @@ int replay(const Flags& flags, const std::string& file) {
   exports->queue.batch_age = Exporter::kNever;
   auto queue = make_exporters(*exports, counters, say);
   if (!queue) return failed(queue.error());
-  Pipeline pipeline(pipeline_options(loaded->config, read_host_facts(WIRESPAN_VERSION)), **queue, nullptr,
-                    (*source)->clock(), counters);
-  supervisor.start({.report = [&] { say(report(counters)); }, .reload = {}, .report_every = {}}, std::nullopt);
+  HostFacts host = (*source)->host() ? *(*source)->host() : read_host_facts(WIRESPAN_VERSION);
+  Pipeline pipeline(pipeline_options(loaded->config, std::move(host)), **queue, nullptr, (*source)->clock(), counters);
+  supervisor.start({.report = [&] { say(report(counters)); },
+                    .hurry = [&] { (*queue)->give_up(); },
+                    .reload = {},
+                    .report_every = {}},
+                   std::nullopt);
   const Status ran = (*source)->run(pipeline, supervisor.stop());
   pipeline.finish((*source)->clock().now());
-  (*queue)->stop(kFlushAtEnd);
+  (*queue)->stop(exports->at_end);
   say(report(counters));
   return ran ? 0 : failed(ran.error());
 }

@@ -88,6 +88,10 @@ struct Config {
       std::int64_t batch_bytes = 2 << 20;
       Milliseconds batch_age{200};
     } queue;
+    struct Flush {
+      Milliseconds longest{20'000};
+      Milliseconds silence{5'000};
+    } flush;
   } exporting;
 
   struct Self {

@@ -221,6 +221,7 @@ void ExportQueue::run(Worker& worker) {
       if (!sent) worker.notices.say(sent.error().text());
       idle_at = after(worker.exporter->idle());
       lock.lock();
+      if (sent) progress_ = steady_clock::now();
       recycle(std::move(chunk));
       done_.notify_all();
     } else if (flush_due) {
@@ -246,7 +247,7 @@ void ExportQueue::run(Worker& worker) {
   }
 }
 
-bool ExportQueue::flush(milliseconds timeout) {
+bool ExportQueue::flush(FlushLimits limits) {
   std::unique_lock lock(mutex_);
   if (stopping_) return false;
   close_open_chunk(lock);
@@ -257,11 +258,23 @@ bool ExportQueue::flush(milliseconds timeout) {
   const auto out = [&] {
     return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) { return worker->flushed >= wanted; });
   };
-  return done_.wait_for(lock, timeout, out);
+  const Time began = steady_clock::now();
+  for (;;) {
+    if (out()) return true;
+    const Time until = std::min(began + limits.longest, std::max(began, progress_) + limits.silence);
+    if (given_up_ || steady_clock::now() >= until) return false;
+    done_.wait_until(lock, until);
+  }
 }
 
-void ExportQueue::stop(milliseconds timeout) {
-  const bool flushed = flush(timeout);
+void ExportQueue::give_up() {
+  const std::lock_guard lock(mutex_);
+  given_up_ = true;
+  done_.notify_all();
+}
+
+void ExportQueue::stop(FlushLimits limits) {
+  const bool flushed = flush(limits);
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;

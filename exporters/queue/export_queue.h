@@ -37,6 +37,12 @@ struct QueueOptions {
   enum class WhenFull : std::uint8_t { kDropOldest, kWait } when_full = WhenFull::kDropOldest;
 };
 
+// How long a flush takes at most: a receiver that takes nothing is given up sooner than one that is only slow.
+struct FlushLimits {
+  std::chrono::milliseconds longest;
+  std::chrono::milliseconds silence;  // since the flush began, or a receiver took something during it
+};
+
 class ExportQueue : public Sink<Span> {
  public:
   ExportQueue(QueueOptions options, Counters& counters, Say say);
@@ -52,9 +58,13 @@ class ExportQueue : public Sink<Span> {
   void take(Span&& span) override;
 
   // Any thread. True when everything accepted before is out of every exporter; retries that wait are made at once.
-  bool flush(std::chrono::milliseconds timeout);
+  bool flush(FlushLimits limits);
+  bool flush(std::chrono::milliseconds timeout) { return flush({timeout, timeout}); }
   // Flushes, ends all threads, counts what could not be sent. Later spans are counted as lost. Idempotent.
-  void stop(std::chrono::milliseconds timeout);
+  void stop(FlushLimits limits);
+  void stop(std::chrono::milliseconds timeout) { stop({timeout, timeout}); }
+  // Any thread: flush and stop, running or to come, no longer wait for anybody.
+  void give_up();
 
  private:
   using Time = std::chrono::steady_clock::time_point;
@@ -112,7 +122,9 @@ class ExportQueue : public Sink<Span> {
   std::vector<ChunkPtr> spare_;
   std::uint64_t flush_wanted_ = 0;
   std::uint64_t flush_until_ = 0;  // number of the first chunk that flush need not wait for
+  Time progress_{};                // a batch was taken
   bool stopping_ = false;
+  bool given_up_ = false;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

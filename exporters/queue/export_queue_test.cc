@@ -77,6 +77,7 @@ class FakeExporter : public Exporter {
   void hurry() override {
     const std::lock_guard lock(received_->mutex);
     received_->hurried = true;
+    received_->changed.notify_all();
   }
   void interrupt() override {
     const std::lock_guard lock(received_->mutex);
@@ -290,6 +291,29 @@ TEST_F(ExportQueueTest, StopCutsADeadExporterOffAndCountsWhatIsLeft) {
   EXPECT_EQ(count(counters, "exporters.dead.lost.shutdown"), 25U);
   EXPECT_EQ(live->taken(), numbers(1, 35));
   EXPECT_EQ(count(counters, "exporters.live.lost.shutdown"), 0U);
+}
+
+TEST_F(ExportQueueTest, AReceiverThatTakesNothingIsGivenUpBeforeTheLongestTime) {
+  start(small(10, 1000));
+  const auto dead = add("dead", /*open=*/false);
+  feed(1, 35);
+  ASSERT_TRUE(dead->wait([&] { return dead->batches.size() == 1; }));
+  queue->stop({.longest = std::chrono::hours(1), .silence = milliseconds(20)});
+  EXPECT_TRUE(dead->interrupted);
+  EXPECT_EQ(count(counters, "exporters.dead.lost.shutdown"), 25U);
+}
+
+TEST_F(ExportQueueTest, AnImpatientUserEndsTheFlush) {
+  start(small(10, 1000));
+  const auto dead = add("dead", /*open=*/false);
+  feed(1, 35);
+  std::thread user([&] {
+    dead->wait([&] { return dead->hurried; });
+    queue->give_up();
+  });
+  queue->stop(std::chrono::hours(1));
+  user.join();
+  EXPECT_TRUE(dead->interrupted);
 }
 
 TEST_F(ExportQueueTest, AFailingExporterIsSaidWithWhatToDo) {

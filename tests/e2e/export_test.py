@@ -54,15 +54,28 @@ def test_receiver_killed_and_restarted(stack, ledger, sink, protocol):
         assert agent.resident_kib() - before < 32 * 1024
         second = sink(**ports)
         drive(ledger, 300, 8)
-        # Whatever was in retry may be given up; what is new must arrive.
         second.wait_for(1)
     assert agent.process.returncode == 0, agent.stderr()
+    # The receiver was back before the end, so nothing is given up at it, however much was waiting.
+    assert agent.counters()["exporters.otlp.lost.shutdown"] == 0
+    assert agent.counters()["exporters.otlp.lost.interrupted"] == 0
     assert len(agent.spans()) == 5600  # the other exporter never waited
     assert second.rejected() == []
     delivered = {(s.trace, s.id) for s in first.spans() + second.spans()}
     dropped = sum(value for name, value in agent.counters().items() if name.startswith("exporters.otlp.lost."))
     # A batch the dead receiver had taken without answering may be both written there and counted.
     assert len(delivered) + dropped >= 5600, agent.stderr()
+
+
+def test_stopping_waits_for_a_slow_receiver_that_goes_on_taking(stack, ledger, sink):
+    receiver = sink(fail=["inf*slow,delay=0.7"])
+    config = stack.directory / "patient.yaml"
+    config.write_text("export: {queue: {batch_spans: 100}, flush: {silence: 5s, longest: 2m}}\n")
+    with Agent(stack.directory, stack.selectors(), "--otlp", receiver.url, "--config", config) as agent:
+        drive(ledger, 1500, 8)
+    assert agent.process.returncode == 0, agent.stderr()
+    assert len(receiver.spans()) == 1500
+    assert sum(value for name, value in agent.counters().items() if name.startswith("exporters.otlp.lost.")) == 0
 
 
 def test_no_receiver_at_all(stack, ledger):

@@ -1,6 +1,8 @@
 """A recording is the run: it replays without rights and without a kernel, to the same bytes."""
 
-from harness.agent import Agent, wirespan, wirespan_as_nobody
+import subprocess
+
+from harness.agent import BINARY, Agent, wirespan, wirespan_as_nobody
 from harness.load import drive
 from harness.spans import read_spans
 from harness.truth import judge
@@ -14,7 +16,14 @@ def test_replay_gives_the_same_spans_byte_for_byte(stack, ledger):
     assert recording.stat().st_mode & 0o777 == 0o600  # it holds what the services said to each other
 
     recording.chmod(0o644)
-    outputs = []
+    # Another host, as far as one can tell from inside: its name, its machine id, its boot.
+    elsewhere = ("hostname elsewhere && echo 0123456789abcdef0123456789abcdef >id && echo 11111111-2222-3333-4444-555555555555 >boot && "
+                 "mount --bind boot /proc/sys/kernel/random/boot_id && if [ -e /etc/machine-id ]; then mount --bind id /etc/machine-id; fi && "
+                 'exec "$@"')
+    result = subprocess.run(["unshare", "--uts", "--mount", "sh", "-c", elsewhere, "sh", BINARY, "replay", recording, "--json", "elsewhere.jsonl"],
+                            cwd=stack.directory, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stderr
+    outputs = [(stack.directory / "elsewhere.jsonl").read_bytes()]
     for number in (1, 2):
         out = stack.directory / f"replay-{number}"
         out.mkdir()
@@ -22,7 +31,7 @@ def test_replay_gives_the_same_spans_byte_for_byte(stack, ledger):
         result = wirespan_as_nobody(stack.directory, "replay", recording, "--json", out / "spans.jsonl")
         assert result.returncode == 0, result.stderr
         outputs.append((out / "spans.jsonl").read_bytes())
-    assert outputs[0] == outputs[1]
+    assert outputs[0] == outputs[1] == outputs[2]
     verdict = judge(read_spans(stack.directory / "replay-1" / "spans.jsonl"), sent, ledger.truth, hops=3)
     assert verdict.right == 200, verdict
 

@@ -1,0 +1,123 @@
+// What the kernel holds for the agent goes with it, however often it comes and goes. Needs root.
+#include <bpf/bpf.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/capture/bpf_object.h"
+#include "agent/capture/plan.h"
+
+namespace wirespan {
+namespace {
+
+// Ids of the kernel's BPF objects, as /proc/self/fdinfo names those this process holds. Counting all of the kernel's
+// would see what others load meanwhile.
+struct Ids {
+  std::set<std::uint32_t> programs;
+  std::set<std::uint32_t> maps;
+  std::set<std::uint32_t> links;
+  [[nodiscard]] std::size_t size() const { return programs.size() + maps.size() + links.size(); }
+};
+
+void add_held(Ids& ids) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream in(entry.path());
+    Ids here;
+    std::string key;
+    for (std::uint32_t id = 0; in >> key;) {
+      if (key == "prog_id:" && in >> id) here.programs.insert(id);
+      if (key == "map_id:" && in >> id) here.maps.insert(id);
+      if (key == "link_id:" && in >> id) here.links.insert(id);
+    }
+    // A link's file names its program too.
+    ids.links.merge(here.links);
+    ids.programs.merge(here.programs);
+    ids.maps.merge(here.maps);
+  }
+}
+
+void keep_living(std::set<std::uint32_t>& ids, int (*open_by_id)(std::uint32_t)) {
+  for (auto it = ids.begin(); it != ids.end();) {
+    const int fd = open_by_id(*it);
+    if (fd >= 0) close(fd);
+    it = fd >= 0 ? std::next(it) : ids.erase(it);
+  }
+}
+
+// What is still there after the kernel had time to free it (it does so after a grace period).
+std::size_t left_of(Ids ids) {
+  for (int i = 0; i < 300 && ids.size() != 0; ++i) {
+    if (i != 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    keep_living(ids.links, bpf_link_get_fd_by_id);
+    keep_living(ids.programs, bpf_prog_get_fd_by_id);
+    keep_living(ids.maps, bpf_map_get_fd_by_id);
+  }
+  return ids.size();
+}
+
+std::size_t open_descriptors() {
+  std::size_t number = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++number;
+  return number;
+}
+
+int rounds() {
+  const char* text = std::getenv("WIRESPAN_TEST_ROUNDS");
+  return text == nullptr ? 20 : std::atoi(text);
+}
+
+// The first candidate of each hook that loads, as the agent chooses.
+std::vector<const char*> programs_of_plan(const BpfSettings& settings) {
+  std::vector<const char*> chosen;
+  for (const Hook& hook : hooks_of_plan(true)) {
+    for (const Candidate& candidate : hook.candidates) {
+      const char* const alone = candidate.program;
+      if (!BpfObject::load(settings, std::span(&alone, 1))) continue;
+      chosen.push_back(alone);
+      break;
+    }
+  }
+  return chosen;
+}
+
+TEST(Lifecycle, AttachedAndDetachedManyTimesLeavesNothing) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  BpfSettings settings;
+  settings.ring_bytes = 64U << 10U;
+  settings.max_connections = settings.max_processes = settings.max_threads = 64;
+  const std::vector<const char*> programs = programs_of_plan(settings);
+  ASSERT_FALSE(programs.empty());
+
+  Ids ids;
+  const std::size_t descriptors = open_descriptors();
+  {
+    auto object = BpfObject::load(settings, programs);
+    ASSERT_TRUE(object) << object.error().text();
+    const std::size_t loaded = open_descriptors();
+    for (int round = 0; round < rounds(); ++round) {
+      for (const char* program : programs) {
+        const Status attached = (*object)->attach(program);
+        ASSERT_TRUE(attached) << program << " in round " << round << ": " << attached.error().text();
+      }
+      add_held(ids);
+      (*object)->detach_all();
+      ASSERT_EQ(open_descriptors(), loaded) << "round " << round;
+    }
+  }
+  EXPECT_EQ(open_descriptors(), descriptors);
+  EXPECT_GE(ids.links.size(), programs.size() * static_cast<std::size_t>(rounds()));
+  EXPECT_EQ(left_of(ids), 0U) << "of " << ids.programs.size() << " programs, " << ids.maps.size() << " maps, "
+                              << ids.links.size() << " links";
+}
+
+}  // namespace
+}  // namespace wirespan
