@@ -19,9 +19,10 @@ packages_of() {
     lint-format) echo "clang-format-19|clang-format-18" ;;
     lint) echo "clang-format-19|clang-format-18" "clang-tidy-19|clang-tidy-18" "clang-tools-19|clang-tools-18" \
       "libclang-rt-19-dev|libclang-rt-18-dev" "llvm-19|llvm-18" ;;
+    vmtest) echo qemu-system-x86 kmod lz4 zstd busybox-static "$(bpftool_package)" iproute2 nftables util-linux nginx python3 ;;
     # Only asked for by CI and by --full: on a user's machine the demo uses the runtimes that are there.
     runtimes) echo golang-go nodejs default-jdk-headless php-cli ;;
-    *) fail "there is no package group '$1'" "" "build, demo, test, bench, lint, runtimes, or --full" ;;
+    *) fail "there is no package group '$1'" "" "build, demo, test, bench, lint, vmtest, runtimes, or --full" ;;
   esac
 }
 
