@@ -118,7 +118,7 @@ def build(target, binaries):
         sys.exit(f"vmtest: not installed: {', '.join(missing)}")
     for name in PROGRAMS:
         image.program(find(name), settled(find(name)))
-    for applet in ("cat", "ls", "sleep", "kill", "true", "hostname", "mkdir", "rm", "cp", "ps", "dmesg", "insmod"):
+    for applet in ("cat", "ls", "sleep", "kill", "true", "hostname", "mkdir", "rm", "cp", "ps", "dmesg", "insmod", "head", "tail", "grep", "cut", "wc", "id", "find"):
         if f"usr/bin/{applet}" not in image.entries:
             image.symlink(f"/usr/bin/{applet}", "busybox")
     add_python(image)

@@ -7,7 +7,7 @@ constexpr const char* kTyped = "tp_btf: kernel 5.5 with BTF";
 constexpr const char* kCasts = "tp_btf and bpf_rdonly_cast: kernel 6.2 with BTF";
 constexpr const char* kRaw = "raw tracepoint: kernel 5.8";
 
-constexpr Candidate kSocketIo[] = {{"io__tp_btf", kCasts}, {"io__raw_tp", kRaw}};
+constexpr Candidate kSocketIo[] = {{"io__tp_btf", kCasts}, {"io__tp_btf_probe", kTyped}, {"io__raw_tp", kRaw}};
 constexpr Candidate kEntry[] = {{"entry__tp_btf", kTyped}, {"entry__raw_tp", kRaw}};
 constexpr Candidate kState[] = {{"state__tp_btf", kTyped}, {"state__raw_tp", kRaw}};
 constexpr Candidate kDestroy[] = {{"destroy__tp_btf", kTyped}, {"destroy__raw_tp", kRaw}};

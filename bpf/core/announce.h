@@ -116,11 +116,11 @@ WS_INLINE struct ws_conn *ws_conn_insert(__u64 sock, struct ws_conn *fresh, cons
   return other;
 }
 
-/* First sight of a connection, or the first I/O of one that was still being made when connect returned. Out of line, so
- * that the common path stays short. */
-static __noinline struct ws_conn *ws_conn_meet(const struct ws_sight *sight, struct ws_conn *conn,
-                                               const enum ws_how_to_load how) {
-  if (!sight) return NULL;
+/* First sight of a connection, or the first I/O of one that was still being made when connect returned. */
+WS_INLINE struct ws_conn *ws_conn_meet(const struct ws_sight *sight, struct ws_conn *conn,
+                                       const enum ws_how_to_load how) {
+  struct ws_scratch *scratch = ws_scratch();
+  if (!sight || !scratch) return NULL;
   __u64 sock = (__u64)sight->s.sk;
   if (conn && (__u32)conn->id != sight->s.inode) {
     ws_conn_close(sock, conn, WS_FORGOTTEN);
@@ -129,17 +129,27 @@ static __noinline struct ws_conn *ws_conn_meet(const struct ws_sight *sight, str
   if (conn) return ws_announce(sight, conn, how) ? conn : NULL;
   const __u8 family = ws_family_of(sight->s.sk, how);
   if (!family) return NULL;
-  struct ws_conn fresh = {
-      .id = ws_conn_id(sight->s.inode, sight->now),
-      .opened = sight->opens ? sight->now : 0,
-      .capture = sight->thread.capture,
-      .pid = sight->pid,
-      .flags = (sight->opens ? WS_CONN_FRESH : 0) | (family == WS_FAMILY_UNIX ? WS_CONN_UNIX : 0),
-      .side = sight->side,
-      .direction = 0xff,
-  };
-  conn = ws_conn_insert(sock, &fresh, how);
+  /* Not on the stack: up to 6.12 the frames of a program and its functions share 512 bytes. */
+  struct ws_conn *fresh = &scratch->fresh;
+  memset(fresh, 0, sizeof(*fresh));
+  fresh->id = ws_conn_id(sight->s.inode, sight->now);
+  fresh->opened = sight->opens ? sight->now : 0;
+  fresh->capture = sight->thread.capture;
+  fresh->pid = sight->pid;
+  fresh->flags = (sight->opens ? WS_CONN_FRESH : 0) | (family == WS_FAMILY_UNIX ? WS_CONN_UNIX : 0);
+  fresh->side = sight->side;
+  fresh->direction = 0xff;
+  conn = ws_conn_insert(sock, fresh, how);
   return conn && ws_announce(sight, conn, how) ? conn : NULL;
+}
+
+/* Out of line, so that the common path stays short; and one for each way to load, because a kernel looks at every
+ * instruction of a function, used or not. */
+static __noinline struct ws_conn *ws_conn_meet_cast(const struct ws_sight *sight, struct ws_conn *conn) {
+  return ws_conn_meet(sight, conn, WS_CAST);
+}
+static __noinline struct ws_conn *ws_conn_meet_probe(const struct ws_sight *sight, struct ws_conn *conn) {
+  return ws_conn_meet(sight, conn, WS_PROBE);
 }
 
 /* The state of the connection in sight; made, and told of, when it is new. NULL: not ours to follow, or no room. */
@@ -147,7 +157,7 @@ WS_INLINE struct ws_conn *ws_conn_in_sight(const struct ws_sight *sight, const e
   struct ws_conn *conn = ws_conn_find((__u64)sight->s.sk);
   const __u8 known = WS_CONN_ANNOUNCED | WS_CONN_BASED;
   if (conn && (__u32)conn->id == sight->s.inode && (conn->flags & known) == known) return conn;
-  return ws_conn_meet(sight, conn, how);
+  return how == WS_CAST ? ws_conn_meet_cast(sight, conn) : ws_conn_meet_probe(sight, conn);
 }
 
 #endif

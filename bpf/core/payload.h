@@ -61,7 +61,7 @@ __weak __noinline int ws_copy_segment(__u32 index) {
 
 /* A read of user memory costs 90 ns whatever its size: the vector is read at once. */
 WS_INLINE void ws_copy_vector(struct ws_scratch *scratch, const struct ws_memory *memory, __u32 moved, __u32 want) {
-  __u32 segments = memory->segments;
+  __u64 segments = memory->segments; /* 64 bits: 5.10 loses the bound of a 32-bit value in the product */
   scratch->data.captured = 0;
   scratch->walk.left = moved;
   scratch->walk.want = want;
@@ -70,7 +70,7 @@ WS_INLINE void ws_copy_vector(struct ws_scratch *scratch, const struct ws_memory
     ws_count(WS_STAT_USER_FAULT);
     return;
   }
-  for (__u32 i = 0; i < WS_SEGMENTS && i < segments; i++) {
+  for (__u64 i = 0; i < WS_SEGMENTS && i < segments; i++) {
     if (ws_copy_segment(i)) break;
   }
   if (scratch->data.captured < moved && !scratch->walk.left)

@@ -281,6 +281,11 @@ int BPF_PROG(io__tp_btf, struct pt_regs *regs, long result) {
   return ws_on_return(regs, result, WS_CAST);
 }
 
+SEC("tp_btf/sys_exit")
+int BPF_PROG(io__tp_btf_probe, struct pt_regs *regs, long result) {
+  return ws_on_return(regs, result, WS_PROBE);
+}
+
 SEC("raw_tp/sys_exit")
 int BPF_PROG(io__raw_tp, struct pt_regs *regs, long result) {
   return ws_on_return(regs, result, WS_PROBE);
