@@ -41,7 +41,10 @@ function(wirespan_test NAME)
   gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60)
 endfunction()
 
-# wirespan_fuzz(NAME SOURCES ... LINKS ...): libFuzzer target, built with -DWIRESPAN_FUZZ=ON and clang.
+# wirespan_fuzz(NAME SOURCES ... LINKS ...): libFuzzer target, built with -DWIRESPAN_FUZZ=ON and clang; `fuzzers` is all.
+if(WIRESPAN_FUZZ)
+  add_custom_target(fuzzers)
+endif()
 function(wirespan_fuzz NAME)
   if(NOT WIRESPAN_FUZZ)
     return()
@@ -49,4 +52,5 @@ function(wirespan_fuzz NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE wirespan_options ${ARG_LINKS} -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${NAME})
 endfunction()

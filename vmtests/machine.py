@@ -20,7 +20,7 @@ def host_khz():
 class Machine:
     """Boots at once. `wait` gives all its console said."""
 
-    def __init__(self, kernel, image, append="", network=None, memory=1536, seconds=1800, echo=None):
+    def __init__(self, kernel, image, append="", network=None, memory=1536, seconds=1800, echo=None, log=None):
         # The guest's clock is the host's counter; measured under load its rate can come out several times wrong.
         clock = f"tsc=reliable tsc_early_khz={host_khz()}" if host_khz() else ""
         command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "1", "-m", str(memory), "-no-reboot",
@@ -32,6 +32,7 @@ class Machine:
             command += ["-netdev", f"{spec},id=n0", "-device", f"virtio-net-pci,netdev=n0,romfile=,mac={mac}"]
         self.lines = []
         self.echo = echo
+        self.log = open(log, "w", buffering=1) if log else None
         self.began = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -44,6 +45,8 @@ class Machine:
         for raw in self.process.stdout:
             line = raw.decode("utf-8", "replace").replace("\r", "").rstrip("\n")
             self.lines.append(line)
+            if self.log:
+                self.log.write(line + "\n")
             if self.echo:
                 self.echo(line)
 
@@ -51,6 +54,8 @@ class Machine:
         self.process.wait()
         self.timer.cancel()
         self.reader.join(10)
+        if self.log:
+            self.log.close()
         self.seconds = time.monotonic() - self.began
         return self.lines
 

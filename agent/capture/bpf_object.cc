@@ -53,6 +53,15 @@ std::uint64_t instructions_of(std::string_view log) {
   return at == std::string_view::npos ? 0 : std::strtoull(log.data() + at + kBefore.size(), nullptr, 10);
 }
 
+// libbpf says "prog 'name': ..." of what it could not relocate or load.
+std::string program_named_in(std::string_view text) {
+  constexpr std::string_view kBefore = "prog '";
+  const auto at = text.rfind(kBefore);
+  if (at == std::string_view::npos) return {};
+  const std::string_view name = text.substr(at + kBefore.size());
+  return std::string(name.substr(0, name.find('\'')));
+}
+
 void apply(wirespan_bpf& skeleton, const BpfSettings& settings, std::size_t cpus) {
   const auto classes = syscall_classes();
   std::copy(classes.begin(), classes.end(), const_cast<std::uint8_t*>(skeleton.rodata->ws_ops));
@@ -80,7 +89,8 @@ BpfObject::~BpfObject() {
   wirespan_bpf__destroy(skeleton_);
 }
 
-Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, std::span<const char* const> programs) {
+Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, std::span<const char* const> programs,
+                                                   std::string* refused) {
   libbpf_set_print(keep_complaint);
   complaints.clear();
   wirespan_bpf* skeleton = wirespan_bpf__open();
@@ -95,7 +105,8 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, skeleton->obj) {
     const std::string_view name = bpf_program__name(program);
-    const bool wanted = name == "control" || std::find(programs.begin(), programs.end(), name) != programs.end();
+    const bool wanted = name == "control" || std::any_of(programs.begin(), programs.end(),
+                                                         [&](const char* p) { return p != nullptr && name == p; });
     bpf_program__set_autoload(program, wanted);
     if (!wanted) continue;
     std::vector<char>& into = settings.verifier_counts ? sums[program] : log;
@@ -104,6 +115,7 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
     if (settings.verifier_counts) bpf_program__set_log_level(program, kLogSums);
   }
   if (const int failed = wirespan_bpf__load(skeleton); failed != 0) {
+    if (refused != nullptr) *refused = program_named_in(complaints);
     std::string_view written(log.data());
     for (const auto& [of, text] : sums) {
       if (bpf_program__fd(of) < 0 && text.front() != '\0') written = text.data();

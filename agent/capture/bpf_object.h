@@ -38,9 +38,11 @@ struct BpfSettings {
 // One thread.
 class BpfObject {
  public:
-  // Loads just these programs. On failure the error's hint holds the tail of the verifier's log.
+  // Loads just these programs; nullptr among them is nothing. On failure the error's hint holds the tail of the
+  // verifier's log, and `refused`, where given, the program that failed, "" when it was something else.
   [[nodiscard]] static Result<std::unique_ptr<BpfObject>> load(const BpfSettings& settings,
-                                                               std::span<const char* const> programs);
+                                                               std::span<const char* const> programs,
+                                                               std::string* refused = nullptr);
   ~BpfObject();
   BpfObject(const BpfObject&) = delete;
   BpfObject& operator=(const BpfObject&) = delete;

@@ -61,31 +61,29 @@ std::vector<Candidate> in_order(const Hook& hook, const std::string& prefer) {
   return candidates;
 }
 
-// The first candidate of every hook; where that cannot be loaded, the first of each hook that can. `programs` gets one
-// for each hook, nullptr where none works.
+// The first candidate of every hook, and for a hook whose program the kernel refuses its next: a load for each refusal,
+// because each costs the reading of all the kernel's types. `programs` gets one for each hook, nullptr where none
+// works.
 Result<std::unique_ptr<BpfObject>> load_plan(const BpfSettings& settings, const std::vector<Hook>& hooks,
                                              const std::string& prefer, std::vector<const char*>& programs) {
   programs.clear();
-  for (const Hook& hook : hooks) programs.push_back(in_order(hook, prefer).front().program);
-  if (auto object = BpfObject::load(settings, programs)) return object;
-  for (std::size_t i = 0; i < hooks.size(); ++i) {
-    programs[i] = nullptr;
-    Error last;
-    for (const Candidate& candidate : in_order(hooks[i], prefer)) {
-      const char* alone[] = {candidate.program};
-      auto object = BpfObject::load(settings, alone);
-      if (object) {
-        programs[i] = candidate.program;
-        break;
-      }
-      last = object.error();
-    }
-    if (programs[i] == nullptr && hooks[i].required) return last;
+  std::vector<std::vector<Candidate>> left;
+  for (const Hook& hook : hooks) {
+    left.push_back(in_order(hook, prefer));
+    programs.push_back(left.back().front().program);
   }
-  std::vector<const char*> chosen;
-  std::copy_if(programs.begin(), programs.end(), std::back_inserter(chosen),
-               [](const char* p) { return p != nullptr; });
-  return BpfObject::load(settings, chosen);
+  for (;;) {
+    std::string refused;
+    auto object = BpfObject::load(settings, programs, &refused);
+    if (object) return object;
+    const auto which =
+        std::find_if(programs.begin(), programs.end(), [&](const char* p) { return p != nullptr && refused == p; });
+    if (which == programs.end()) return object;
+    const auto i = static_cast<std::size_t>(which - programs.begin());
+    left[i].erase(left[i].begin());
+    if (left[i].empty() && hooks[i].required) return object;
+    programs[i] = left[i].empty() ? nullptr : left[i].front().program;
+  }
 }
 
 class KernelTargets : public TargetSet {
