@@ -128,9 +128,13 @@ bool Diagnosis::can_trace() const {
   });
 }
 
+std::vector<Finding> look_around() {
+  return {kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
+}
+
 Diagnosis diagnose() {
   Diagnosis diagnosis;
-  diagnosis.findings = {kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
+  diagnosis.findings = look_around();
   for (const Hook& hook : hooks_of_plan(true)) {
     bool found = false;
     for (const Candidate& candidate : hook.candidates) {

@@ -33,6 +33,9 @@ struct Diagnosis {
   [[nodiscard]] bool can_trace() const;
 };
 
+// What can be seen without loading anything: kernel, BTF, capabilities, lockdown.
+[[nodiscard]] std::vector<Finding> look_around();
+
 // Loads, attaches and detaches every program there is, one by one; traces nothing. Takes a second or two.
 [[nodiscard]] Diagnosis diagnose();
 

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <mutex>
 
+#include "agent/capture/doctor.h"
 #include "agent/capture/recording.h"
 #include "agent/capture/targets.h"
 #include "agent/commands/launch.h"
@@ -24,6 +25,18 @@ void say(const std::string& line) {
 int failed(const Error& error) {
   say("wirespan: " + error.text());
   return 1;
+}
+
+// What the kernel said of a program that would not load rarely tells a user what to do; what the machine lacks does.
+Error explained(Error error) {
+  std::string lacking;
+  for (const Finding& finding : look_around()) {
+    if (!finding.ok)
+      lacking.append(finding.subject).append(": ").append(finding.text).append(". ").append(finding.todo).append(" ");
+  }
+  if (lacking.empty()) return error;
+  error.hint.clear();
+  return Error{"this machine cannot trace: " + lacking + "(" + error.text() + ")", 0, {}};
 }
 
 std::string ready_line(const KernelSource& source, const Selectors& selectors) {
@@ -117,7 +130,7 @@ int with_source(const Flags& flags, Counters& counters,
     supervisor.watch(launch->pid());
   }
   auto source = KernelSource::open(kernel, counters);
-  if (!source) return failed(source.error());
+  if (!source) return failed(explained(source.error()));
   const Status ran = body(*loaded, **source, supervisor, [&]() -> Status {
     say(ready_line(**source, kernel.selectors));
     return launch ? launch->go() : Status();

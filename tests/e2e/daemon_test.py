@@ -1,10 +1,11 @@
 """`wirespan run`: the daemon, its configuration, and the example we ship."""
 
 import signal
+import subprocess
 
 import pytest
 
-from harness.agent import Agent, wirespan
+from harness.agent import BINARY, Agent, wirespan
 from harness.load import drive
 from harness.spans import SERVER
 from harness.stack import ROOT, wait_until
@@ -61,3 +62,13 @@ def test_sighup_reloads_and_sigterm_flushes(stack, ledger):
         agent.kill()
     ports = [span.local_port for span in agent.spans() if span.kind == SERVER]
     assert (ports.count(ledger.port), ports.count(neighbour.port)) == (20, 20)
+
+
+def test_a_machine_that_cannot_is_told_what_it_lacks():
+    """Without BTF, and without a capability."""
+    blind = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
+    weak = ["setpriv", "--bounding-set", "-perfmon,-sys_admin", "--inh-caps", "-perfmon,-sys_admin"]
+    for prefix, word in ((blind, "BTF"), (weak, "CAP_PERFMON")):
+        result = subprocess.run([*prefix, BINARY, "trace", "--pid", "1", "--for", "1s"], capture_output=True, text=True, check=False, timeout=120)
+        assert result.returncode == 1, result.stderr
+        assert "this machine cannot trace" in result.stderr and word in result.stderr
