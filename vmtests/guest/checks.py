@@ -125,17 +125,19 @@ def whole_host():
         with Agent(stack.directory, ["--all"]) as agent:
             sent = drive(front, 60, 1, path=path)
         spans = agent.spans()
-        verdict = judge([s for s in spans], sent, ledger.truth, hops + 1 if client_is_traced(spans, front.port) else hops)
+        # The whole host: the client that sends the requests as well. Its spans are the traces' roots.
+        asked = [s for s in spans if s.kind == CLIENT and s.peer_port == front.port]
+        assert len(asked) == 60, len(asked)
+        roots = {(s.trace, s.id) for s in asked if not s.parent}
+        served = [s for s in spans if s.kind == SERVER and s.local_port == front.port]
+        assert {(s.trace, s.parent) for s in served} == roots, "the client's spans are not the servers' parents"
+        verdict = judge([s for s in spans if s not in asked], sent, ledger.truth, hops)
         counters = agent.counters()
         assert agent.process.returncode == 0, agent.stderr()
         assert (verdict.right, verdict.wrong) == (60, 0), verdict
         lost = {name: value for name, value in counters.items() if name.startswith("capture.lost.") and value}
         assert not lost, lost
         return {"spans": len(spans), "plan": ready_plan(agent)}
-
-
-def client_is_traced(spans, port):
-    return any(s.kind == CLIENT and s.peer_port == port for s in spans)
 
 
 def ready_plan(agent):
