@@ -65,6 +65,20 @@ class JsonWriter {
       escaped(value);
     }
   }
+  // Values of the open array or object that will be written again: from begin_part(), where one may stand, to the end
+  // of the last one; repeat() writes them once more.
+  [[nodiscard]] std::size_t begin_part() {
+    out_.commit(comma(out_.reserve(1)));
+    needs_comma_ = false;
+    return out_.size();
+  }
+  [[nodiscard]] std::size_t written() const { return out_.size(); }
+  void repeat(std::size_t at, std::size_t size) {
+    char* to = comma(out_.reserve(size + 1));
+    std::memcpy(to, out_.data() + at, size);
+    out_.commit(to + size);
+  }
+
   // Bytes as lower-case hexadecimal, in quotes.
   void hex(std::string_view bytes);
   void number(std::int64_t value) { digits(value, false); }

@@ -46,6 +46,17 @@ class AttributeWriter {
     end();
   }
 
+  // Attributes without arrays.
+  void shared(const Attributes& attributes, Repeats& repeats) {
+    if (in_array_) end_array();
+    Repeats::Place& place = repeats.place(attributes);
+    if (place.what == &attributes) return json_.repeat(place.at, place.size);
+    if (attributes.empty()) return;
+    const std::size_t at = json_.begin_part();
+    attributes.visit(*this);
+    place = {&attributes, at, json_.written() - at};
+  }
+
   void finish() {
     if (in_array_) end_array();
     json_.end_array();
@@ -78,6 +89,7 @@ class AttributeWriter {
 
 void OtlpJsonEncoder::encode(std::span<const Span> batch, ByteBuffer& out) {
   JsonWriter json(out);
+  repeats_.clear();
   json.begin_object();
   json.key("resourceSpans");
   json.begin_array();
@@ -138,7 +150,8 @@ void OtlpJsonEncoder::write_span(JsonWriter& json, const Span& span) {
   json.quoted(otlp_end(span).ns);
   json.key("attributes");
   AttributeWriter attributes(json);
-  visit_span_attributes(span, attributes);
+  visit_own_attributes(span, attributes);
+  if (span.shared != nullptr) attributes.shared(*span.shared, repeats_);
   attributes.finish();
   if (!span.events.empty()) {
     json.key("events");

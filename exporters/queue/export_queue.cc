@@ -25,6 +25,8 @@ std::size_t footprint(const Span& span) {
                       span.status_message.capacity() + span.attributes.memory() +
                       span.events.capacity() * sizeof(SpanEvent) + span.links.capacity() * sizeof(SpanLink);
   for (const SpanLink& link : span.links) bytes += link.attributes.memory();
+  // Counted for each span: where every span has a connection of its own, each does hold it.
+  if (span.shared != nullptr) bytes += span.shared->memory();
   return bytes;
 }
 
