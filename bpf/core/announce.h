@@ -129,6 +129,8 @@ static __noinline struct ws_conn *ws_conn_meet(const struct ws_sight *sight, str
   if (conn) return ws_announce(sight, conn, how) ? conn : NULL;
   const __u8 family = ws_family_of(sight->s.sk, how);
   if (!family) return NULL;
+  /* The peer reset it while this call was still sending: its end has been told, it is not another connection. */
+  if (family != WS_FAMILY_UNIX && WS_LOAD(how, sight->s.sk, __sk_common.skc_state) == WS_TCP_CLOSE) return NULL;
   struct ws_conn fresh = {
       .id = ws_conn_id(sight->s.inode, sight->now),
       .opened = sight->opens ? sight->now : 0,
