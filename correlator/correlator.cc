@@ -334,7 +334,8 @@ void Correlator::flush() {
 
 void Correlator::emit(const NodePtr& node) {
   spans_.add();
-  out_.take(build_span(*node, clock_));
+  build_span(*node, clock_, span_);
+  out_.take(std::move(span_));
 }
 
 }  // namespace wirespan

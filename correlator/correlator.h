@@ -95,6 +95,7 @@ class Correlator : public Sink<ExchangeItem> {
   std::vector<NodePtr> waiting_;      // finished, not out yet
   std::deque<NodePtr> keyed_;         // clients that finished before their server was seen, in order
   BootTime now_{};
+  Span span_;  // reused: its buffers come back from who takes it
   std::vector<std::pair<std::string_view, Counter*>> link_counters_;
   Counter& spans_;
   Counter& roots_;

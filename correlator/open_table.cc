@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace wirespan {
+namespace {
+
+// Processes and threads that serve nothing now, kept in the tables.
+constexpr std::size_t kKeptIdle = 4096;
+
+}  // namespace
 
 bool OpenTable::insert(const NodePtr& node) {
   if (by_number_.size() >= limit_) return false;
@@ -19,9 +25,16 @@ void OpenTable::erase(const Node& node) {
   if (by_number_.erase(node.number) == 0 || node.role != SpanRole::kServer) return;
   if (auto it = by_pid_.find(node.pid); it != by_pid_.end()) {
     std::erase_if(it->second, [&](const NodePtr& n) { return n->number == node.number; });
-    if (it->second.empty()) by_pid_.erase(it);
+    // Most serve again in a moment.
+    if (it->second.empty() && by_pid_.size() > kKeptIdle) by_pid_.erase(it);
   }
-  if (auto it = by_thread_.find(node.home_tid); it != by_thread_.end() && --it->second == 0) by_thread_.erase(it);
+  leave_home(node);
+}
+
+void OpenTable::leave_home(const Node& node) {
+  const auto it = by_thread_.find(node.home_tid);
+  if (it == by_thread_.end() || it->second == 0) return;
+  if (--it->second == 0 && by_thread_.size() > kKeptIdle) by_thread_.erase(it);
 }
 
 NodePtr OpenTable::find(std::uint64_t number) const {
@@ -58,7 +71,7 @@ std::uint32_t OpenTable::serving_by_thread(std::uint32_t tid) const {
 
 void OpenTable::move_home(Node& node, std::uint32_t tid) {
   if (node.home_tid == tid || !by_number_.contains(node.number)) return;
-  if (auto it = by_thread_.find(node.home_tid); it != by_thread_.end() && --it->second == 0) by_thread_.erase(it);
+  leave_home(node);
   node.home_tid = tid;
   ++by_thread_[tid];
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "correlator/node.h"
+#include "model/recycle.h"
 
 namespace wirespan {
 
@@ -33,14 +34,21 @@ class OpenTable {
   [[nodiscard]] std::size_t size() const { return by_number_.size(); }
 
  private:
+  void leave_home(const Node& node);
+
   struct Ends {
     NodePtr client;
     NodePtr server;
   };
 
+  // Entries come and go with every request: their memory is kept.
+  template <class Key, class Value>
+  using Map = std::unordered_map<Key, Value, std::hash<Key>, std::equal_to<Key>,
+                                 recycle_detail::Allocator<std::pair<const Key, Value>>>;
+
   std::size_t limit_;
-  std::unordered_map<std::uint64_t, NodePtr> by_number_;
-  std::unordered_map<ExchangeKey, Ends> by_key_;
+  Map<std::uint64_t, NodePtr> by_number_;
+  Map<ExchangeKey, Ends> by_key_;
   std::unordered_map<std::uint32_t, std::vector<NodePtr>> by_pid_;
   std::unordered_map<std::uint32_t, std::uint32_t> by_thread_;
 };

@@ -13,7 +13,7 @@ BootTime end_of(const Exchange& exchange) {
 
 // Moments inside the span, as ns from its start: cheaper to send and to read than span events.
 void set_phases(const Exchange& exchange, BootTime start, Attributes& out) {
-  const auto set = [&](std::string_view key, BootTime at) { out.set(key, std::max<std::int64_t>(0, at - start)); };
+  const auto set = [&](Literal key, BootTime at) { out.set_new(key, std::max<std::int64_t>(0, at - start)); };
   set("wirespan.request.last_byte_ns", exchange.request->last_byte.time);
   if (exchange.response) set("wirespan.response.first_byte_ns", exchange.response->first_byte.time);
 }
@@ -40,6 +40,12 @@ std::string_view incompleteness(const Exchange& exchange) {
   return exchange.response ? exchange.response->incomplete : std::string_view();
 }
 
+template <class T>
+void take(T& from, T& to) {
+  std::swap(from, to);
+  from.clear();
+}
+
 SpanLink weak_link(const Claim& claim) {
   SpanLink link;
   if (claim.parent) {
@@ -56,14 +62,19 @@ SpanLink weak_link(const Claim& claim) {
 
 }  // namespace
 
-Span build_span(Node& node, const Clock& clock) {
+void build_span(Node& node, const Clock& clock, Span& span) {
   const Exchange& exchange = *node.exchange;
-  Span span;
+  span.events.clear();
+  span.links.clear();
+  span.status = SpanStatus::kUnset;
+  span.status_message.clear();
+  span.shared = nullptr;
   span.trace = node.trace;
   span.trace_flags = node.trace_flags;
   span.trace_state = node.trace_state;
   span.id = node.id;
   span.role = node.role;
+  span.parent = {};
   if (node.link) {
     span.parent = {node.link->parent ? node.link->parent->id : node.link->remote->span, node.link->method,
                    node.link->confidence};
@@ -71,9 +82,9 @@ Span build_span(Node& node, const Clock& clock) {
   const BootTime start = exchange.request->first_byte.time;
   span.start = clock.to_wall(start);
   span.end = clock.to_wall(end_of(exchange));
-  span.name = std::move(exchange.request->name);
-  span.attributes = std::move(exchange.request->attributes);
-  if (exchange.response) span.attributes.append(exchange.response->attributes);
+  take(exchange.request->name, span.name);
+  take(exchange.request->attributes, span.attributes);
+  if (exchange.response) span.attributes.append_new(exchange.response->attributes);
   set_phases(exchange, start, span.attributes);
   set_status(exchange, node.role, span);
   if (const auto why = incompleteness(exchange); !why.empty()) span.attributes.set("wirespan.incomplete", why);
@@ -88,7 +99,6 @@ Span build_span(Node& node, const Clock& clock) {
   for (const Claim& claim : node.weak) span.links.push_back(weak_link(claim));
   span.process = node.process;
   span.connection = exchange.conn;
-  return span;
 }
 
 }  // namespace wirespan

@@ -7,7 +7,8 @@
 
 namespace wirespan {
 
-// Takes the node's messages: the node keeps only what its children need.
-[[nodiscard]] Span build_span(Node& node, const Clock& clock);
+// Overwrites `span`. What is large goes over from the node's messages in exchange for the span's old buffers, so that
+// these serve the next message: the node keeps only what its children need.
+void build_span(Node& node, const Clock& clock, Span& span);
 
 }  // namespace wirespan

@@ -15,7 +15,7 @@ packages_of() {
       ;;
     demo) echo nginx curl python3 python3-venv ;;
     test) echo iproute2 nftables procps "clang-format-19|clang-format-18" ;;
-    bench) echo wrk ;;
+    bench) echo wrk nghttp2-client ;;
     lint-format) echo "clang-format-19|clang-format-18" ;;
     lint) echo "clang-format-19|clang-format-18" "clang-tidy-19|clang-tidy-18" "clang-tools-19|clang-tools-18" \
       "libclang-rt-19-dev|libclang-rt-18-dev" "llvm-19|llvm-18" ;;

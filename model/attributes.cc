@@ -4,39 +4,26 @@
 
 namespace wirespan {
 
-Attributes::Slice Attributes::keep(std::string_view text) {
-  const Slice slice{static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(text.size())};
-  text_.append(text);
-  return slice;
-}
-
-Attributes::Entry& Attributes::slot(std::string_view key) {
+Attributes::Entry& Attributes::slot(std::string_view wanted, bool literal) {
   for (Entry& e : entries_) {
-    if (!e.in_array && view(e.key) == key) return e;
+    if (!e.in_array && key(e) == wanted) return e;
   }
-  return entries_.emplace_back(Entry{keep(key), Slice{0, 0}, false});
+  return fresh(wanted, literal);
 }
 
-void Attributes::set(std::string_view key, std::string_view value) {
-  Entry& e = slot(key);
-  e.value = keep(value);
-}
-void Attributes::set(std::string_view key, std::int64_t value) {
-  slot(key).value = value;
-}
-void Attributes::set(std::string_view key, double value) {
-  slot(key).value = value;
-}
-void Attributes::set(std::string_view key, bool value) {
-  slot(key).value = value;
-}
-
-void Attributes::add(std::string_view key, std::string_view value) {
-  const auto last = std::find_if(entries_.rbegin(), entries_.rend(),
-                                 [&](const Entry& e) { return e.in_array && view(e.key) == key; });
-  const Entry fresh{last != entries_.rend() ? last->key : keep(key), keep(value), true};
+void Attributes::add(std::string_view array, std::string_view value) {
+  const auto last =
+      std::find_if(entries_.rbegin(), entries_.rend(), [&](const Entry& e) { return e.in_array && key(e) == array; });
+  Entry added{};
+  if (last != entries_.rend()) {
+    added = *last;
+  } else {
+    set_key(added, array, false);
+  }
+  added.in_array = true;
+  put_text(added, value, false);
   // Behind the last value of the same key, so that one array's values are adjacent.
-  entries_.insert(last != entries_.rend() ? last.base() : entries_.end(), fresh);
+  entries_.insert(last != entries_.rend() ? last.base() : entries_.end(), added);
 }
 
 void Attributes::append(const Attributes& other) {
@@ -44,6 +31,18 @@ void Attributes::append(const Attributes& other) {
     if (in_array) return add(key, std::get<std::string_view>(value));
     std::visit([&](auto v) { set(key, v); }, value);
   });
+}
+
+void Attributes::append_new(const Attributes& other) {
+  const std::size_t offset = text_.size();
+  text_.append(other.text_);
+  const std::size_t from = entries_.size();
+  entries_.insert(entries_.end(), other.entries_.begin(), other.entries_.end());
+  for (std::size_t i = from; i < entries_.size(); ++i) {
+    Entry& e = entries_[i];
+    if (!e.literal_key) e.key += offset;
+    if (e.kind == Kind::kText && !e.literal_value) e.value += offset;
+  }
 }
 
 void Attributes::clear() {
@@ -56,16 +55,9 @@ void Attributes::clear() {
   text_.clear();
 }
 
-AttributeValue Attributes::value(const Entry& e) const {
-  if (const auto* slice = std::get_if<Slice>(&e.value)) return view(*slice);
-  if (const auto* number = std::get_if<std::int64_t>(&e.value)) return *number;
-  if (const auto* real = std::get_if<double>(&e.value)) return *real;
-  return std::get<bool>(e.value);
-}
-
-std::optional<AttributeValue> Attributes::find(std::string_view key) const {
+std::optional<AttributeValue> Attributes::find(std::string_view wanted) const {
   for (const Entry& e : entries_) {
-    if (view(e.key) == key) return value(e);
+    if (key(e) == wanted) return value(e);
   }
   return std::nullopt;
 }

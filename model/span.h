@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,12 +47,19 @@ struct Span {
   WallTime start;
   WallTime end;
   Attributes attributes;
+  // What all spans of a connection have in common (network.*, addresses); no key is in both. May be null.
+  std::shared_ptr<const Attributes> shared;
   std::vector<SpanEvent> events;
   std::vector<SpanLink> links;
   SpanStatus status = SpanStatus::kUnset;
   std::string status_message;
   ProcessInfoPtr process;    // its resource
   ConnectionPtr connection;  // where it was seen; enrich makes network.* attributes of it
+
+  [[nodiscard]] std::optional<AttributeValue> find(std::string_view key) const {
+    auto found = attributes.find(key);
+    return found || shared == nullptr ? found : shared->find(key);
+  }
 };
 
 }  // namespace wirespan

@@ -28,10 +28,10 @@ struct BpfSettings {
   bool watch_exec = false;
   bool watch_listen = false;
   std::uint32_t capture_bytes = 1024;
-  std::uint32_t ring_bytes = 8U << 20U;  // power of two, at least a page
+  std::uint32_t ring_bytes = 4U << 20U;  // power of two, at least a page
   std::uint32_t max_connections = 131'072;
   std::uint32_t max_processes = 32'768;
-  std::uint32_t max_threads = 131'072;
+  std::uint32_t max_threads = 32'768;
   bool verifier_counts = false;  // for verified_instructions()
 };
 

@@ -27,7 +27,7 @@ struct Config {
 
   struct Capture {
     std::int64_t bytes = 1024;
-    std::int64_t ring_size = 8 << 20;
+    std::int64_t ring_size = 4 << 20;
     std::int64_t max_connections = 131'072;
     bool wakeups = false;
   } capture;

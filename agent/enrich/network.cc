@@ -21,18 +21,18 @@ bool has_ip(const Address& address) {
   return address.family == Address::Family::kIpv4 || address.family == Address::Family::kIpv6;
 }
 
-void add_end(const Address& address, std::string_view address_key, std::string_view port_key, Attributes& out) {
+void set_end(const Address& address, Literal address_key, Literal port_key, Attributes& out) {
   if (!has_ip(address)) return;
-  out.set(address_key, address_text(address));
-  out.set(port_key, address.port);
+  out.set_new(address_key, address_text(address));
+  out.set_new(port_key, address.port);
 }
 
-void add_unix(const Connection& connection, SpanRole role, Attributes& out) {
-  out.set("network.transport", "unix");
+void set_unix(const Connection& connection, SpanRole role, bool far_end_named, Attributes& out) {
+  out.set_new("network.transport", "unix");
   const std::string& peer = connection.remote.path;
-  if (!peer.empty()) out.set("network.peer.address", peer);
-  if (!connection.local.path.empty()) out.set("network.local.address", connection.local.path);
-  if (role == SpanRole::kClient && !peer.empty() && !out.find("server.address")) out.set("server.address", peer);
+  if (!peer.empty()) out.set_new("network.peer.address", peer);
+  if (!connection.local.path.empty()) out.set_new("network.local.address", connection.local.path);
+  if (role == SpanRole::kClient && !peer.empty() && !far_end_named) out.set_new("server.address", peer);
 }
 
 }  // namespace
@@ -52,19 +52,19 @@ std::string address_text(const Address& address) {
   return out;
 }
 
-void add_network_attributes(const Connection& connection, SpanRole role, Attributes& out) {
-  if (connection.transport == Transport::kUnix) return add_unix(connection, role, out);
-  out.set("network.transport", "tcp");
+void set_network_attributes(const Connection& connection, SpanRole role, bool far_end_named, Attributes& out) {
+  if (connection.transport == Transport::kUnix) return set_unix(connection, role, far_end_named, out);
+  out.set_new("network.transport", "tcp");
   const Address& known = has_ip(connection.remote) ? connection.remote : connection.local;
-  if (has_ip(known)) out.set("network.type", ipv4(known) != nullptr ? "ipv4" : "ipv6");
-  add_end(connection.remote, "network.peer.address", "network.peer.port", out);
-  add_end(connection.local, "network.local.address", "network.local.port", out);
-  if (!has_ip(connection.remote)) return;
+  if (has_ip(known)) out.set_new("network.type", ipv4(known) != nullptr ? Literal("ipv4") : Literal("ipv6"));
+  set_end(connection.remote, "network.peer.address", "network.peer.port", out);
+  set_end(connection.local, "network.local.address", "network.local.port", out);
+  if (!has_ip(connection.remote) || far_end_named) return;
   if (role == SpanRole::kServer) {
-    if (!out.find("client.address")) out.set("client.address", address_text(connection.remote));
-  } else if (!out.find("server.address")) {
-    out.set("server.address", address_text(connection.remote));
-    out.set("server.port", connection.remote.port);
+    out.set_new("client.address", address_text(connection.remote));
+  } else {
+    out.set_new("server.address", address_text(connection.remote));
+    out.set_new("server.port", connection.remote.port);
   }
 }
 

@@ -11,10 +11,9 @@ namespace wirespan {
 // IPv4-mapped IPv6 addresses are written as the IPv4 they are. A Unix socket's path is the address of the end that
 // bound it; the other end has none.
 //
-// client.address of a SERVER span is the peer: headers that claim another (X-Forwarded-For) can be written by anybody.
-// server.address and server.port of a CLIENT span are set only where the protocol did not (it knows the name asked
-// for).
-void add_network_attributes(const Connection& connection, SpanRole role, Attributes& out);
+// `far_end_named`: the protocol set client.address of a SERVER span, or server.address of a CLIENT span, which then are
+// left out here. `out` is empty before.
+void set_network_attributes(const Connection& connection, SpanRole role, bool far_end_named, Attributes& out);
 
 // "192.0.2.1", "2001:db8::1"; "" for Unix sockets.
 [[nodiscard]] std::string address_text(const Address& address);

@@ -105,14 +105,14 @@ bool Redactor::apply(Attributes& attributes) {
   bool any = false;
   attributes.visit([&](std::string_view key, const AttributeValue& value, bool) {
     const auto* text = std::get_if<std::string_view>(&value);
-    any = any || (text != nullptr && !harmless(key) && replacement(key, *text, value_));
+    any = any || (text != nullptr && !exempt(key) && replacement(key, *text, value_));
   });
   if (!any) return false;
   rebuilt_.clear();
   attributes.visit([&](std::string_view key, const AttributeValue& value, bool in_array) {
     if (const auto* text = std::get_if<std::string_view>(&value)) {
       std::string_view kept = *text;
-      if (!harmless(key) && replacement(key, *text, value_)) {
+      if (!exempt(key) && replacement(key, *text, value_)) {
         kept = value_;
         redacted_.add();
       }
@@ -122,6 +122,10 @@ bool Redactor::apply(Attributes& attributes) {
   });
   std::swap(attributes, rebuilt_);
   return true;
+}
+
+bool Redactor::exempt(std::string_view key) const {
+  return harmless(key) && (rules_.keys.empty() || !rules_.keys.contains(key));
 }
 
 bool Redactor::replacement(std::string_view key, std::string_view value, std::string& out) const {

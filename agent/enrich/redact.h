@@ -50,6 +50,7 @@ class Redactor {
   bool apply(Attributes& attributes);
 
  private:
+  [[nodiscard]] bool exempt(std::string_view key) const;
   // What the value must become; false: it stays.
   bool replacement(std::string_view key, std::string_view value, std::string& out) const;
   [[nodiscard]] bool query_needs(std::string_view query) const;

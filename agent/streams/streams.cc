@@ -22,7 +22,12 @@ std::size_t held_cost(const event::Data& data) {
   return kHeldOverhead + data.captured.size() + data.tail.size();
 }
 
-// Holds what a sender claims against what is possible: captured and tail lie within the call.
+// What a sender claims against what is possible: captured and tail lie within the call.
+bool consistent(const event::Data& data) {
+  if (data.captured.size() >= data.length) return data.captured.size() == data.length && data.tail.empty();
+  return data.tail.size() <= std::min<std::size_t>(kMaxTail, data.length);
+}
+
 event::Data clamped(const event::Data& data) {
   event::Data out = data;
   if (out.captured.size() > out.length) out.captured = out.captured.first(out.length);
@@ -56,7 +61,8 @@ Streams::Streams(Sink<StreamItem>& next, Counters& counters, const StreamsOption
 Streams::~Streams() = default;
 
 void Streams::accept(const Event& event) {
-  if (const auto* data = std::get_if<event::Data>(&event)) return on_data(*data);
+  if (const auto* data = std::get_if<event::Data>(&event))
+    return consistent(*data) ? on_data(*data) : on_data(clamped(*data));
   if (const auto* closed = std::get_if<event::Closed>(&event)) return on_closed(*closed);
   if (const auto* tick = std::get_if<event::Tick>(&event)) {
     last_tick_ = {};
@@ -65,15 +71,14 @@ void Streams::accept(const Event& event) {
   // Opened needs nothing: a connection without data must cost nothing (100,000 idle ones are normal).
 }
 
-void Streams::on_data(const event::Data& raw) {
+void Streams::on_data(const event::Data& data) {
   calls_.add();
-  if (!raw.conn || raw.length == 0 || raw.position > kMaxPosition) {
-    if (!raw.conn || raw.length != 0) invalid_calls_.add();
+  if (!data.conn || data.length == 0 || data.position > kMaxPosition) {
+    if (!data.conn || data.length != 0) invalid_calls_.add();
     return;
   }
-  on_time(raw.time);
-  bytes_.add(raw.length);
-  const event::Data data = clamped(raw);
+  on_time(data.time);
+  bytes_.add(data.length);
   Entry& e = *entry(data.conn);
   const std::size_t side = index(data.direction);
   std::uint64_t& next = e.next[side];

@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   const Pair tcp = tcp_pair();
   int files[2];
   if (pipe2(files, O_CLOEXEC) != 0) return 1;
+  const int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   epoll_event ready{};
   fcntl(tcp.server, F_SETFL, O_NONBLOCK);
@@ -110,6 +111,7 @@ int main(int argc, char** argv) {
 
   std::printf("getppid=%.1f", least_ns(batches, 1, [] { syscall(SYS_getppid); }));
   std::printf(" epoll_wait=%.1f", least_ns(batches, 1, [&] { epoll_wait(epoll, &ready, 1, 0); }));
+  std::printf(" read_zero=%.1f", least_ns(batches, 1, [&] { check(read(zero, into.data(), 1), 1); }));
   std::printf(" read_nothing=%.1f", least_ns(batches, 1, [&] {
                 if (read(tcp.server, into.data(), into.size()) >= 0) std::abort();
               }));

@@ -129,6 +129,8 @@ WS_INLINE struct ws_conn *ws_conn_meet(const struct ws_sight *sight, struct ws_c
   if (conn) return ws_announce(sight, conn, how) ? conn : NULL;
   const __u8 family = ws_family_of(sight->s.sk, how);
   if (!family) return NULL;
+  /* The peer reset it while this call was still sending: its end has been told, it is not another connection. */
+  if (family != WS_FAMILY_UNIX && WS_LOAD(how, sight->s.sk, __sk_common.skc_state) == WS_TCP_CLOSE) return NULL;
   /* Not on the stack: up to 6.12 the frames of a program and its functions share 512 bytes. */
   struct ws_conn *fresh = &scratch->fresh;
   memset(fresh, 0, sizeof(*fresh));

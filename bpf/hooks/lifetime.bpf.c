@@ -2,11 +2,11 @@
  * socket for whatever those do not tell (a close after the peer's FIN came during half-close). */
 #include "bpf/core/conns.h"
 #include "bpf/core/load.h"
+#include "bpf/core/tcp.h"
 
 enum {
   WS_TCP_FIN_WAIT1 = 4,
   WS_TCP_FIN_WAIT2 = 5,
-  WS_TCP_CLOSE = 7,
   WS_TCP_LAST_ACK = 9,
   WS_TCP_CLOSING = 11,
 };

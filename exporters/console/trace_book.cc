@@ -20,8 +20,9 @@ std::string as_text(const AttributeValue& value) {
   return std::get<bool>(value) ? "true" : "false";
 }
 
-std::string attribute(const Attributes& attributes, std::string_view key) {
-  const auto value = attributes.find(key);
+template <class Holder>  // Span, Attributes
+std::string attribute(const Holder& holder, std::string_view key) {
+  const auto value = holder.find(key);
   return value ? as_text(*value) : std::string();
 }
 
@@ -39,20 +40,20 @@ std::string percent(double confidence) {
 std::string status_of(const Span& span) {
   std::string status;
   for (const std::string_view key : {"http.response.status_code", "rpc.grpc.status_code", "db.response.status_code"}) {
-    if (status = attribute(span.attributes, key); !status.empty()) break;
+    if (status = attribute(span, key); !status.empty()) break;
   }
   if (span.status != SpanStatus::kError) return status;
-  const std::string type = attribute(span.attributes, "error.type");
+  const std::string type = attribute(span, "error.type");
   if (!type.empty() && type != status) status += (status.empty() ? "" : " ") + type;
   return status.empty() ? "error" : status;
 }
 
 std::string peer_of(const Span& span) {
-  std::string host = attribute(span.attributes, "server.address");
-  std::string port = attribute(span.attributes, "server.port");
+  std::string host = attribute(span, "server.address");
+  std::string port = attribute(span, "server.port");
   if (host.empty()) {
-    host = attribute(span.attributes, "network.peer.address");
-    port = attribute(span.attributes, "network.peer.port");
+    host = attribute(span, "network.peer.address");
+    port = attribute(span, "network.peer.port");
   }
   if (host.empty() || port.empty()) return host;
   return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + port;
@@ -96,11 +97,11 @@ ShownSpan shown(const Span& span) {
   }
   if (!span.status_message.empty()) out.notes.push_back(terminal_safe(span.status_message));
   // Said by the correlator (correlator/explain.h has the words at length).
-  if (const auto why = attribute(span.attributes, "wirespan.incomplete"); !why.empty()) {
+  if (const auto why = attribute(span, "wirespan.incomplete"); !why.empty()) {
     out.notes.push_back("incomplete: " + words(why));
   }
-  if (const auto why = attribute(span.attributes, "wirespan.link.missing"); !why.empty()) {
-    const auto candidates = attribute(span.attributes, "wirespan.link.candidates");
+  if (const auto why = attribute(span, "wirespan.link.missing"); !why.empty()) {
+    const auto candidates = attribute(span, "wirespan.link.candidates");
     out.notes.push_back("no parent: " + words(why) + (candidates.empty() ? "" : ", " + candidates + " candidates"));
   }
   return out;

@@ -1,5 +1,6 @@
 #include "exporters/encode/json_writer.h"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -10,11 +11,18 @@ namespace {
 
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 constexpr std::size_t kLongestEscape = 6;
-constexpr std::size_t kLongestNumber = 32;
+// Two digits for each byte.
+constexpr auto kHexPairs = [] {
+  std::array<char, 512> pairs{};
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    pairs[2 * byte] = kHexDigits[byte >> 4U];
+    pairs[2 * byte + 1] = kHexDigits[byte & 15U];
+  }
+  return pairs;
+}();
 
 char* put(char* at, std::string_view text) {
-  std::memcpy(at, text.data(), text.size());
-  return at + text.size();
+  return JsonWriter::put(at, text);
 }
 
 char* put_escaped(char* at, char c) {
@@ -65,13 +73,24 @@ void JsonWriter::escaped(std::string_view value) {
 void JsonWriter::hex(std::string_view bytes) {
   char* at = comma(out_.reserve(2 * bytes.size() + 3));
   *at++ = '"';
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    *at++ = kHexDigits[byte >> 4U];
-    *at++ = kHexDigits[byte & 15U];
-  }
+  at = put_hex(at, bytes);
   *at++ = '"';
   out_.commit(at);
+}
+
+char* JsonWriter::put_hex(char* at, std::string_view bytes) {
+  for (const char c : bytes) {
+    std::memcpy(at, &kHexPairs[2 * static_cast<std::size_t>(static_cast<unsigned char>(c))], 2);
+    at += 2;
+  }
+  return at;
+}
+
+char* JsonWriter::put_number(char* at, std::int64_t value) {
+  return std::to_chars(at, at + kLongestNumber, value).ptr;
+}
+char* JsonWriter::put_number(char* at, std::uint64_t value) {
+  return std::to_chars(at, at + kLongestNumber, value).ptr;
 }
 
 template <class T>

@@ -65,21 +65,32 @@ class JsonWriter {
       escaped(value);
     }
   }
-  // Bytes as lower-case hexadecimal, in quotes.
-  void hex(std::string_view bytes);
-  void number(std::int64_t value) { digits(value, false); }
-  void number(std::uint64_t value) { digits(value, false); }
-  // In quotes, as proto3's JSON mapping has 64-bit integers.
-  void quoted(std::int64_t value) { digits(value, true); }
-  void quoted(std::uint64_t value) { digits(value, true); }
-  // "NaN", "Infinity" and "-Infinity" in quotes, as proto3's JSON mapping has them.
-  void number(double value);
-  void boolean(bool value) {
-    opening(value ? "true" : "false");
-    needs_comma_ = true;
+  // Values of the open array or object that will be written again: from begin_part(), where one may stand, to the end
+  // of the last one; repeat() writes them once more.
+  [[nodiscard]] std::size_t begin_part() {
+    out_.commit(comma(out_.reserve(1)));
+    needs_comma_ = false;
+    return out_.size();
+  }
+  [[nodiscard]] std::size_t written() const { return out_.size(); }
+  void repeat(std::size_t at, std::size_t size) {
+    char* to = comma(out_.reserve(size + 1));
+    std::memcpy(to, out_.data() + at, size);
+    out_.commit(to + size);
   }
 
- private:
+  // A value of at most so many bytes, written through a plain pointer from start_value() to finish_value().
+  [[nodiscard]] char* start_value(std::size_t most) { return comma(out_.reserve(most + 1)); }
+  void finish_value(const char* end) { out_.commit(end); }
+  static char* put(char* at, std::string_view bytes) {
+    std::memcpy(at, bytes.data(), bytes.size());
+    return at + bytes.size();
+  }
+  static char* put_hex(char* at, std::string_view bytes);
+  // At most kLongestNumber bytes.
+  static char* put_number(char* at, std::int64_t value);
+  static char* put_number(char* at, std::uint64_t value);
+  static constexpr std::size_t kLongestNumber = 32;
   // Nothing to escape: ASCII without control characters, quotes and backslashes. Eight bytes at a time.
   static bool plain(std::string_view text) {
     constexpr std::uint64_t kOnes = 0x0101010101010101U;
@@ -101,6 +112,21 @@ class JsonWriter {
     return (seen | bad(rest)) == 0;
   }
 
+  // Bytes as lower-case hexadecimal, in quotes.
+  void hex(std::string_view bytes);
+  void number(std::int64_t value) { digits(value, false); }
+  void number(std::uint64_t value) { digits(value, false); }
+  // In quotes, as proto3's JSON mapping has 64-bit integers.
+  void quoted(std::int64_t value) { digits(value, true); }
+  void quoted(std::uint64_t value) { digits(value, true); }
+  // "NaN", "Infinity" and "-Infinity" in quotes, as proto3's JSON mapping has them.
+  void number(double value);
+  void boolean(bool value) {
+    opening(value ? "true" : "false");
+    needs_comma_ = true;
+  }
+
+ private:
   [[nodiscard]] char* comma(char* at) {
     if (needs_comma_) *at++ = ',';
     needs_comma_ = true;

@@ -23,6 +23,7 @@ class AttributeWriter {
 
   void operator()(std::string_view key, const AttributeValue& value, bool in_array) {
     if (in_array_ && (!in_array || key != array_key_)) end_array();
+    if (!in_array && JsonWriter::plain(key) && plain(key, value)) return;
     if (in_array) {
       if (!in_array_) begin_array(key);
       json_.opening(R"({"stringValue":)");
@@ -46,12 +47,47 @@ class AttributeWriter {
     end();
   }
 
+  // Attributes without arrays.
+  void shared(const Attributes& attributes, Repeats& repeats) {
+    if (in_array_) end_array();
+    Repeats::Place& place = repeats.place(attributes);
+    if (place.what == &attributes) return json_.repeat(place.at, place.size);
+    if (attributes.empty()) return;
+    const std::size_t at = json_.begin_part();
+    attributes.visit(*this);
+    place = {&attributes, at, json_.written() - at};
+  }
+
   void finish() {
     if (in_array_) end_array();
     json_.end_array();
   }
 
  private:
+  // What most attributes are: text without anything to escape, and integers. False: it is something else.
+  bool plain(std::string_view key, const AttributeValue& value) {
+    constexpr std::string_view kKey = R"({"key":")";
+    constexpr std::string_view kText = R"(","value":{"stringValue":")";
+    constexpr std::string_view kInteger = R"(","value":{"intValue":")";
+    constexpr std::string_view kEnd = R"("}})";
+    constexpr std::size_t kFrame = kKey.size() + kText.size() + kEnd.size();
+    if (const auto* text = std::get_if<std::string_view>(&value)) {
+      if (!JsonWriter::plain(*text)) return false;
+      char* at = json_.start_value(kFrame + key.size() + text->size());
+      at = JsonWriter::put(JsonWriter::put(at, kKey), key);
+      at = JsonWriter::put(JsonWriter::put(at, kText), *text);
+      json_.finish_value(JsonWriter::put(at, kEnd));
+      return true;
+    }
+    const auto* number = std::get_if<std::int64_t>(&value);
+    if (number == nullptr) return false;
+    char* at = json_.start_value(kFrame + key.size() + JsonWriter::kLongestNumber);
+    at = JsonWriter::put(JsonWriter::put(at, kKey), key);
+    at = JsonWriter::put_number(JsonWriter::put(at, kInteger), *number);
+    json_.finish_value(JsonWriter::put(at, kEnd));
+    return true;
+  }
+
   void begin(std::string_view key) {
     json_.opening(R"({"key":)");
     json_.text(key);
@@ -78,6 +114,7 @@ class AttributeWriter {
 
 void OtlpJsonEncoder::encode(std::span<const Span> batch, ByteBuffer& out) {
   JsonWriter json(out);
+  repeats_.clear();
   json.begin_object();
   json.key("resourceSpans");
   json.begin_array();
@@ -114,10 +151,10 @@ void OtlpJsonEncoder::encode(std::span<const Span> batch, ByteBuffer& out) {
 
 void OtlpJsonEncoder::write_span(JsonWriter& json, const Span& span) {
   json.begin_object();
-  json.key("traceId");
-  json.hex(raw(span.trace.bytes));
-  json.key("spanId");
-  json.hex(raw(span.id.bytes));
+  char* at = json.start_value(96);
+  at = JsonWriter::put_hex(JsonWriter::put(at, R"("traceId":")"), raw(span.trace.bytes));
+  at = JsonWriter::put_hex(JsonWriter::put(at, R"(","spanId":")"), raw(span.id.bytes));
+  json.finish_value(JsonWriter::put(at, "\""));
   if (!span.trace_state.empty()) {
     json.key("traceState");
     json.text(span.trace_state);
@@ -130,15 +167,15 @@ void OtlpJsonEncoder::write_span(JsonWriter& json, const Span& span) {
   json.number(std::uint64_t{otlp_flags(span)});
   json.key("name");
   json.text(span.name);
-  json.key("kind");
-  json.number(std::uint64_t{otlp_kind(span)});
-  json.key("startTimeUnixNano");
-  json.quoted(span.start.ns);
-  json.key("endTimeUnixNano");
-  json.quoted(otlp_end(span).ns);
+  at = json.start_value(80 + 3 * JsonWriter::kLongestNumber);
+  at = JsonWriter::put_number(JsonWriter::put(at, R"("kind":)"), std::uint64_t{otlp_kind(span)});
+  at = JsonWriter::put_number(JsonWriter::put(at, R"(,"startTimeUnixNano":")"), span.start.ns);
+  at = JsonWriter::put_number(JsonWriter::put(at, R"(","endTimeUnixNano":")"), otlp_end(span).ns);
+  json.finish_value(JsonWriter::put(at, "\""));
   json.key("attributes");
   AttributeWriter attributes(json);
-  visit_span_attributes(span, attributes);
+  visit_own_attributes(span, attributes);
+  if (span.shared != nullptr) attributes.shared(*span.shared, repeats_);
   attributes.finish();
   if (!span.events.empty()) {
     json.key("events");

@@ -7,6 +7,7 @@
 
 #include "exporters/encode/byte_buffer.h"
 #include "exporters/encode/grouping.h"
+#include "exporters/encode/repeats.h"
 #include "model/span.h"
 
 namespace wirespan {
@@ -23,6 +24,7 @@ class OtlpJsonEncoder {
   void write_span(JsonWriter& json, const Span& span);
 
   Grouping grouping_;
+  Repeats repeats_;
 };
 
 }  // namespace wirespan

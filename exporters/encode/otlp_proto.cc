@@ -96,6 +96,16 @@ class AttributeWriter {
     }
   }
 
+  // Attributes without arrays.
+  void shared(const Attributes& attributes, Repeats& repeats) {
+    if (array_) end_array();
+    Repeats::Place& place = repeats.place(attributes);
+    if (place.what == &attributes) return out_.repeat(place.at, place.size);
+    const std::size_t at = out_.written();
+    attributes.visit(*this);
+    place = {&attributes, at, out_.written() - at};
+  }
+
   void finish() {
     if (array_) end_array();
   }
@@ -148,6 +158,7 @@ class AttributeWriter {
 
 std::string_view OtlpProtoEncoder::encode(std::span<const Span> batch) {
   out_.clear();
+  repeats_.clear();
   grouping_.each(batch, [this](std::span<const Span* const> spans) {
     const auto group = out_.begin(request::kResourceSpans, 3);
     write_resource(*spans.front());
@@ -187,7 +198,8 @@ void OtlpProtoEncoder::write_span(const Span& span) {
   out_.fixed64_field(span_field::kEnd, otlp_end(span).ns);
 
   AttributeWriter attributes(out_, span_field::kAttributes, scratch_key_, scratch_text_);
-  visit_span_attributes(span, attributes);
+  visit_own_attributes(span, attributes);
+  if (span.shared != nullptr) attributes.shared(*span.shared, repeats_);
   attributes.finish();
 
   for (const SpanEvent& event : span.events) {

@@ -7,6 +7,7 @@
 
 #include "exporters/encode/grouping.h"
 #include "exporters/encode/proto_writer.h"
+#include "exporters/encode/repeats.h"
 #include "model/span.h"
 
 namespace wirespan {
@@ -22,6 +23,7 @@ class OtlpProtoEncoder {
   void write_scope();
 
   Grouping grouping_;
+  Repeats repeats_;
   ProtoWriter out_;
   std::string scratch_key_;
   std::string scratch_text_;

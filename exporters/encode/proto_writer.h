@@ -90,6 +90,14 @@ class ProtoWriter {
     commit(out);
   }
 
+  [[nodiscard]] std::size_t written() const { return buffer_.size(); }
+  // Whole fields once more.
+  void repeat(std::size_t at, std::size_t size) {
+    char* to = buffer_.reserve(size);
+    std::memcpy(to, buffer_.data() + at, size);
+    buffer_.commit(to + size);
+  }
+
   // A message whose size is known at its end only: room for a length of `room` bytes is left, and what follows is moved
   // in the rare case that the guess was wrong.
   struct Mark {

@@ -22,10 +22,10 @@ inline std::string_view service_of(const Span& span) {
   return span.process->service.empty() ? kUnknownService : std::string_view(span.process->service);
 }
 
-// visitor(key, value, in_array) as Attributes::visit: the span's attributes, then how its parent is known. A key is
-// never empty and, in_array aside, comes once.
+// visitor(key, value, in_array) as Attributes::visit: the span's own attributes, then how its parent is known. A key is
+// never empty and, in_array aside, comes once, also with those of `span.shared`, which this leaves out.
 template <class Visitor>
-void visit_span_attributes(const Span& span, Visitor&& visitor) {
+void visit_own_attributes(const Span& span, Visitor&& visitor) {
   const bool linked = !span.parent.method.empty();
   span.attributes.visit([&](std::string_view key, const AttributeValue& value, bool in_array) {
     if (key.empty() || (linked && (key == kLinkMethod || key == kLinkConfidence))) return;
@@ -34,6 +34,12 @@ void visit_span_attributes(const Span& span, Visitor&& visitor) {
   if (!linked) return;
   visitor(kLinkMethod, AttributeValue(span.parent.method), false);
   visitor(kLinkConfidence, AttributeValue(span.parent.confidence), false);
+}
+
+template <class Visitor>
+void visit_span_attributes(const Span& span, Visitor&& visitor) {
+  visit_own_attributes(span, visitor);
+  if (span.shared != nullptr) span.shared->visit(visitor);
 }
 
 // The same for its resource, service.name first when the process did not say it. `span.process` may be null.

@@ -33,17 +33,20 @@ Result<FdWriter> FdWriter::borrow(int fd) {
   if (::fstat(fd, &status) != 0) return errno_error("write to file descriptor " + std::to_string(fd));
   const int wake_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd < 0) return errno_error("eventfd");
-  return FdWriter(fd, wake_fd, false, S_ISREG(status.st_mode));
+  // Of the devices only terminals make one wait; /dev/null does not.
+  const bool waits = !S_ISREG(status.st_mode) && !(S_ISCHR(status.st_mode) && ::isatty(fd) == 0);
+  return FdWriter(fd, wake_fd, false, S_ISREG(status.st_mode), waits);
 }
 
-FdWriter::FdWriter(int fd, int wake_fd, bool owned, bool regular)
-    : fd_(fd), wake_fd_(wake_fd), owned_(owned), regular_(regular) {}
+FdWriter::FdWriter(int fd, int wake_fd, bool owned, bool regular, bool waits)
+    : fd_(fd), wake_fd_(wake_fd), owned_(owned), regular_(regular), waits_(waits) {}
 
 FdWriter::FdWriter(FdWriter&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       wake_fd_(std::exchange(other.wake_fd_, -1)),
       owned_(std::exchange(other.owned_, false)),
       regular_(other.regular_),
+      waits_(other.waits_),
       broken_line_(other.broken_line_) {}
 
 FdWriter::~FdWriter() {
@@ -72,7 +75,7 @@ Status FdWriter::write(std::string_view lines) {
 Status FdWriter::put(std::string_view text, std::size_t& written) const {
   while (written < text.size()) {
     std::string_view piece = text.substr(written);
-    if (!regular_) {
+    if (waits_) {
       std::array<pollfd, 2> polled{{{fd_, POLLOUT, 0}, {wake_fd_, POLLIN, 0}}};
       if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return errno_error("poll");
       if (polled[1].revents != 0) return Error{"write: given up, nobody reads", 0, {}};

@@ -29,13 +29,14 @@ class FdWriter {
   [[nodiscard]] int fd() const { return fd_; }
 
  private:
-  FdWriter(int fd, int wake_fd, bool owned, bool regular);
+  FdWriter(int fd, int wake_fd, bool owned, bool regular, bool waits);
   Status put(std::string_view text, std::size_t& written) const;
 
   int fd_;
   int wake_fd_;  // eventfd
   bool owned_;
   bool regular_;
+  bool waits_;  // a write may have to wait for a reader
   bool broken_line_ = false;
 };
 

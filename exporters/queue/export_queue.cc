@@ -25,6 +25,8 @@ std::size_t footprint(const Span& span) {
                       span.status_message.capacity() + span.attributes.memory() +
                       span.events.capacity() * sizeof(SpanEvent) + span.links.capacity() * sizeof(SpanLink);
   for (const SpanLink& link : span.links) bytes += link.attributes.memory();
+  // Counted for each span: where every span has a connection of its own, each does hold it.
+  if (span.shared != nullptr) bytes += span.shared->memory();
   return bytes;
 }
 
@@ -111,8 +113,9 @@ void ExportQueue::recycle(ChunkPtr chunk) {
 Span& ExportQueue::slot() {
   if (open_->used == open_->spans.size()) {
     open_->spans.emplace_back();
+    open_->footprints.push_back(0);
   } else {
-    open_->held -= footprint(open_->spans[open_->used]);
+    open_->held -= open_->footprints[open_->used];
   }
   return open_->spans[open_->used];
 }
@@ -136,6 +139,7 @@ void ExportQueue::take(Span&& span) {
 void ExportQueue::filled(std::unique_lock<std::mutex>& lock, Span& span) {
   span.connection.reset();  // its facts are attributes by now
   const std::size_t bytes = footprint(span);
+  open_->footprints[open_->used] = bytes;
   open_->held += bytes;
   open_->bytes += bytes;
   accepted_.add();

@@ -69,7 +69,8 @@ class ExportQueue : public Sink<Span> {
  private:
   using Time = std::chrono::steady_clock::time_point;
   struct Chunk {
-    std::vector<Span> spans;  // [used, size) hold memory for reuse
+    std::vector<Span> spans;                // [used, size) hold memory for reuse
+    std::vector<std::size_t> footprints{};  // of each
     std::size_t used = 0;
     std::size_t bytes = 0;  // of the used spans
     std::size_t held = 0;   // of all

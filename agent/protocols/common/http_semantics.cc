@@ -162,8 +162,8 @@ void HttpSemantics::request(Message& m, const HttpRequestFacts& facts) const {
   Attributes& a = m.attributes;
   const bool known_method = known(facts.method);
   const std::string_view method = facts.method.substr(0, kMaxMethod);
-  a.set("http.request.method", known_method ? method : std::string_view("_OTHER"));
-  if (!known_method) a.set("http.request.method_original", method);
+  a.set_new("http.request.method", known_method ? method : std::string_view("_OTHER"));
+  if (!known_method) a.set_new("http.request.method_original", method);
 
   std::string_view scheme = facts.scheme;
   std::string_view authority = facts.authority;
@@ -185,20 +185,20 @@ void HttpSemantics::request(Message& m, const HttpRequestFacts& facts) const {
   if (!target.host.empty()) {
     scratch_.clear();
     append_clean(scratch_, target.host, kMaxHost);
-    a.set("server.address", scratch_);
-    a.set("server.port", target.port);
+    a.set_new("server.address", scratch_);
+    a.set_new("server.port", target.port);
   }
-  a.set("network.protocol.name", "http");
-  a.set("network.protocol.version", facts.version);
+  a.set_new("network.protocol.name", "http");
+  a.set_new("network.protocol.version", facts.version);
   if (!facts.user_agent.empty()) {
     scratch_.clear();
     append_clean(scratch_, facts.user_agent, kMaxUserAgent);
-    a.set("user_agent.original", scratch_);
+    a.set_new("user_agent.original", scratch_);
   }
   if (server) {
     std::string_view client = node_address(forwarded_parameter(facts.forwarded, "for"));
     if (client.empty()) client = node_address(first_of_list(facts.x_forwarded_for));
-    if (!client.empty()) a.set("client.address", client);
+    if (!client.empty()) a.set_new("client.address", client);
   }
 
   // "{method} {route}", and "HTTP" for a method not known (conventions, "Name").
@@ -208,7 +208,7 @@ void HttpSemantics::request(Message& m, const HttpRequestFacts& facts) const {
     append_route(scratch_, facts.path);
     if (scratch_.size() > kMaxRoute) scratch_.resize(kMaxRoute);
     // http.route is a SERVER's attribute; url.template is its like for a CLIENT.
-    a.set(server ? "http.route" : "url.template", scratch_);
+    a.set_new(server ? Literal("http.route") : Literal("url.template"), scratch_);
     m.name.push_back(' ');
     m.name.append(scratch_);
     add_rare_tokens(m.rare_values, facts.path);
@@ -243,15 +243,15 @@ void HttpSemantics::url(Message& m, const HttpRequestFacts& facts, std::string_v
   }
   const std::size_t path_at = text.size();
   if (facts.path != "*") append_path(text, facts.path);
-  a.set("url.path", facts.path == "*" ? facts.path : std::string_view(text).substr(path_at));
+  a.set_new("url.path", facts.path == "*" ? facts.path : std::string_view(text).substr(path_at));
   if (!facts.query.empty()) {
     text.push_back('?');
     const std::size_t query_at = text.size();
     append_query(text, facts.query);
-    a.set("url.query", std::string_view(text).substr(query_at));
+    a.set_new("url.query", std::string_view(text).substr(query_at));
   }
-  a.set("url.scheme", scheme);
-  if (!server) a.set("url.full", text);
+  a.set_new("url.scheme", scheme);
+  if (!server) a.set_new("url.full", text);
 }
 
 void HttpSemantics::append_query(std::string& out, std::string_view query) const {
@@ -273,7 +273,7 @@ void HttpSemantics::append_query(std::string& out, std::string_view query) const
 }
 
 void HttpSemantics::response(Message& m, unsigned status) const {
-  m.attributes.set("http.response.status_code", status);
+  m.attributes.set_new("http.response.status_code", status);
   m.client_error = status >= 400;
   m.server_error = status >= 500;
   if (m.client_error) m.error_type = std::to_string(status);

@@ -404,7 +404,8 @@ void HttpConversation::touched(Lane& l, const Touch& touch, std::uint64_t positi
 void HttpConversation::set_size(const Lane& l) {
   if (!l.sized) return;
   const bool requesting = l.message->kind == MessageKind::kRequest;
-  l.message->attributes.set(requesting ? "http.request.body.size" : "http.response.body.size", l.at - l.body);
+  l.message->attributes.set(requesting ? Literal("http.request.body.size") : Literal("http.response.body.size"),
+                            l.at - l.body);
 }
 
 void HttpConversation::finish(Lane& l, State next, Output& out) {
