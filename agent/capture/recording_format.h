@@ -35,6 +35,8 @@ enum class Type : std::uint16_t {
   kThreadExited,
   kLost,
   kTick,
+  kHandover,
+  kBirths,
 };
 
 // Appends one record.

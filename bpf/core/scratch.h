@@ -23,6 +23,7 @@ struct ws_scratch {
   /* Twice what is ever copied: the verifier bounds offset and size apart, never their sum. */
   __u8 bytes[2 * WS_CALL_CAPTURE_MAX];
   struct ws_ev_opened opened;
+  struct ws_ev_births births;
   struct ws_walk walk;
 };
 
