@@ -10,10 +10,13 @@
 #include <sstream>
 #include <string_view>
 
+#include "agent/capture/go_build_info.h"
+
 namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostPrograms = 256;
+constexpr std::size_t kMostOthers = 4096;
 constexpr std::size_t kMostConnections = 65'536;
 // A connection older than the probes shows itself with its next request; it is looked for this long.
 constexpr std::int64_t kOldClientNs = 10'000'000'000;
@@ -94,9 +97,15 @@ void GoProbes::detach(Program& program, GoFunction::Use use) {
   }
 }
 
-GoProbes::Program* GoProbes::program_of(std::uint32_t pid, const FileId& file, const std::string& version,
-                                        BootTime now) {
+GoProbes::Program* GoProbes::program_of(std::uint32_t pid, const FileId& file, BootTime now) {
   if (const auto it = programs_.find(file); it != programs_.end()) return it->second.get();
+  if (others_.contains(file)) return nullptr;
+  const std::string version = go_version_of(proc_file(pid, "exe"));
+  if (version.empty()) {
+    if (others_.size() >= kMostOthers) others_.clear();
+    others_.insert(file);
+    return nullptr;
+  }
   if (programs_.size() >= kMostPrograms) {
     refused_.add();
     return nullptr;
@@ -118,16 +127,17 @@ GoProbes::Program* GoProbes::program_of(std::uint32_t pid, const FileId& file, c
   return programs_.emplace(file, std::move(program)).first->second.get();
 }
 
-void GoProbes::found(std::uint32_t pid, const std::string& runtime, BootTime now) {
+void GoProbes::found(std::uint32_t pid, BootTime now) {
   struct stat status{};
-  const bool go = runtime.starts_with("go") && stat(proc_file(pid, "exe").c_str(), &status) == 0;
-  const FileId file{status.st_dev, status.st_ino};
+  FileId file;
+  if (stat(proc_file(pid, "exe").c_str(), &status) == 0) {
+    file = {status.st_dev, status.st_ino, status.st_ctim.tv_sec * 1'000'000'000 + status.st_ctim.tv_nsec};
+  }
   if (const auto it = processes_.find(pid); it != processes_.end()) {
-    if (go && it->second.file == file) return;
+    if (it->second.file == file) return;
     exited(pid);  // it runs something else now
   }
-  if (!go) return;
-  Program* const program = program_of(pid, file, runtime, now);
+  Program* const program = file.inode == 0 ? nullptr : program_of(pid, file, now);
   if (program == nullptr || program->executable.g == 0) return;
   ++program->processes;
   Process& process = processes_[pid];
@@ -144,7 +154,7 @@ void GoProbes::found(std::uint32_t pid, const std::string& runtime, BootTime now
   process.told.recvq = executable.offsets.recvq;
   process.told.sendq = executable.offsets.sendq;
   if (executable.allp != 0) {
-    const auto bias = executable.relocated ? load_bias(pid, file.second) : 0;
+    const auto bias = executable.relocated ? load_bias(pid, file.inode) : 0;
     if (bias) process.allp = executable.allp + *bias;
   }
   known_.set(processes_.size());

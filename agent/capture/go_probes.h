@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "agent/capture/go_executable.h"
@@ -38,9 +38,8 @@ class GoProbes {
  public:
   GoProbes(GoKernel& kernel, Counters& counters);
 
-  // A traced process and what runs it ("go1.22.1", or anything else), at first sight and after each exec. Reads the
-  // executable: 1 to 50 ms, once per executable.
-  void found(std::uint32_t pid, const std::string& runtime, BootTime now);
+  // A traced process, at first sight and after each exec. Reads the executable, 1 to 50 ms, once per executable.
+  void found(std::uint32_t pid, BootTime now);
   void exited(std::uint32_t pid);
   void handed_over(const event::Handover& handover);
   // About ten times a second: processors of runtimes that were not up before; probes that are needed for a while.
@@ -50,7 +49,13 @@ class GoProbes {
   [[nodiscard]] std::vector<std::string> describe() const;
 
  private:
-  using FileId = std::pair<std::uint64_t, std::uint64_t>;  // device, inode
+  // Device, inode, and when it last changed: inodes are used again.
+  struct FileId {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t changed = 0;
+    auto operator<=>(const FileId&) const = default;
+  };
   struct Program {
     std::string name;  // of the file, for people
     GoExecutable executable;
@@ -68,13 +73,14 @@ class GoProbes {
     bool unknown_writer = false;
   };
 
-  Program* program_of(std::uint32_t pid, const FileId& file, const std::string& version, BootTime now);
+  Program* program_of(std::uint32_t pid, const FileId& file, BootTime now);
   bool attach(std::uint32_t pid, Program& program, GoFunction::Use use);
   void detach(Program& program, GoFunction::Use use);
   void ask_processors(std::uint32_t pid, Process& process, BootTime now);
 
   GoKernel& kernel_;
   std::map<FileId, std::unique_ptr<Program>> programs_;
+  std::set<FileId> others_;  // executables that are not Go's
   std::unordered_map<std::uint32_t, Process> processes_;
   Counter& known_;
   Counter& refused_;

@@ -124,6 +124,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     targets_.scan();
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
+    if (goroutines_) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] != nullptr) plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
     }
@@ -172,7 +173,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   void accept(const Event& event) override {
     if (goroutines_) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
-        go_.found(process->pid, process->runtime, process->time);
+        go_.found(process->pid, process->time);
       } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
         go_.exited(exited->pid);
       } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
