@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::uint64_t kMostTable = 256U << 20U;
 constexpr std::size_t kEntryBytes = 32;
+constexpr std::size_t kMostSegments = 8;
 constexpr std::size_t kSampled = 512;                // functions looked at to find where the text begins
 constexpr std::size_t kMostBeforeText = 64U << 10U;  // C start-up code in front of Go's
 
@@ -83,6 +84,17 @@ std::uint64_t file_offset_of(Elf* elf, std::uint64_t address) {
     }
   }
   return 0;
+}
+
+void read_segments(Elf* elf, GoExecutable& out) {
+  std::size_t count = 0;
+  if (elf_getphdrnum(elf, &count) != 0) return;
+  for (std::size_t i = 0; i < count && out.data.size() < kMostSegments; ++i) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf, static_cast<int>(i), &header) == nullptr || header.p_type != PT_LOAD) continue;
+    if (header.p_offset == 0) out.base = header.p_vaddr;
+    if ((header.p_flags & PF_W) != 0) out.data.push_back({header.p_vaddr, header.p_memsz});
+  }
 }
 
 struct Symbols {
@@ -241,6 +253,7 @@ Result<GoExecutable> read_go_executable(const std::string& path, const std::stri
   out.offsets = *offsets;
   const Symbols symbols = read_symbols(elf.get());
   out.allp = symbols.allp.value_or(0);
+  read_segments(elf.get(), out);
   out.relocated = header.e_type == ET_DYN;
   const auto g = arm64 ? std::optional<std::int32_t>(1) : g_from_thread_pointer(elf.get(), symbols);
   if (!g) return Error{"its C code has thread-local variables and the executable was stripped", ENOTSUP, {}};

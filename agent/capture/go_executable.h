@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "agent/capture/go_offsets.h"
 #include "base/result.h"
@@ -33,7 +34,13 @@ struct GoExecutable {
   GoOffsets offsets;
   std::int32_t g = 0;      // amd64: of g from the thread pointer; arm64 keeps it in a register, 1 then
   std::uint64_t allp = 0;  // address of runtime.allp before relocation, 0: not known (stripped)
-  bool relocated = false;  // position-independent: addresses are from where it is loaded
+  struct Segment {
+    std::uint64_t address = 0;
+    std::uint64_t size = 0;
+  };
+  std::vector<Segment> data;  // writable; in a stripped executable allp is somewhere there
+  std::uint64_t base = 0;     // address of the file's first page before relocation
+  bool relocated = false;     // position-independent: addresses are from where it is loaded
   // By row of kGoFunctions: where in the file to put the probe, 0: the executable has no such function.
   std::array<std::uint64_t, kGoFunctions.size()> probes{};
 };

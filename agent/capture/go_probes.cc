@@ -1,16 +1,13 @@
 #include "agent/capture/go_probes.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <optional>
-#include <sstream>
 #include <string_view>
 
 #include "agent/capture/go_build_info.h"
+#include "agent/capture/go_memory.h"
 
 namespace wirespan {
 namespace {
@@ -21,45 +18,12 @@ constexpr std::size_t kMostConnections = 65'536;
 // A connection older than the probes shows itself with its next request; it is looked for this long.
 constexpr std::int64_t kOldClientNs = 10'000'000'000;
 constexpr std::int64_t kAskAgainNs = 5'000'000'000;  // GOMAXPROCS changes rarely
-constexpr std::int64_t kAskSoonNs = 100'000'000;     // the runtime is still starting
+constexpr unsigned kMostSearches = 50;
+constexpr std::int64_t kAskSoonNs = 100'000'000;  // the runtime is still starting
 
 std::string proc_file(std::uint32_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
 }
-
-// What must be added to the file's addresses: where its first page lies in the process.
-std::optional<std::uint64_t> load_bias(std::uint32_t pid, std::uint64_t inode) {
-  std::ifstream maps(proc_file(pid, "maps"));
-  for (std::string line; std::getline(maps, line);) {
-    std::istringstream in(line);
-    std::uint64_t from = 0;
-    std::uint64_t offset = 0;
-    std::uint64_t number = 0;
-    char dash = 0;
-    std::string to;
-    std::string rights;
-    std::string device;
-    if (!(in >> std::hex >> from >> dash >> to >> rights >> offset >> device >> std::dec >> number)) continue;
-    if (number == inode && offset == 0) return from;
-  }
-  return std::nullopt;
-}
-
-class Memory {
- public:
-  explicit Memory(std::uint32_t pid) : fd_(open(proc_file(pid, "mem").c_str(), O_RDONLY | O_CLOEXEC)) {}
-  ~Memory() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  [[nodiscard]] bool read(std::uint64_t address, void* to, std::size_t size) const {
-    return fd_ >= 0 && pread(fd_, to, size, static_cast<off_t>(address)) == static_cast<ssize_t>(size);
-  }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 
@@ -153,10 +117,6 @@ void GoProbes::found(std::uint32_t pid, BootTime now) {
   process.told.recvx = executable.offsets.recvx;
   process.told.recvq = executable.offsets.recvq;
   process.told.sendq = executable.offsets.sendq;
-  if (executable.allp != 0) {
-    const auto bias = executable.relocated ? load_bias(pid, file.inode) : 0;
-    if (bias) process.allp = executable.allp + *bias;
-  }
   known_.set(processes_.size());
   ask_processors(pid, process, now);
   kernel_.set_go_process(pid, process.told);
@@ -195,23 +155,20 @@ void GoProbes::handed_over(const event::Handover& handover) {
 
 void GoProbes::ask_processors(std::uint32_t pid, Process& process, BootTime now) {
   process.asked = now;
-  if (process.allp == 0) return;
-  // type slice struct { array unsafe.Pointer; len, cap int }
-  std::array<std::uint64_t, 3> slice{};
-  std::array<std::uint64_t, WS_PROCESSORS> processors{};
-  const Memory memory(pid);
-  const bool fits = memory.read(process.allp, slice.data(), sizeof(slice)) && slice[1] > 0 &&
-                    slice[1] <= WS_PROCESSORS && slice[1] <= slice[2];
-  if (!fits || !memory.read(slice[0], processors.data(), slice[1] * sizeof(processors[0]))) return;
-  for (std::size_t i = 0; i < slice[1]; ++i) {
-    // struct p begins with its number.
-    std::int32_t number = -1;
-    if (!memory.read(processors[i], &number, sizeof(number)) || number != static_cast<std::int32_t>(i)) return;
+  const auto program = programs_.find(process.file);
+  if (program == programs_.end()) return;
+  const GoExecutable& executable = program->second->executable;
+  const GoMemory memory(pid);
+  if (process.allp == 0 && process.searches < kMostSearches) {
+    ++process.searches;
+    process.allp = memory.find_allp(executable, process.file.inode);
   }
-  const bool same = process.told.processors == slice[1] &&
+  if (process.allp == 0) return;
+  const auto processors = memory.processors(process.allp, executable.offsets, WS_PROCESSORS);
+  const bool same = process.told.processors == processors.size() &&
                     std::equal(processors.begin(), processors.end(), std::begin(process.told.processor));
-  if (same) return;
-  process.told.processors = static_cast<std::uint32_t>(slice[1]);
+  if (processors.empty() || same) return;
+  process.told.processors = static_cast<std::uint32_t>(processors.size());
   process.told.allp = process.allp;
   std::copy(processors.begin(), processors.end(), std::begin(process.told.processor));
   kernel_.set_go_process(pid, process.told);
@@ -219,7 +176,8 @@ void GoProbes::ask_processors(std::uint32_t pid, Process& process, BootTime now)
 
 void GoProbes::sweep(BootTime now) {
   for (auto& [pid, process] : processes_) {
-    if (process.allp != 0 && now - process.asked >= (process.told.processors == 0 ? kAskSoonNs : kAskAgainNs)) {
+    const bool up = process.told.processors != 0 || process.searches == kMostSearches;
+    if (now - process.asked >= (up ? kAskAgainNs : kAskSoonNs)) {
       ask_processors(pid, process, now);
     }
     if (!process.unknown_writer) continue;

@@ -69,6 +69,7 @@ class GoProbes {
     ws_go_process told{};
     std::uint64_t allp = 0;  // its address there
     BootTime asked{};
+    unsigned searches = 0;                                // for allp
     std::unordered_map<std::uint64_t, bool> connections;  // client connections: is the goroutine that writes known?
     bool unknown_writer = false;
   };
