@@ -6,12 +6,23 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "base/hash.h"
+
 namespace wirespan::inference {
 namespace {
 
 constexpr std::int64_t kNsPerUs = 1000;
 constexpr float kMatureRequests = 400;  // learned: from here on one pass a stretch is enough
 constexpr std::int64_t kLateUs = 2000;
+constexpr float kOrphan = -25;
+constexpr Solver::Effort kDecisive{10, 20, 5, 2, false};
+constexpr Solver::Effort kTentative{8, 8, 1, 0, true};
+constexpr float kDoubt = 0.1F;         // share that makes a call unfit as an example
+constexpr std::size_t kExamples = 64;  // kept per operation
+constexpr std::size_t kExampleOps = 64;
+constexpr std::size_t kExampleCalls = 24;
+constexpr std::size_t kRehearsed = 64;  // requests at a time
+constexpr float kRehearseUntil = 3000;  // observations; then now and then
 constexpr std::uint16_t kMaxNames = 1024;
 
 constexpr int env(const char*, int d) {
@@ -28,6 +39,7 @@ struct Inference::Request {
   std::uint32_t local = 0;  // index in the solver while its stretch is loaded
   std::uint16_t op = 0;
   bool retired = false;
+  bool endless = false;  // given up: its end is not known
 };
 
 struct Inference::Call {
@@ -50,6 +62,12 @@ struct Inference::Stretch {
   bool closed = false;
 };
 
+// A request whose calls are certain, times from its start: what ambiguity is rehearsed with.
+struct Example {
+  std::int64_t end = 0;
+  std::vector<CallTimes> calls;
+};
+
 struct Inference::Service {
   explicit Service(Shared& shared) : model(shared), passes{ServiceModel(shared), ServiceModel(shared)} {}
   ServiceModel model;
@@ -59,8 +77,11 @@ struct Inference::Service {
   std::unordered_map<std::string, std::uint16_t> keys;
   std::int64_t tick = 0;  // us, granularity of the clock
   std::int64_t first_time = -1;
-  std::int64_t slowest = 0;  // us, slowly forgotten
-  float learned_until_scale = 0;
+  std::int64_t slowest = 0;                    // us, slowly forgotten
+  std::vector<std::vector<Example>> examples;  // by op
+  std::uint32_t kept = 0;
+  std::uint32_t rehearsals = 0;
+  Calibration calibration;
 };
 
 struct Inference::Process {
@@ -77,7 +98,8 @@ Inference::Inference(const Options& options, Counters& counters, Sink sink)
     : options_(options),
       sink_(std::move(sink)),
       lost_open_(counters.get("inference.lost.open_requests")),
-      lost_waiting_(counters.get("inference.lost.waiting_calls")) {
+      lost_waiting_(counters.get("inference.lost.waiting_calls")),
+      lost_endless_(counters.get("inference.lost.endless_requests")) {
   shared_.densities_left = options.max_densities;
 }
 Inference::~Inference() = default;
@@ -260,7 +282,7 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
       scratch_.push_back({process.requests[stretch.requests[candidates[k]]].id, marginals[k]});
       if (static_cast<std::int32_t>(candidates[k]) == solver_.parent(static_cast<std::uint32_t>(i))) {
         d.parent = scratch_.back().request;
-        d.confidence = marginals[k];
+        d.confidence = process.service->calibration.probability(marginals[k], marginals.size());
       }
     }
     std::sort(scratch_.begin(), scratch_.end(),
@@ -270,6 +292,110 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
     call.decided = true;
     --waiting_;
   }
+}
+
+void Inference::keep_examples(Process& process, const Stretch& stretch) {
+  Service& service = *process.service;
+  const std::int64_t tick = std::max<std::int64_t>(service.tick, 1);
+  std::vector<Example> found(stretch.requests.size());
+  std::vector<bool> sure(stretch.requests.size());
+  for (std::size_t r = 0; r < stretch.requests.size(); ++r) {
+    const Request& q = process.requests[stretch.requests[r]];
+    sure[r] = q.end != kOpen && !q.endless;
+    found[r].end = (q.end - q.start) / tick;
+  }
+  for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
+    const Call& call = process.calls[stretch.calls[i]];
+    const auto marginals = solver_.marginals(static_cast<std::uint32_t>(i));
+    const auto candidates = solver_.candidates(static_cast<std::uint32_t>(i));
+    for (std::size_t k = 0; k < marginals.size(); ++k) {
+      // A call that may as well be another's makes neither an example.
+      if (marginals[k] > kDoubt && (marginals[k] < 1.0F - kDoubt || call.end == kOpen)) sure[candidates[k]] = false;
+    }
+    const std::int32_t parent = solver_.parent(static_cast<std::uint32_t>(i));
+    if (parent < 0 || call.end == kOpen) continue;
+    const std::int64_t start = process.requests[stretch.requests[static_cast<std::size_t>(parent)]].start;
+    found[static_cast<std::size_t>(parent)].calls.push_back(
+        {(call.start - start) / tick, (call.end - start) / tick, call.key});
+  }
+  for (std::size_t r = 0; r < stretch.requests.size(); ++r) {
+    if (!sure[r] || found[r].calls.size() > kExampleCalls) continue;
+    const std::uint16_t op = process.requests[stretch.requests[r]].op;
+    if (op >= kExampleOps) continue;
+    if (op >= service.examples.size()) service.examples.resize(op + 1U);
+    auto& of_op = service.examples[op];
+    if (of_op.size() < kExamples) {
+      of_op.push_back(std::move(found[r]));
+    } else {
+      of_op[service.kept++ % kExamples] = std::move(found[r]);
+    }
+  }
+}
+
+// The stretch once more with every request played by an example of its operation, so that the answer is known.
+void Inference::rehearse(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model) {
+  Service& service = *process.service;
+  const std::int64_t tick = std::max<std::int64_t>(service.tick, 1);
+  const std::int64_t zero = service.first_time;
+  const std::int64_t late = kLateUs / tick;
+  struct Played {
+    CallTimes times;
+    std::uint32_t request;
+  };
+  std::vector<Played> played;
+  std::vector<RequestTimes> requests;
+  const std::size_t count = std::min(stretch.requests.size() - first, kRehearsed);
+  for (std::size_t r = 0; r < count; ++r) {
+    const Request& q = process.requests[stretch.requests[first + r]];
+    if (q.op >= service.examples.size() || service.examples[q.op].size() < kExamples / 4) return;
+    const auto& of_op = service.examples[q.op];
+    rng_ = mix64(rng_);
+    const Example& example = of_op[rng_ % of_op.size()];
+    const std::int64_t start = (q.start - zero) / tick;
+    for (CallTimes times : example.calls) {
+      times.start += start;
+      times.end += start;
+      played.push_back({times, static_cast<std::uint32_t>(r)});
+    }
+    requests.push_back({start, start + example.end, q.op});
+  }
+  std::sort(played.begin(), played.end(), [](const Played& a, const Played& b) {
+    return a.times.start != b.times.start ? a.times.start < b.times.start : a.times.end < b.times.end;
+  });
+  rehearsal_.clear();
+  for (const RequestTimes& r : requests) rehearsal_.add_request(r);
+  for (const Played& p : played) {
+    loaded_.clear();
+    for (std::uint32_t r = 0; r < requests.size() && requests[r].start <= p.times.start; ++r) {
+      if (requests[r].end >= p.times.start && requests[r].end + late >= p.times.end) loaded_.push_back(r);
+    }
+    rehearsal_.add_call(p.times, loaded_.empty() ? Solver::kNoParent : Solver::kUnplaced, false, loaded_, {});
+  }
+  rehearsal_.run(model, kOrphan, kDecisive);
+  for (std::uint32_t i = 0; i < played.size(); ++i) {
+    const std::int32_t parent = rehearsal_.parent(i);
+    const auto marginals = rehearsal_.marginals(i);
+    const auto candidates = rehearsal_.candidates(i);
+    for (std::size_t k = 0; k < marginals.size(); ++k) {
+      if (static_cast<std::int32_t>(candidates[k]) != parent) continue;
+      service.calibration.observe(marginals[k], marginals.size(),
+                                  parent == static_cast<std::int32_t>(played[i].request), 1);
+    }
+  }
+}
+
+// A request whose end was lost would be a candidate for ever and keep the process from ever being idle.
+void Inference::forget_endless(Process& process, std::int64_t now) {
+  const std::int64_t limit = std::max(5 * options_.window_ns / kNsPerUs, 8 * process.service->slowest);
+  std::erase_if(process.open, [&](std::uint32_t index) {
+    Request& r = process.requests[index];
+    if (now - r.start < limit) return false;
+    r.end = now;
+    r.endless = true;
+    requests_.erase(r.id);
+    lost_endless_.add();
+    return true;
+  });
 }
 
 // Frees what no undecided call can refer to.
@@ -295,6 +421,7 @@ void Inference::retire(Process& process, Stretch& stretch, std::int64_t until) {
 
 void Inference::settle(Process& process, std::int64_t now, bool everything) {
   Service& service = *process.service;
+  forget_endless(process, now);
   const std::int64_t window =
       std::clamp(2 * service.slowest, options_.window_ns / kNsPerUs, 5 * options_.window_ns / kNsPerUs);
   auto due = [&](const Stretch& s) {
@@ -305,7 +432,6 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
     return s.closed;
   };
   if (!due(process.stretches.front())) return;
-  const float orphan = -25;
   const ServiceModel* known = &service.model;
   if (service.model.seen() < kMatureRequests) {
     const int kIter = env("ITER", 5);
@@ -318,8 +444,8 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
       next.copy_from(service.model);
       for (const Stretch& s : process.stretches) {
         load(process, s);
-        solver_.run(*known, orphan, {8, 8});
-        remember(process, s);
+        solver_.run(*known, kOrphan, kTentative);
+        if (i + 1 == passes) remember(process, s);
         solver_.learn(next);
       }
       next.refresh();
@@ -330,14 +456,23 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
     Stretch& s = process.stretches.front();
     const std::int64_t until = s.closed || everything ? kOpen : now - window / 2;
     load(process, s);
-    const int kB = env("BURN", 10), kS = env("SAMPLES", 40);
-    solver_.run(*known, orphan, {kB, kS});
+    solver_.run(*known, kOrphan, kDecisive);
     remember(process, s);
+    keep_examples(process, s);
+    bool ambiguous = false;
+    for (std::uint32_t i = 0; i < s.calls.size() && !ambiguous; ++i) ambiguous = solver_.marginals(i).size() > 1;
+    if (ambiguous) {
+      for (std::size_t first = 0; first < s.requests.size() && first < 8 * kRehearsed; first += kRehearsed) {
+        const bool novice = service.calibration.observed() < kRehearseUntil;
+        if (service.rehearsals++ % (novice ? 2U : 16U) == 0) rehearse(process, s, first, *known);
+      }
+      service.calibration.refresh();
+    }
     decide(process, s, until);
     // Learned once, when it leaves.
     for (const std::uint32_t r : s.requests) {
       const Request& q = process.requests[r];
-      if (q.end > until) solver_.do_not_learn(q.local);
+      if (q.end > until || q.endless) solver_.do_not_learn(q.local);
     }
     solver_.learn(service.model);
     solver_.learn_order(*known, service.model);

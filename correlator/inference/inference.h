@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "correlator/inference/calibration.h"
 #include "correlator/inference/service_model.h"
 #include "correlator/inference/solver.h"
 
@@ -74,7 +75,10 @@ class Inference {
   void load(Process& process, const Stretch& stretch);
   void remember(Process& process, const Stretch& stretch);
   void decide(Process& process, const Stretch& stretch, std::int64_t until);
+  void forget_endless(Process& process, std::int64_t now);
   void retire(Process& process, Stretch& stretch, std::int64_t until);
+  void keep_examples(Process& process, const Stretch& stretch);
+  void rehearse(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model);
   static std::int64_t observe_time(Service& service, std::int64_t time_ns);
   std::uint16_t intern(std::unordered_map<std::string, std::uint16_t>& names, std::string_view a, std::string_view b);
 
@@ -98,7 +102,10 @@ class Inference {
   std::vector<std::uint32_t> loaded_;
   Counter& lost_open_;
   Counter& lost_waiting_;
+  Counter& lost_endless_;
   Solver solver_;
+  Solver rehearsal_;
+  std::uint64_t rng_ = 0x2545f4914f6cdd1dU;
   std::vector<Candidate> scratch_;
 };
 

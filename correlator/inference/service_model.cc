@@ -14,11 +14,18 @@ constexpr float kPatternPrior = 2.0F;  // weight of independence against observe
 constexpr float kRankPrior = 6.0F;     // an anchor must have earned its rank on more delays than this
 constexpr float kOrderPrior = 10.0F;   // weight of all services' order against one callee's own, in informative pairs
 constexpr float kVoteRange = 4.0F;     // log-density: anchors so much worse than the best are not asked
-constexpr float kVoteGain = 0.4F;
+constexpr float kVoteGain = 0.0F;
+constexpr float kOrderBelief = 1.0F;  // over the information so far
 constexpr float kRankStart = -14.0F;  // mean log-density of an anchor about which nothing is known
 
+// Of a delay about which nothing is known: flat, for a preference for short ones would be learned from as if it were
+// fact.
+float unknown_delay(std::int64_t delay) {
+  return delay >= 0 ? -12.0F : -16.0F;
+}
+
 float log_density(const DelayDensity* density, std::int64_t delay) {
-  return density != nullptr ? density->log_density(delay) : DelayDensity::log_floor(delay);
+  return density != nullptr ? density->log_density(delay) : unknown_delay(delay);
 }
 
 std::uint64_t set_hash(std::span<const CallTimes> calls) {
@@ -97,7 +104,7 @@ float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::
                                 const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) {
   const CallTimes& call = calls[i];
   if (since_out != nullptr) *since_out = request.start;
-  if (slots[i] == kNoSlot) return DelayDensity::log_floor(call.start - request.start);
+  if (slots[i] == kNoSlot) return unknown_delay(call.start - request.start);
   const Slot& s = *op.slots[slots[i]];
   const Anchored* best = s.anchors.data();
   std::int64_t since = request.start;
@@ -151,8 +158,8 @@ float ServiceModel::next_call(const RequestTimes& request, std::span<const CallT
   if (since != nullptr) *since = request.start;
   const Op* op = find(request.op);
   const std::size_t last = calls.size() - 1;
-  if (op == nullptr || calls.size() > kMaxCalls) return DelayDensity::log_floor(calls[last].start - request.start);
-  std::array<std::uint8_t, kMaxCalls> slots;
+  if (op == nullptr || calls.size() > kMaxCalls) return unknown_delay(calls[last].start - request.start);
+  std::array<std::uint8_t, kMaxCalls> slots{};
   std::size_t same = 0;
   for (std::size_t i = 0; i <= last; ++i) {
     const int s = slot_index(*op, calls[i].key);
@@ -180,7 +187,7 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
     std::int64_t latest = request.start;
     for (std::size_t i = 0; i < n; ++i) {
       if (since != nullptr) since[i] = request.start;
-      sum += DelayDensity::log_floor(calls[i].start - latest);
+      sum += unknown_delay(calls[i].start - latest);
       latest = std::max(latest, calls[i].start);
     }
     return sum;
@@ -223,8 +230,12 @@ float ServiceModel::finish_score(const RequestTimes& request, std::span<const Ca
   return log_density(density, request.end - last->end);
 }
 
-OrderWeight ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key) const {
-  const OrderWeight& all = shared_->order;
+OrderWeight ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key, std::size_t candidates) const {
+  OrderWeight all = shared_->order;
+  if (candidates <= 2) {
+    all.since_request += kOrderBelief / all.information[0];
+    all.since_event += kOrderBelief / all.information[1];
+  }
   const Op* op = find(op_index);
   const int s = op != nullptr ? slot_index(*op, key) : -1;
   if (s < 0) return all;
@@ -239,7 +250,7 @@ OrderWeight ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key
 
 void ServiceModel::learn_order(std::uint16_t op_index, std::uint16_t key, const OrderEvidence& e) {
   auto sigmoid = [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
-  const OrderWeight now = order_weight(op_index, key);
+  const OrderWeight now = order_weight(op_index, key, 2);
   const float prior = e.delays + e.keeps_request * now.since_request + e.keeps_event * now.since_event;
   const float surprise = sigmoid(prior + e.rest) - sigmoid(prior);
   auto step = [surprise](float& value, float& information, float direction) {

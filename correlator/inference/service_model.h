@@ -55,7 +55,7 @@ struct OrderEvidence {
 // Shared by every model.
 struct Shared {
   std::size_t densities_left = 4096;  // the memory
-  OrderWeight order{0.5F, 0.5F, {2.0F, 2.0F}};
+  OrderWeight order{0, 0, {2.0F, 2.0F}};
 };
 
 class ServiceModel {
@@ -82,7 +82,9 @@ class ServiceModel {
   // Adds the request with its calls to what is known.
   void learn(const RequestTimes& request, std::span<const CallTimes> calls, float weight);
   // Log odds for calls of this key under two requests of this op keeping order; see OrderWeight.
-  [[nodiscard]] OrderWeight order_weight(std::uint16_t op, std::uint16_t key) const;
+  // candidates: of the call. While little is known, order is believed in only where two compete: among more, even a
+  // slight preference grows by learning from the assignments it chose.
+  [[nodiscard]] OrderWeight order_weight(std::uint16_t op, std::uint16_t key, std::size_t candidates) const;
   void learn_order(std::uint16_t op, std::uint16_t key, const OrderEvidence& evidence);
   // Makes what was learned count. Call after a batch of learn().
   void refresh();
