@@ -3,11 +3,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <malloc.h>
+#include <unistd.h>
 #include <wirespan_bpf.skel.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <string_view>
 
@@ -102,6 +104,7 @@ Status BpfObject::attach(const char* name) {
   bpf_link* link = bpf_program__attach(program);
   if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
   links_.push_back(link);
+  if (program == skeleton_->progs.files) files_ = link;
   return {};
 }
 
@@ -109,6 +112,7 @@ void BpfObject::detach_all() {
   // Newest first: I/O stops before what keeps its tables.
   for (auto it = links_.rbegin(); it != links_.rend(); ++it) bpf_link__destroy(*it);
   links_.clear();
+  files_ = nullptr;
 }
 
 int BpfObject::map_fd(const char* name) const {
@@ -139,6 +143,29 @@ bool BpfObject::control(ws_control_op op, std::uint64_t sock, std::uint64_t conn
   const ws_control argument{op, sock, conn, value};
   LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &argument, .ctx_size_in = sizeof(argument));
   return bpf_prog_test_run_opts(control_fd_, &options) == 0 && options.retval == 1;
+}
+
+std::optional<std::vector<std::uint64_t>> BpfObject::open_connections() {
+  if (files_ == nullptr) return std::nullopt;
+  const int fd = bpf_iter_create(bpf_link__fd(files_));
+  if (fd < 0) return std::nullopt;
+  std::vector<std::uint64_t> ids;
+  std::vector<std::uint64_t> buffer(1024);
+  ssize_t n = 0;
+  // The iterator writes whole ids, and a read may still end inside one.
+  std::size_t carried = 0;
+  auto* bytes = reinterpret_cast<char*>(buffer.data());  // NOLINT(*-reinterpret-cast)
+  const std::size_t room = buffer.size() * sizeof(std::uint64_t);
+  while ((n = ::read(fd, bytes + carried, room - carried)) > 0) {
+    const std::size_t have = carried + static_cast<std::size_t>(n);
+    const std::size_t whole = have / sizeof(std::uint64_t);
+    ids.insert(ids.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(whole));
+    carried = have % sizeof(std::uint64_t);
+    std::memmove(bytes, bytes + whole * sizeof(std::uint64_t), carried);
+  }
+  ::close(fd);
+  if (n < 0) return std::nullopt;
+  return ids;
 }
 
 void BpfObject::read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const {

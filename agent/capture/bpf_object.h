@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,6 +54,10 @@ class BpfObject {
   // Runs the control program. False: the connection is gone, or the kernel cannot (before 5.10).
   bool control(ws_control_op op, std::uint64_t sock, std::uint64_t conn, std::uint64_t value);
 
+  // Ids of the connections in the kernel's table that some process of the host has open. nullopt: this kernel cannot
+  // tell.
+  [[nodiscard]] std::optional<std::vector<std::uint64_t>> open_connections();
+
   // Sum over CPUs since load, by enum ws_stat.
   void read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const;
 
@@ -73,6 +78,7 @@ class BpfObject {
   std::vector<bpf_link*> links_;
   int targets_fd_ = -1;
   int control_fd_ = -1;
+  bpf_link* files_ = nullptr;  // the iterator's, among links_
   std::size_t cpus_ = 1;
 };
 

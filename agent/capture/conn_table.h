@@ -28,7 +28,15 @@ class ConnTable {
     return it == conns_.end() ? nullptr : &it->second;
   }
   KnownConn& insert(ConnId id) { return conns_[id]; }
-  void erase(ConnId id) { conns_.erase(id); }
+  void erase(ConnId id) {
+    const auto it = conns_.find(id);
+    if (it == conns_.end()) return;
+    if (it->second.conn && it->second.conn->transport == Transport::kUnix) --unix_;
+    conns_.erase(it);
+  }
+  // To be called once for a connection that turned out to be a Unix socket.
+  void count_unix() { ++unix_; }
+  [[nodiscard]] std::size_t unix_sockets() const { return unix_; }
   [[nodiscard]] std::size_t size() const { return conns_.size(); }
 
   // Connections whose turn is used up; each is there once.
@@ -50,6 +58,7 @@ class ConnTable {
   };
   std::unordered_map<ConnId, KnownConn, Hash> conns_;
   std::vector<ConnId> spent_;
+  std::size_t unix_ = 0;
 };
 
 }  // namespace wirespan

@@ -162,6 +162,7 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
                                             : TcpSide::kUnknown;
   if (ev->family == WS_FAMILY_UNIX) {
     conn.transport = Transport::kUnix;
+    if (first) conns_.count_unix();
     conn.local = unix_address(ev->local_path, ev->local_path_size);
     conn.remote = unix_address(ev->remote_path, ev->remote_path_size);
     unix_bases(*ev, boot_id_, conn);

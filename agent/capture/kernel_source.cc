@@ -24,6 +24,10 @@ constexpr std::int64_t kTickNs = 50'000'000;
 constexpr std::int64_t kSweepNs = 100'000'000;        // stats, turns that ended without another record
 constexpr std::int64_t kSlowSweepNs = 1'000'000'000;  // processes
 
+constexpr std::int64_t kUnixIdleNs = 1'000'000'000;
+constexpr unsigned kReapEvery = 2;  // slow sweeps
+constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
+
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
     "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault", "compat_call",
 };
@@ -49,16 +53,25 @@ Status attach_all(BpfObject& object, const std::vector<Hook>& hooks, std::span<c
   return {};
 }
 
-// The first candidate of every hook; where that cannot be loaded, the first of each hook that can.
+std::vector<Candidate> in_order(const Hook& hook, const std::string& prefer) {
+  std::vector<Candidate> candidates(hook.candidates.begin(), hook.candidates.end());
+  std::stable_partition(candidates.begin(), candidates.end(), [&](const Candidate& c) {
+    return !prefer.empty() && std::string_view(c.program).ends_with(prefer);
+  });
+  return candidates;
+}
+
+// The first candidate of every hook; where that cannot be loaded, the first of each hook that can. `programs` gets one
+// for each hook, nullptr where none works.
 Result<std::unique_ptr<BpfObject>> load_plan(const BpfSettings& settings, const std::vector<Hook>& hooks,
-                                             std::vector<const char*>& programs) {
+                                             const std::string& prefer, std::vector<const char*>& programs) {
   programs.clear();
-  for (const Hook& hook : hooks) programs.push_back(hook.candidates.front().program);
+  for (const Hook& hook : hooks) programs.push_back(in_order(hook, prefer).front().program);
   if (auto object = BpfObject::load(settings, programs)) return object;
   for (std::size_t i = 0; i < hooks.size(); ++i) {
     programs[i] = nullptr;
     Error last;
-    for (const Candidate& candidate : hooks[i].candidates) {
+    for (const Candidate& candidate : in_order(hooks[i], prefer)) {
       const char* alone[] = {candidate.program};
       auto object = BpfObject::load(settings, alone);
       if (object) {
@@ -175,6 +188,7 @@ class LiveSource : public KernelSource {
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
       last_slow_sweep_ = now;
       targets_.sweep(now);
+      reap_unix(now);
       std::uint64_t missed = 0;
       for (const auto& cost : object_->costs()) missed += cost.missed;
       missed_.set(missed);
@@ -195,6 +209,44 @@ class LiveSource : public KernelSource {
     }
   }
 
+  // Unix sockets that nobody has open any more. Only those unused for a while: looking at every descriptor of the host
+  // takes milliseconds, and a socket on its way between two processes is in no table.
+  void reap_unix(BootTime now) {
+    if (conns_.unix_sockets() == 0) return;
+    std::vector<std::pair<ConnId, std::uint64_t>> idle;
+    conns_.visit([&](ConnId id, const KnownConn& known) {
+      if (known.conn->transport == Transport::kUnix && now - known.last > kUnixIdleNs)
+        idle.emplace_back(id, known.sock);
+    });
+    if (idle.empty() || ++reap_rounds_ % kReapEvery != 0) return;
+    auto open = object_->open_connections();
+    if (!open) return;
+    std::sort(open->begin(), open->end());
+    for (const auto& [id, sock] : idle) {
+      const auto number = static_cast<std::uint64_t>(id);
+      if (!std::binary_search(open->begin(), open->end(), number)) {
+        object_->control(WS_CONTROL_CLOSE, sock, number, WS_CLOSED);
+      }
+    }
+  }
+
+  // The kernel's table is full: the connections unused for longest make room. They come back as older ones.
+  void evict_idle(BootTime now) {
+    std::vector<std::pair<BootTime, ConnId>> idle;
+    conns_.visit([&](ConnId id, const KnownConn& known) {
+      if (now - known.last > kEvictIdleNs) idle.emplace_back(known.last, id);
+    });
+    const std::size_t most = std::max<std::size_t>(conns_.size() / 16, 1);
+    if (idle.size() > most) {
+      std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(most), idle.end());
+      idle.resize(most);
+    }
+    for (const auto& [last, id] : idle) {
+      const KnownConn* known = conns_.find(id);
+      object_->control(WS_CONTROL_CLOSE, known->sock, static_cast<std::uint64_t>(id), WS_FORGOTTEN);
+    }
+  }
+
   void report_losses(BootTime now) {
     std::array<std::uint64_t, WS_STAT_COUNT> stats{};
     object_->read_stats(stats);
@@ -203,6 +255,7 @@ class LiveSource : public KernelSource {
       const std::uint64_t fresh = stats[i] - last_stats_[i];
       last_stats_[i] = stats[i];
       lost_[i]->add(fresh);
+      if (i == WS_STAT_CONN_MAP_FULL) evict_idle(now);
       sink_->accept(event::Lost{now, kReasons[i], fresh});
     }
   }
@@ -220,6 +273,7 @@ class LiveSource : public KernelSource {
   std::array<std::uint64_t, WS_STAT_COUNT> last_stats_{};
   ring_buffer* ring_ = nullptr;
   Sink<Event>* sink_ = nullptr;
+  unsigned reap_rounds_ = 0;
   BootTime last_tick_{};
   BootTime last_sweep_{};
   BootTime last_slow_sweep_{};
@@ -240,7 +294,7 @@ Result<std::unique_ptr<KernelSource>> KernelSource::open(const KernelOptions& op
 
   const std::vector<Hook> hooks = hooks_of_plan(options.wakeups);
   std::vector<const char*> programs;
-  auto object = load_plan(settings, hooks, programs);
+  auto object = load_plan(settings, hooks, options.prefer, programs);
   if (!object) return object.error();
   auto source = std::make_unique<LiveSource>(options, std::move(*object), counters);
   if (Status started = source->start(hooks, programs); !started) return started.error();

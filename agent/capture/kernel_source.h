@@ -20,6 +20,8 @@ struct KernelOptions {
   std::uint32_t capture_bytes = 1024;    // first bytes of each turn
   std::uint32_t ring_bytes = 8U << 20U;  // rounded up to a power of two
   std::uint32_t max_connections = 131'072;
+  // Programs whose name ends so are tried first, "raw_tp": to compare ways to attach. "": best first.
+  std::string prefer;
   bool wakeups = false;  // event::Wake: costs at the rate of the scheduler
 };
 

@@ -14,6 +14,7 @@ constexpr Candidate kDestroy[] = {{"destroy__tp_btf", kTyped}, {"destroy__raw_tp
 constexpr Candidate kFork[] = {{"fork__tp_btf", kTyped}, {"fork__raw_tp", kRaw}};
 constexpr Candidate kExec[] = {{"exec__tp_btf", kTyped}, {"exec__raw_tp", kRaw}};
 constexpr Candidate kExit[] = {{"exit__tp_btf", kTyped}, {"exit__raw_tp", kRaw}};
+constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
 constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
 
 }  // namespace
@@ -28,6 +29,7 @@ std::vector<Hook> hooks_of_plan(bool wakeups) {
       {"tcp_destroy", "TCP connections whose end no state change told", false, kDestroy},
       {"entry", "when a sending call began; closed Unix sockets", true, kEntry},
   };
+  hooks.push_back({"files", "Unix sockets closed by exit, exec or dup2", false, kFiles});
   if (wakeups) hooks.push_back({"wake", "threads that wake each other", false, kWake});
   hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});
   return hooks;

@@ -153,7 +153,8 @@ std::unordered_map<std::uint64_t, std::uint16_t> listening_sockets(std::uint32_t
 std::optional<event::Process> read_process(std::uint32_t pid) {
   const std::string stat = read_file(path_of(pid, "stat"), 4096);
   const auto fields = stat_fields(stat);
-  if (fields.size() < 20) return std::nullopt;
+  // A zombie has nothing left to tell.
+  if (fields.size() < 20 || fields[0] == "Z" || fields[0] == "X") return std::nullopt;
   event::Process out;
   out.pid = pid;
   out.parent_pid = number<std::uint32_t>(fields[1]).value_or(0);
@@ -175,7 +176,7 @@ std::optional<event::Process> read_process(std::uint32_t pid) {
       out.otel_env.emplace_back(variable);
     }
   }
-  out.runtime = runtime_of(pid, out.exe, out.cmdline);
+  out.runtime = runtime_of(pid, out.exe);
   return out;
 }
 

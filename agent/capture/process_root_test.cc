@@ -301,6 +301,29 @@ TEST(Sockets, KeepTheirIdentityThroughDupForkAndPassing) {
   EXPECT_EQ(who_moved_data(seen).size(), 3U);
 }
 
+// No tracepoint tells the end of a Unix socket: exit closes it without a system call.
+TEST(Sockets, OfAProcessThatIsGoneAreClosed) {
+  int seen_closed[2];
+  ASSERT_EQ(pipe(seen_closed), 0);
+  int closed = 0;
+  Script script;
+  script.after = [&] {
+    wait_for(forked([] {
+      const Ends ends = testing::unix_pair("");
+      write_all(ends.client, "request");
+      read_exactly(ends.server, 7);
+    }));
+    alarm(60);
+    read_exactly(seen_closed[0], 1);
+  };
+  script.on_event = [&](const Event& event, KernelSource&) {
+    if (std::holds_alternative<event::Closed>(event) && ++closed == 2) write_all(seen_closed[1], "c");
+  };
+  const Seen seen = trace(script);
+  for (const int fd : seen_closed) close(fd);
+  EXPECT_EQ(seen.closed.size(), 2U);
+}
+
 std::set<std::uint32_t> programs_of(pid_t pid) {
   std::set<std::uint32_t> ids;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fdinfo")) {

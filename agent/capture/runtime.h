@@ -3,13 +3,11 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace wirespan {
 
 // "go1.22.1", "jvm", "node", "python", "ruby", "php", "dotnet", or "". Reads the executable's ELF sections and
 // /proc/PID/maps only where its name does not tell.
-[[nodiscard]] std::string runtime_of(std::uint32_t pid, const std::string& exe,
-                                     const std::vector<std::string>& cmdline);
+[[nodiscard]] std::string runtime_of(std::uint32_t pid, const std::string& exe);
 
 }  // namespace wirespan

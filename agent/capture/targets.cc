@@ -174,7 +174,13 @@ void Targets::listening(std::uint32_t pid, std::uint16_t port, bool is_target, B
   auto& ports = ports_[pid];
   if (std::find(ports.begin(), ports.end(), port) != ports.end()) return;
   ports.push_back(port);
-  tell(pid, known_[pid], time);
+  Known& known = known_[pid];
+  if (!known.told) return tell(pid, known, time);
+  auto facts = *known.facts;
+  facts.time = time;
+  facts.listening = ports;
+  known.facts = std::make_shared<event::Process>(facts);
+  if (sink_ != nullptr) sink_->accept(Event(std::move(facts)));
 }
 
 void Targets::active(std::uint32_t pid, BootTime time) {

@@ -136,8 +136,9 @@ class Loader {
         continue;
       }
       std::string& text = joined[given.key];
-      text = (config::is_list(key->form) || config::is_map(key->form)) && !text.empty() ? text + "," + given.text
-                                                                                        : given.text;
+      if (!config::is_list(key->form) && !config::is_map(key->form)) text.clear();
+      if (!text.empty()) text.push_back(',');
+      text.append(given.text);
       const std::string why = try_line(with_known(*key), text, {Origin::Kind::kFlag, given.flag});
       if (!why.empty()) problem(given.flag, why + "; allowed: " + config::allowed(with_known(*key)));
     }
@@ -202,6 +203,16 @@ class Loader {
     return names;
   }
 
+  static std::string twice(const std::string& name) { return "\"" + name + "\" is here for the second time"; }
+
+  static std::string unknown(const std::string& name, const std::string& prefix,
+                             const std::vector<std::string_view>& names, const std::string& listed) {
+    std::string text = "unknown key \"" + name + "\"";
+    if (!prefix.empty()) text.append(" in ").append(prefix);
+    if (const auto near = config::nearest(name, names)) text.append("; did you mean \"").append(*near).append("\"?");
+    return text.append(" Allowed: ").append(listed);
+  }
+
   void section(const YAML::Node& node, const std::string& prefix) {
     const std::string title = prefix.empty() ? "the file" : prefix;
     const auto names = names_in(prefix);
@@ -213,25 +224,24 @@ class Loader {
     for (const auto& entry : node) {
       const std::string where = at(entry.first.Mark());
       if (!entry.first.IsScalar()) {
-        problem(where, "a name must be text; allowed in " + title + ": " + listed);
+        problem(where, std::string("a name must be text; allowed in ").append(title).append(": ").append(listed));
         continue;
       }
       const std::string& name = entry.first.Scalar();
       if (!seen.insert(name).second) {
-        problem(where, "\"" + name + "\" is here for the second time");
+        problem(where, twice(name));
         continue;
       }
-      const std::string full = prefix.empty() ? name : prefix + "." + name;
+      std::string full = prefix;
+      if (!full.empty()) full.push_back('.');
+      full.append(name);
       const bool dotted = name.find('.') != std::string::npos;
       if (const Key* key = dotted ? nullptr : config::find_key(full)) {
         value(with_known(*key), entry.second, where);
       } else if (!dotted && !names_in(full).empty()) {
         section(entry.second, full);
       } else {
-        const auto near = config::nearest(name, names);
-        problem(where, "unknown key \"" + name + "\"" + (prefix.empty() ? std::string() : " in " + prefix) +
-                           (near ? "; did you mean \"" + std::string(*near) + "\"?" : std::string()) +
-                           " Allowed: " + listed);
+        problem(where, unknown(name, prefix, names, listed));
       }
     }
   }
@@ -254,7 +264,7 @@ class Loader {
       std::set<std::string> seen;
       for (const auto& entry : node) {
         const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : std::string();
-        if (!seen.insert(name).second) problem(at(entry.first.Mark()), "\"" + name + "\" is here for the second time");
+        if (!seen.insert(name).second) problem(at(entry.first.Mark()), twice(name));
         scalar(key, entry.second, [&](std::string_view text) { return config::add_entry(key, name, text, slot); });
       }
     } else {

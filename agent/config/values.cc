@@ -163,7 +163,7 @@ bool is_map(Form form) {
 std::string allowed(const Key& key) {
   std::string choices;
   for (const std::string_view choice : key.choices) choices += (choices.empty() ? "" : ", ") + std::string(choice);
-  const std::string range = std::to_string(key.least) + " to " + std::to_string(key.most);
+  std::string range = std::to_string(key.least) + " to " + std::to_string(key.most);
   switch (key.form) {
     case Form::kFlag:
       return "true, false";

@@ -16,6 +16,12 @@ constexpr std::uint64_t kNextByte = std::numeric_limits<std::uint64_t>::max();
 constexpr unsigned kMaxIdleSteps = 16;
 constexpr BootTime kAllTime{std::numeric_limits<std::uint64_t>::max()};
 
+// The last bytes of a piece, as far as they lie within its last `length`.
+Bytes tail_of(const Piece& piece, std::uint64_t length) {
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(piece.tail_size, length));
+  return Bytes(piece.tail).subspan(piece.tail_size - size, size);
+}
+
 }  // namespace
 
 Detector::Detector(ProtocolList protocols, Sink<MessageItem>& next, VerdictSink* verdicts, Counters& counters,
@@ -200,7 +206,7 @@ bool Detector::drive(Flow& f, Direction d, PieceQueue& queue, Force force) {
     bool go_on = false;
     if (front.gap) {
       const Hole hole{
-          d, at, queue.front_left(), front.touch, turn_start, front.why, Bytes(front.tail).first(front.tail_size)};
+          d, at, queue.front_left(), front.touch, turn_start, front.why, tail_of(front, queue.front_left())};
       go_on = apply(f, d, queue, f.conversation->missing(hole, out), in, force);
     } else {
       const PieceQueue::Run run = queue.run();
@@ -329,7 +335,7 @@ void Detector::skip_some(Flow& f, Direction d, PieceQueue& queue) {
   if (!front.gap) {
     part.bytes = queue.front_bytes().first(static_cast<std::size_t>(count));
   } else if (count == queue.front_left()) {
-    part.bytes = Bytes(front.tail).first(std::min<std::size_t>(front.tail_size, static_cast<std::size_t>(count)));
+    part.bytes = tail_of(front, count);
   }
   Output out(next_, verdicts_, f.conn);
   f.conversation->skipped(part, out);

@@ -115,8 +115,9 @@ enum ws_stat {
   WS_STAT_COUNT,
 };
 
-/* Argument of the control program, run by the agent with BPF_PROG_TEST_RUN. */
-enum ws_control_op { WS_CONTROL_VERDICT = 1, WS_CONTROL_FORGET = 2, WS_CONTROL_FLUSH = 3 };
+/* Argument of the control program, run by the agent with BPF_PROG_TEST_RUN. `value`: enum ws_verdict, or enum ws_how
+ * for WS_CONTROL_CLOSE. */
+enum ws_control_op { WS_CONTROL_VERDICT = 1, WS_CONTROL_CLOSE = 2, WS_CONTROL_FLUSH = 3 };
 struct ws_control {
   __u64 op;
   __u64 sock;

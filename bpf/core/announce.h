@@ -38,7 +38,8 @@ struct ws_sight {
   __u32 pid;
   __u32 tid;
   __u64 now;
-  struct ws_thread *thread;
+  struct ws_thread
+      thread;  /* a copy: with pointers into two maps the verifier would go through all that follows twice */
   __u32 moved; /* bytes, in `direction` */
   __u8 direction;
   __u8 opens; /* by accept, connect or socketpair */
@@ -66,7 +67,8 @@ WS_INLINE void ws_place_tcp(const struct ws_sight *sight, struct ws_conn *conn, 
   conn->flags |= WS_CONN_BASED;
 }
 
-/* Tells user space of a connection. False: there was no room to. */
+/* Tells user space of a connection. Two CPUs that meet it at once may both: the second record says the same. False:
+ * there was no room to, so that the next call tries again. */
 WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, const enum ws_how_to_load how) {
   struct ws_scratch *scratch = ws_scratch();
   if (!scratch) return false;
@@ -82,7 +84,7 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
   ev->family = ws_family_of(sight->s.sk, how);
   if (sight->opens) {
     ev->tid = sight->tid;
-    ev->loop = sight->thread->loop;
+    ev->loop = sight->thread.loop;
   }
   if (conn->flags & WS_CONN_UNIX) {
     ws_unix_describe(sight->s.sk, ev, how);
@@ -93,7 +95,9 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
     ws_place_tcp(sight, conn, ev, how);
   }
   ev->side = conn->side;
-  return ws_emit(ev, sizeof(*ev));
+  if (!ws_emit(ev, sizeof(*ev))) return false;
+  conn->flags |= WS_CONN_ANNOUNCED;
+  return true;
 }
 
 /* Slots need compare-and-exchange (5.12), which kernels that need WS_PROBE may not have. */
@@ -107,11 +111,6 @@ WS_INLINE struct ws_conn *ws_conn_insert(__u64 sock, struct ws_conn *fresh, cons
     }
   }
   if (bpf_map_update_elem(&ws_conns, &sock, fresh, BPF_NOEXIST) == 0) return bpf_map_lookup_elem(&ws_conns, &sock);
-  /* Another thread was faster, or there is no room: user space must forget the one we told of. */
-  struct ws_ev_closed ev = {.h = {.type = WS_EV_CLOSED, .pid = fresh->pid, .time = bpf_ktime_get_boot_ns()},
-                            .conn = fresh->id,
-                            .how = WS_FORGOTTEN};
-  ws_emit(&ev, sizeof(ev));
   struct ws_conn *other = bpf_map_lookup_elem(&ws_conns, &sock);
   if (!other) ws_count(WS_STAT_CONN_MAP_FULL);
   return other;
@@ -123,27 +122,31 @@ static __noinline struct ws_conn *ws_conn_meet(const struct ws_sight *sight, str
                                                const enum ws_how_to_load how) {
   if (!sight) return NULL;
   __u64 sock = (__u64)sight->s.sk;
-  if (conn && (__u32)conn->id == sight->s.inode) return ws_announce(sight, conn, how) ? conn : NULL;
-  if (conn) ws_conn_close(sock, conn, WS_FORGOTTEN);
+  if (conn && (__u32)conn->id != sight->s.inode) {
+    ws_conn_close(sock, conn, WS_FORGOTTEN);
+    conn = NULL;
+  }
+  if (conn) return ws_announce(sight, conn, how) ? conn : NULL;
   const __u8 family = ws_family_of(sight->s.sk, how);
   if (!family) return NULL;
   struct ws_conn fresh = {
       .id = ws_conn_id(sight->s.inode, sight->now),
       .opened = sight->opens ? sight->now : 0,
-      .capture = sight->thread->capture,
+      .capture = sight->thread.capture,
       .pid = sight->pid,
-      .flags = WS_CONN_ANNOUNCED | (sight->opens ? WS_CONN_FRESH : 0) | (family == WS_FAMILY_UNIX ? WS_CONN_UNIX : 0),
+      .flags = (sight->opens ? WS_CONN_FRESH : 0) | (family == WS_FAMILY_UNIX ? WS_CONN_UNIX : 0),
       .side = sight->side,
       .direction = 0xff,
   };
-  if (!ws_announce(sight, &fresh, how)) return NULL;
-  return ws_conn_insert(sock, &fresh, how);
+  conn = ws_conn_insert(sock, &fresh, how);
+  return conn && ws_announce(sight, conn, how) ? conn : NULL;
 }
 
 /* The state of the connection in sight; made, and told of, when it is new. NULL: not ours to follow, or no room. */
 WS_INLINE struct ws_conn *ws_conn_in_sight(const struct ws_sight *sight, const enum ws_how_to_load how) {
   struct ws_conn *conn = ws_conn_find((__u64)sight->s.sk);
-  if (conn && (__u32)conn->id == sight->s.inode && conn->flags & WS_CONN_BASED) return conn;
+  const __u8 known = WS_CONN_ANNOUNCED | WS_CONN_BASED;
+  if (conn && (__u32)conn->id == sight->s.inode && (conn->flags & known) == known) return conn;
   return ws_conn_meet(sight, conn, how);
 }
 

@@ -8,6 +8,6 @@ int BPF_PROG(control, __u64 op, __u64 sock, __u64 id, __u64 value) {
   if (!conn || conn->id != id) return 0;
   if (op == WS_CONTROL_VERDICT) conn->verdict = value;
   if (op == WS_CONTROL_FLUSH) ws_flush_pending(conn);
-  if (op == WS_CONTROL_FORGET) ws_conn_close(sock, conn, WS_FORGOTTEN);
+  if (op == WS_CONTROL_CLOSE) ws_conn_close(sock, conn, value);
   return 1;
 }

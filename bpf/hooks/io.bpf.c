@@ -134,8 +134,8 @@ WS_INLINE void ws_remember_pending(const struct ws_sight *sight, struct ws_conn 
   conn->pending_time = sight->now;
   conn->pid = sight->pid;
   conn->tid = sight->tid;
-  conn->loop = sight->thread->loop;
-  conn->task = sight->thread->task;
+  conn->loop = sight->thread.loop;
+  conn->task = sight->thread.task;
   conn->tail_size = ev->tail_size;
   __builtin_memcpy(conn->tail, ev->tail, WS_TAIL_BYTES);
 }
@@ -189,9 +189,9 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
   ev->h.pid = sight->pid;
   ev->h.time = sight->now;
   ev->tid = sight->tid;
-  ev->loop = sight->thread->loop;
-  ev->task = sight->thread->task;
-  ev->parent_task = sight->thread->parent_task;
+  ev->loop = sight->thread.loop;
+  ev->task = sight->thread.task;
+  ev->parent_task = sight->thread.parent_task;
   ev->position = position;
   WS_CLAMP(size, WS_CALL_CAPTURE_MAX);
   ws_emit_often(ev, sizeof(*ev) + size, scratch->records++);
@@ -248,16 +248,17 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
     ws_read_call(regs, &call, how);
     return ws_listening(&call, &sight, how);
   }
-  sight.thread = ws_thread_of_target(sight.pid, sight.tid);
-  if (!sight.thread) return 0;
+  struct ws_thread *thread = ws_thread_of_target(sight.pid, sight.tid);
+  if (!thread) return 0;
   if (ws_is_compat(regs, how)) {
     ws_count(WS_STAT_COMPAT_CALL);
     return 0;
   }
   if (call.op == WS_OP_WAIT) {
-    sight.thread->loop++;
+    thread->loop++;
     return 0;
   }
+  sight.thread = *thread;
   ws_read_call(regs, &call, how);
   if (call.op > WS_OP_LAST_MOVING) return ws_opened(&call, &sight, how);
 
@@ -270,8 +271,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
     sight.direction = call.op >= WS_OP_WRITE && call.op != WS_OP_SPLICE ? WS_SENT : WS_RECEIVED;
   }
   if (!ws_moved(&call, &memory, &sight.moved)) return 0;
-  sight.now =
-      sight.direction == WS_SENT && sight.thread->send_began ? sight.thread->send_began : bpf_ktime_get_boot_ns();
+  sight.now = sight.direction == WS_SENT && sight.thread.send_began ? sight.thread.send_began : bpf_ktime_get_boot_ns();
   struct ws_conn *conn = ws_conn_in_sight(&sight, how);
   return conn ? ws_data(&sight, &memory, conn, how) : 0;
 }

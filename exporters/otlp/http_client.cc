@@ -83,6 +83,18 @@ bool loses_http2_on_reuse() {
   return version >= 0x075800 && version < 0x080000;
 }
 
+bool is_loopback(const std::string& url) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), &curl_url_cleanup);
+  char* host = nullptr;
+  if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK ||
+      curl_url_get(parsed.get(), CURLUPART_HOST, &host, 0) != CURLUE_OK) {
+    return false;
+  }
+  const std::unique_ptr<char, decltype(&curl_free)> owned(host, &curl_free);
+  const std::string_view name = host;
+  return name == "localhost" || name == "[::1]" || name.starts_with("127.");
+}
+
 Status readable(const std::string& path, std::string_view variable) {
   if (path.empty() || ::access(path.c_str(), R_OK) == 0) return {};
   Error error = errno_error("read " + path);
@@ -145,6 +157,10 @@ Result<std::unique_ptr<HttpClient>> HttpClient::create(HttpClientOptions options
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    options.http2 ? static_cast<long>(tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)
                                  : static_cast<long>(CURL_HTTP_VERSION_1_1));
+  // A proxy for the outside world (http_proxy, https_proxy, no_proxy) does not know this host's loopback, and passes
+  // HTTP/2 on only through a tunnel.
+  if (is_loopback(options.url)) curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  if (options.http2) curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
   if (options.http2 && !tls && loses_http2_on_reuse()) curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   if (!options.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, options.ca_file.c_str());
   if (!options.client_certificate_file.empty()) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -91,6 +92,14 @@ TEST_F(OtlpHttpTest, JsonAndCompressionAreSaidInHeaders) {
   EXPECT_THAT(requests[0].body, testing::StartsWith(R"({"resourceSpans":)"));
   EXPECT_EQ(requests[1].header("content-encoding"), "gzip");
   EXPECT_THAT(requests[1].body, testing::StartsWith("\x1f\x8b"));
+}
+
+TEST_F(OtlpHttpTest, AProxyForTheOutsideWorldIsNotAskedForThisHost) {
+  TestReceiver receiver([](const auto&, std::size_t) { return Reply{}; });
+  ::setenv("http_proxy", ("http://127.0.0.1:" + std::to_string(test::unused_port())).c_str(), 1);
+  const Status sent = exporter(to(receiver.url()))->send(batch(1));
+  ::unsetenv("http_proxy");
+  EXPECT_TRUE(sent);
 }
 
 TEST_F(OtlpHttpTest, RetriesWhatMaySucceedAndSaysSoOnce) {

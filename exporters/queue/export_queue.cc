@@ -13,8 +13,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// Chunks kept for reuse: one that fills while another is sent. More would only be memory held for nothing.
-constexpr std::size_t kSpareChunks = 2;
+// Chunks kept for reuse, beside the one that fills and the ones that are sent. More would be memory held for nothing.
+constexpr std::size_t kSpareChunks = 1;
 
 steady_clock::time_point after(milliseconds wait) {
   return wait == Exporter::kNever ? steady_clock::time_point::max() : steady_clock::now() + wait;
@@ -26,6 +26,14 @@ std::size_t footprint(const Span& span) {
                       span.events.capacity() * sizeof(SpanEvent) + span.links.capacity() * sizeof(SpanLink);
   for (const SpanLink& link : span.links) bytes += link.attributes.memory();
   return bytes;
+}
+
+// A batch above the queue's limit could never be kept.
+QueueOptions consistent(QueueOptions options) {
+  options.max_spans = std::max<std::size_t>(options.max_spans, 1);
+  options.batch_spans = std::clamp<std::size_t>(options.batch_spans, 1, options.max_spans);
+  options.batch_bytes = std::min(options.batch_bytes, options.max_bytes / 2);
+  return options;
 }
 
 // Signals are the main thread's: a worker must not take SIGTERM, nor die of SIGPIPE on a closed pipe or socket.
@@ -47,7 +55,7 @@ class SignalsBlocked {
 }  // namespace
 
 ExportQueue::ExportQueue(QueueOptions options, Counters& counters, Say say)
-    : options_(options),
+    : options_(consistent(options)),
       counters_(counters),
       say_(std::move(say)),
       accepted_(counters.get("exporters.spans.accepted")),
@@ -69,7 +77,8 @@ void ExportQueue::add(std::unique_ptr<Exporter> exporter) {
                                                    .queue_full_spans = counters_.get(prefix + ".lost.queue_full_spans"),
                                                    .queue_full_bytes = counters_.get(prefix + ".lost.queue_full_bytes"),
                                                    .lost_at_shutdown = counters_.get(prefix + ".lost.shutdown")});
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  close_open_chunk(lock);
   worker->next = end();
   worker->flushed = flush_wanted_;
   Worker& started = *workers_.emplace_back(std::move(worker));

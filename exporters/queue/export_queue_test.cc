@@ -225,6 +225,30 @@ TEST_F(ExportQueueTest, BytesAreBoundedWithADeadExporter) {
   EXPECT_EQ(dead->taken().size() + count(counters, "exporters.dead.lost.queue_full_bytes"), 5'000U);
 }
 
+TEST_F(ExportQueueTest, LimitsBelowABatchMakeBatchesSmaller) {
+  start({.batch_spans = 1024,
+         .batch_bytes = 2U << 20U,
+         .batch_age = Exporter::kNever,
+         .max_spans = 10,
+         .max_bytes = 100'000});
+  const auto a = add("a");
+  for (std::uint64_t id = 1; id <= 100; id += 10) {
+    feed(id, id + 9);
+    ASSERT_TRUE(a->wait([&] { return a->ids.size() == id + 9; }));
+  }
+}
+
+TEST_F(ExportQueueTest, AnExporterThatComesLaterGetsWhatIsAcceptedLater) {
+  start(small(100, 1000));
+  const auto first = add("first");
+  feed(1, 5);
+  const auto second = add("second");
+  feed(6, 9);
+  ASSERT_TRUE(queue->flush(kLong));
+  EXPECT_EQ(first->taken(), numbers(1, 9));
+  EXPECT_EQ(second->taken(), numbers(6, 9));
+}
+
 TEST_F(ExportQueueTest, AReplayWaitsInsteadOfLosing) {
   QueueOptions options = small(10, 20);
   options.when_full = QueueOptions::WhenFull::kWait;

@@ -75,6 +75,7 @@ Seen trace(const Script& script) {
   Counters counters;
   KernelOptions options;
   script.options(options, child);
+  if (const char* prefer = std::getenv("WIRESPAN_TEST_PLAN")) options.prefer = prefer;
   auto source = KernelSource::open(options, counters);
   EXPECT_TRUE(began);
   EXPECT_TRUE(source) << source.error().text();

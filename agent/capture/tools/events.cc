@@ -1,5 +1,5 @@
 // wirespan-events: prints what capture sees of a process, one event a line. For people who work on capture.
-//   wirespan-events PID... [--for SECONDS]
+//   wirespan-events PID... [--exe GLOB] [--for SECONDS]
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,6 +78,8 @@ int run(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--for") == 0 && i + 1 < argc) {
       seconds = static_cast<unsigned>(std::atoi(argv[++i]));
+    } else if (std::strcmp(argv[i], "--exe") == 0 && i + 1 < argc) {
+      options.selectors.exe_globs.emplace_back(argv[++i]);
     } else {
       options.selectors.pids.push_back(static_cast<std::uint32_t>(std::atoi(argv[i])));
     }
