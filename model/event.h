@@ -27,8 +27,9 @@ struct ThreadRef {
 struct Actor {
   ThreadRef thread;
   std::uint32_t loop =
-      0;  // how often this thread has returned from epoll_wait: a turn of its event loop. Not poll and select: blocking
-          // clients (CPython, PHP, libcurl) call those on one socket in the middle of a request
+      0;  // twice how often this thread has returned from epoll_wait, a turn of its event loop, and one more once that
+          // wait's own timeout would have ended: from then on the loop may be running timers. Not poll and select:
+          // blocking clients (CPython, PHP, libcurl) call those on one socket in the middle of a request
   std::uint64_t task = 0;         // goroutine id, 0 when the runtime has none
   std::uint64_t parent_task = 0;  // g.parentGoid, 0 when unknown
 };

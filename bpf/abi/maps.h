@@ -88,12 +88,13 @@ WS_ABI_ASSERT(sizeof(struct ws_target) == 8, "ws_target");
 
 struct ws_thread {
   __u32 tid;        /* 0: the slot is free */
-  __u32 loop;       /* returns from epoll_wait */
+  __u32 loop;       /* twice the returns from epoll_wait; see ws_turn() */
   __u64 send_began; /* time the sending call in flight was entered */
+  __u64 wait_until; /* when the last epoll_wait would have ended by itself: no timer of the loop is due before */
   __u64 task;       /* goroutine, when the runtime has such */
   __u64 parent_task;
   __u32 capture;
-  __u32 _pad[7]; /* a cache line each: neighbours run on other CPUs */
+  __u32 _pad[5]; /* a cache line each: neighbours run on other CPUs */
 };
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 

@@ -84,7 +84,7 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
   ev->family = ws_family_of(sight->s.sk, how);
   if (sight->opens) {
     ev->tid = sight->tid;
-    ev->loop = sight->thread.loop;
+    ev->loop = ws_turn(&sight->thread, sight->now);
   }
   if (conn->flags & WS_CONN_UNIX) {
     ws_unix_describe(sight->s.sk, ev, how);

@@ -54,6 +54,19 @@ WS_INLINE struct ws_thread *ws_thread_of_target(__u32 pid, __u32 tid) {
   return ws_thread_new(pid, tid);
 }
 
+/* The thread's turn of its event loop: even while nothing but what epoll_wait returned can be running, odd from the
+ * moment on at which a timer may be. */
+WS_INLINE __u32 ws_turn(const struct ws_thread *thread, __u64 now) {
+  return thread->loop + (now >= thread->wait_until);
+}
+
+/* A thread begins to wait for events, at most so many milliseconds; negative: for as long as it takes. Loops cut their
+ * clock to whole milliseconds, so a timer may be due up to one earlier. */
+WS_INLINE void ws_thread_waits(struct ws_thread *thread, __s32 timeout_ms) {
+  const __u64 most = 1000000ULL;
+  thread->wait_until = timeout_ms < 0 ? ~0ULL : bpf_ktime_get_boot_ns() + (timeout_ms ? timeout_ms - 1 : 0) * most;
+}
+
 WS_INLINE void ws_thread_gone(__u32 tid) {
   struct ws_thread *slot = ws_slot(tid);
   if (slot->tid == tid)

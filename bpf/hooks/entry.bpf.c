@@ -1,7 +1,10 @@
-/* Entry of system calls: when a sending call began, and closing of Unix sockets, which no tracepoint tells. */
+/* Entry of system calls: when a sending call began, how long a loop means to wait, and closing of Unix sockets, which
+ * no tracepoint tells. */
 #include "bpf/core/conns.h"
 #include "bpf/core/fd.h"
 #include "bpf/core/threads.h"
+
+enum { ws_epoll_pwait2 = 441 }; /* on every architecture */
 
 /* v6.13 replaced the count of references to a file (atomic, 1 = one) by file_ref_t (0 = one). */
 struct file___count {
@@ -40,16 +43,29 @@ WS_INLINE __u64 ws_first_argument(struct pt_regs *regs, const enum ws_how_to_loa
 #endif
 }
 
+/* Of epoll_wait and epoll_pwait, in milliseconds. epoll_pwait2 takes a timespec: not read, as if it were 0. */
+WS_INLINE __s32 ws_timeout(struct pt_regs *regs, long number, const enum ws_how_to_load how) {
+  if (number == ws_epoll_pwait2) return 0;
+#if defined(__TARGET_ARCH_x86)
+  return WS_LOAD(how, regs, r10);
+#elif defined(__TARGET_ARCH_arm64)
+  struct user_pt_regs *user = (struct user_pt_regs *)regs;
+  return BPF_CORE_READ(user, regs[3]);
+#endif
+}
+
 WS_INLINE int ws_on_entry(struct pt_regs *regs, long number, const enum ws_how_to_load how) {
   if ((__u64)number >= WS_SYSCALLS) return 0;
   const __u8 op = ws_ops[number];
   const bool sends = op >= WS_OP_WRITE && op <= WS_OP_LAST_MOVING;
-  if (!sends && op != WS_OP_CLOSE) return 0;
+  if (!sends && op != WS_OP_CLOSE && op != WS_OP_WAIT) return 0;
   const __u64 me = bpf_get_current_pid_tgid();
   struct ws_thread *thread = ws_thread_of_target(me >> 32, (__u32)me);
   if (!thread) return 0;
   if (sends)
     thread->send_began = bpf_ktime_get_boot_ns();
+  else if (op == WS_OP_WAIT)
+    ws_thread_waits(thread, ws_timeout(regs, number, how));
   else
     ws_closing(ws_first_argument(regs, how));
   return 0;

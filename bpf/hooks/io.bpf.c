@@ -134,7 +134,7 @@ WS_INLINE void ws_remember_pending(const struct ws_sight *sight, struct ws_conn 
   conn->pending_time = sight->now;
   conn->pid = sight->pid;
   conn->tid = sight->tid;
-  conn->loop = sight->thread.loop;
+  conn->loop = ws_turn(&sight->thread, sight->now);
   conn->task = sight->thread.task;
   conn->tail_size = ev->tail_size;
   __builtin_memcpy(conn->tail, ev->tail, WS_TAIL_BYTES);
@@ -189,7 +189,7 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
   ev->h.pid = sight->pid;
   ev->h.time = sight->now;
   ev->tid = sight->tid;
-  ev->loop = sight->thread.loop;
+  ev->loop = ws_turn(&sight->thread, sight->now);
   ev->task = sight->thread.task;
   ev->parent_task = sight->thread.parent_task;
   ev->position = position;
@@ -255,7 +255,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
     return 0;
   }
   if (call.op == WS_OP_WAIT) {
-    thread->loop++;
+    thread->loop += 2;
     return 0;
   }
   sight.thread = *thread;

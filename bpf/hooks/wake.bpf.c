@@ -5,18 +5,18 @@
 
 WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load how) {
   const __u64 me = bpf_get_current_pid_tgid();
-  if (!ws_trace_all && !*ws_hint(me >> 32)) return 0;
-  __u32 tid = (__u32)me;
-  /* A thread that did no I/O yet hands nothing over. */
-  struct ws_thread *thread = ws_thread_met(tid);
+  const __u32 tid = (__u32)me;
+  struct ws_thread *thread = ws_thread_of_target(me >> 32, tid);
   if (!thread) return 0;
+  /* Work is handed over within a process; that one process wakes another is in the bytes they exchange. */
   const __u32 wakee_pid = WS_LOAD(how, wakee, tgid);
+  if (wakee_pid != me >> 32) return 0;
   const __u32 wakee_tid = WS_LOAD(how, wakee, pid);
-  if (wakee_tid == tid || !wakee_pid) return 0;
-  if (wakee_pid != me >> 32 && !ws_trace_all && !ws_target_of(wakee_pid)) return 0;
-  struct ws_ev_wake ev = {.h = {.type = WS_EV_WAKE, .pid = me >> 32, .time = bpf_ktime_get_boot_ns()},
+  if (wakee_tid == tid) return 0;
+  const __u64 now = bpf_ktime_get_boot_ns();
+  struct ws_ev_wake ev = {.h = {.type = WS_EV_WAKE, .pid = me >> 32, .time = now},
                           .tid = tid,
-                          .loop = thread->loop,
+                          .loop = ws_turn(thread, now),
                           .task = thread->task,
                           .parent_task = thread->parent_task,
                           .wakee_pid = wakee_pid,
