@@ -37,6 +37,7 @@ class Load:
     delay_ms: float = 2.0
     seed: int = 1
     background_ms: int = 0
+    pauses: bool = True
 
 
 class Runner:
@@ -96,7 +97,7 @@ class Runner:
         log = folder / "generator.log"
         command = [go / "generator", "-address", f"127.0.0.1:{port}", "-concurrency", case.concurrency,
                    "-requests", self.load.requests, "-think", f"{self.load.think_ms}ms", "-seed", self.load.seed,
-                   "-log", folder / REQUESTS]
+                   f"-pauses={str(self.load.pauses).lower()}", "-log", folder / REQUESTS]
         with open(log, "wb") as out:
             status = subprocess.run(processes.dies_with_us(command), stdin=subprocess.DEVNULL, stdout=out,
                                     stderr=out).returncode

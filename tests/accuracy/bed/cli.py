@@ -45,6 +45,7 @@ def parse(argv):
     p.add_argument("--delay", type=float, default=2, help="median delay of the backend, ms")
     p.add_argument("--background", type=int, default=0, metavar="MS",
                    help="a call that belongs to no request, so often, by the kinds that can; default: none")
+    p.add_argument("--no-pauses", action="store_true", help="services call at once, without timers between")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--agent", type=Path, metavar="PATH",
                    help="the wirespan binary; default: build/release/wirespan, then build/dev/wirespan")
@@ -109,7 +110,7 @@ class Bed:
         """Runs every case asked for into its own sub-folder."""
         how = "none" if self.args.without_agent else "record" if self.args.record or self.evidences else "trace"
         load = Load(self.args.requests, self.args.think, self.args.delay, self.args.seed,
-                    self.args.background)
+                    self.args.background, not self.args.no_pauses)
         runner = Runner(self.tools, None if how == "none" else self._agent(), how, load)
         for kind, variant in self.args.selected:
             try:

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type record struct {
 type client struct {
 	address string
 	random  *rand.Rand
+	pauses  bool
 	conn    net.Conn
 	in      *bufio.Reader
 	number  int
@@ -51,12 +53,19 @@ func (c *client) connect() error {
 	return err
 }
 
+// The digits of a token that ask for pauses (services/README.md).
+const firstPause, lastPause = 7, 12
+
 func (c *client) token() string {
 	var b [wire.TokenSize / 2]byte
 	for i := range b {
 		b[i] = byte(c.random.Uint32())
 	}
-	return hex.EncodeToString(b[:])
+	token := hex.EncodeToString(b[:])
+	if c.pauses {
+		return token
+	}
+	return token[:firstPause] + strings.Repeat("0", lastPause-firstPause) + token[lastPause:]
 }
 
 func (c *client) request(path string) {
@@ -100,6 +109,7 @@ func main() {
 	requests := flag.Int64("requests", 2000, "in all")
 	think := flag.Duration("think", 0, "longest pause between two requests on a connection, uniform")
 	seed := flag.Uint64("seed", 1, "of tokens and pauses")
+	pauses := flag.Bool("pauses", true, "the service pauses before its calls")
 	out := flag.String("log", "", "file to write")
 	flag.Parse()
 
@@ -107,7 +117,7 @@ func main() {
 	clients := make([]*client, *concurrency)
 	var all sync.WaitGroup
 	for i := range clients {
-		c := &client{address: *address, random: rand.New(rand.NewPCG(*seed, uint64(i)))}
+		c := &client{address: *address, random: rand.New(rand.NewPCG(*seed, uint64(i))), pauses: *pauses}
 		clients[i] = c
 		all.Add(1)
 		go func() {

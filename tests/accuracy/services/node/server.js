@@ -33,7 +33,7 @@ http.createServer(async (request, response) => {
     for await (const part of request) parts.push(part);
     const body = Buffer.concat(parts);
     for (const step of plan.steps(body)) {
-      await sleep(step.pause);
+      if (step.pause) await sleep(step.pause);
       await Promise.all(step.calls.map((index) => call(request.url, body, index)));
     }
     response.end('done\n');

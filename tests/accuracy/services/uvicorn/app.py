@@ -37,6 +37,7 @@ async def refresh():
 async def handle(request: Request):
     body = await request.body()
     for pause, calls in plan.steps(body):
-        await asyncio.sleep(pause)
+        if pause:
+            await asyncio.sleep(pause)
         await asyncio.gather(*(call(request.url.path, body, index) for index in calls))
     return PlainTextResponse("done\n")

@@ -33,7 +33,9 @@ async fn call(client: &reqwest::Client, path: &str, body: &[u8], index: usize) -
 
 async fn handle(State(client): State<reqwest::Client>, uri: Uri, body: Bytes) -> (StatusCode, &'static str) {
     for (pause, calls) in steps(&body) {
-        tokio::time::sleep(Duration::from_micros(pause)).await;
+        if pause > 0 {
+            tokio::time::sleep(Duration::from_micros(pause)).await;
+        }
         if try_join_all(calls.iter().map(|&i| call(&client, uri.path(), &body, i))).await.is_err() {
             return (StatusCode::BAD_GATEWAY, "");
         }
