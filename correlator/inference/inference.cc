@@ -38,6 +38,8 @@ struct Inference::Request {
   std::int64_t end = kOpen;
   std::uint32_t local = 0;  // index in the solver while its stretch is loaded
   std::uint16_t op = 0;
+  Spot read;
+  Spot answered;
   bool retired = false;
   bool endless = false;  // given up: its end is not known
 };
@@ -49,6 +51,8 @@ struct Inference::Call {
   std::int64_t parent = kUnplaced;        // a request, from the last solution; kOrphan
   std::vector<std::uint32_t> candidates;  // requests open at its start
   std::uint16_t key = 0;
+  Spot began;
+  Spot ended;
   bool decided = false;
   static constexpr std::int64_t kOrphan = -1;
   static constexpr std::int64_t kUnplaced = -2;
@@ -134,7 +138,8 @@ std::uint16_t Inference::intern(std::unordered_map<std::string, std::uint16_t>& 
   return names.emplace(name_, static_cast<std::uint16_t>(names.size())).first->second;
 }
 
-void Inference::request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns) {
+void Inference::request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns,
+                                const Spot& read) {
   advance(time_ns);
   Process& p = *processes_[process];
   if (requests_.size() >= options_.max_open_requests) {
@@ -158,9 +163,20 @@ void Inference::request_started(std::uint32_t process, std::uint64_t id, std::st
   r.id = id;
   r.start = observe_time(*p.service, time_ns);
   r.op = intern(p.service->ops, op, {});
+  r.read = read;
   p.open.push_back(index);
   p.stretches.back().requests.push_back(index);
   requests_[id] = {process, index};
+}
+
+void Inference::request_read(std::uint64_t id, const Spot& read) {
+  const auto it = requests_.find(id);
+  if (it != requests_.end()) processes_[it->second.process]->requests[it->second.index].read = read;
+}
+
+void Inference::request_answered(std::uint64_t id, const Spot& answered) {
+  const auto it = requests_.find(id);
+  if (it != requests_.end()) processes_[it->second.process]->requests[it->second.index].answered = answered;
 }
 
 void Inference::request_ended(std::uint64_t id, std::int64_t time_ns) {
@@ -176,7 +192,7 @@ void Inference::request_ended(std::uint64_t id, std::int64_t time_ns) {
 }
 
 void Inference::call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
-                             std::int64_t time_ns) {
+                             std::int64_t time_ns, const Spot& began) {
   advance(time_ns);
   Process& p = *processes_[process];
   if (waiting_ >= options_.max_waiting_calls) {
@@ -198,6 +214,8 @@ void Inference::call_started(std::uint32_t process, std::uint64_t id, std::strin
   call.key = intern(p.service->keys, peer, op);
   call.parent = Call::kUnplaced;
   call.decided = false;
+  call.began = began;
+  call.ended = Spot();
   // The newest: a request that has waited behind so many others is rarely the one that calls now.
   const std::size_t skip = p.open.size() > options_.max_candidates ? p.open.size() - options_.max_candidates : 0;
   call.candidates.assign(p.open.begin() + static_cast<std::ptrdiff_t>(skip), p.open.end());
@@ -206,13 +224,25 @@ void Inference::call_started(std::uint32_t process, std::uint64_t id, std::strin
   ++waiting_;
 }
 
-void Inference::call_ended(std::uint64_t id, std::int64_t time_ns) {
+void Inference::call_known(std::uint64_t id, std::uint64_t request) {
+  const auto c = calls_.find(id);
+  const auto r = requests_.find(request);
+  if (c == calls_.end() || r == requests_.end() || c->second.process != r->second.process) return;
+  Call& call = processes_[c->second.process]->calls[c->second.index];
+  if (call.decided) return;
+  call.parent = r->second.index;
+  call.decided = true;
+  --waiting_;
+}
+
+void Inference::call_ended(std::uint64_t id, std::int64_t time_ns, const Spot& ended) {
   advance(time_ns);
   const auto it = calls_.find(id);
   if (it == calls_.end()) return;
   Process& p = *processes_[it->second.process];
   Call& call = p.calls[it->second.index];
   call.end = std::max(call.start, observe_time(*p.service, time_ns));
+  call.ended = ended;
   calls_.erase(it);
 }
 
@@ -234,7 +264,7 @@ void Inference::load(Process& process, const Stretch& stretch) {
   auto ticks = [&](std::int64_t us) { return us == kOpen ? kOpen : (us - zero) / tick; };
   for (const std::uint32_t r : stretch.requests) {
     Request& q = process.requests[r];
-    q.local = solver_.add_request({ticks(q.start), ticks(q.end), q.op});
+    q.local = solver_.add_request({ticks(q.start), ticks(q.end), q.op, q.read, q.answered});
   }
   for (const std::uint32_t c : stretch.calls) {
     const Call& call = process.calls[c];
@@ -255,7 +285,21 @@ void Inference::load(Process& process, const Stretch& stretch) {
         std::find(loaded_.begin(), loaded_.end(), static_cast<std::uint32_t>(parent)) == loaded_.end()) {
       parent = Solver::kUnplaced;
     }
-    solver_.add_call({ticks(call.start), ticks(call.end), call.key}, parent, call.decided, loaded_, {});
+    solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, call.decided, loaded_, {});
+  }
+}
+
+// What calls and any open request had to do with each other, whoever made them.
+void Inference::learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model) {
+  for (const std::uint32_t c : stretch.calls) {
+    const Call& call = process.calls[c];
+    if (call.start > until || call.began.thread == 0) continue;
+    for (const std::uint32_t r : call.candidates) {
+      const Request& q = process.requests[r];
+      model.learn_chance(q.op, call.key, relation_of(q.read, call.began));
+      if (q.end != kOpen && q.answered.thread != 0 && call.end <= q.end)
+        model.learn_finish_chance(q.op, call.key, relation_of(call.ended, q.answered));
+    }
   }
 }
 
@@ -282,7 +326,7 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
       scratch_.push_back({process.requests[stretch.requests[candidates[k]]].id, marginals[k]});
       if (static_cast<std::int32_t>(candidates[k]) == solver_.parent(static_cast<std::uint32_t>(i))) {
         d.parent = scratch_.back().request;
-        d.confidence = process.service->calibration.probability(marginals[k], marginals.size());
+        d.confidence = call.began.thread != 0 ? marginals[k] : process.service->calibration.probability(marginals[k], marginals.size());
       }
     }
     std::sort(scratch_.begin(), scratch_.end(),
@@ -316,7 +360,7 @@ void Inference::keep_examples(Process& process, const Stretch& stretch) {
     if (parent < 0 || call.end == kOpen) continue;
     const std::int64_t start = process.requests[stretch.requests[static_cast<std::size_t>(parent)]].start;
     found[static_cast<std::size_t>(parent)].calls.push_back(
-        {(call.start - start) / tick, (call.end - start) / tick, call.key});
+        {(call.start - start) / tick, (call.end - start) / tick, call.key, {}, {}});
   }
   for (std::size_t r = 0; r < stretch.requests.size(); ++r) {
     if (!sure[r] || found[r].calls.size() > kExampleCalls) continue;
@@ -357,7 +401,7 @@ void Inference::rehearse(Process& process, const Stretch& stretch, std::size_t f
       times.end += start;
       played.push_back({times, static_cast<std::uint32_t>(r)});
     }
-    requests.push_back({start, start + example.end, q.op});
+    requests.push_back({start, start + example.end, q.op, {}, {}});
   }
   std::sort(played.begin(), played.end(), [](const Played& a, const Played& b) {
     return a.times.start != b.times.start ? a.times.start < b.times.start : a.times.end < b.times.end;
@@ -434,8 +478,8 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
   if (!due(process.stretches.front())) return;
   const ServiceModel* known = &service.model;
   if (service.model.seen() < kMatureRequests) {
-    const int kIter = env("ITER", 5);
-    const int kIterN = env("ITERN", 2);
+    const int kIter = env("ITER", 20);
+    const int kIterN = env("ITERN", 6);
     const int passes = service.pass < 0 ? kIter : kIterN;
     if (service.pass >= 0) known = &service.passes[service.pass];
     for (int i = 0; i < passes; ++i) {
@@ -447,6 +491,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
         solver_.run(*known, kOrphan, kTentative);
         if (i + 1 == passes) remember(process, s);
         solver_.learn(next);
+        learn_chances(process, s, kOpen, next);
       }
       next.refresh();
       known = &next;
@@ -475,6 +520,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
       if (q.end > until || q.endless) solver_.do_not_learn(q.local);
     }
     solver_.learn(service.model);
+    learn_chances(process, s, until, service.model);
     solver_.learn_order(*known, service.model);
     retire(process, s, until);
     if (!s.closed) break;

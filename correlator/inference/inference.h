@@ -39,7 +39,7 @@ struct Options {
   std::int64_t window_ns = 2'000'000'000;
   std::size_t max_open_requests = 65536;   // over all processes
   std::size_t max_waiting_calls = 262144;  // undecided, over all processes
-  std::size_t max_candidates = 64;         // per call
+  std::size_t max_candidates = 256;        // per call
   std::size_t max_densities = 4096;        // learned delay densities, 3 KiB each
 };
 
@@ -53,11 +53,18 @@ class Inference {
   // A process to trace: learned per service, decided per service and instance.
   std::uint32_t process(std::string_view service, std::string_view instance);
 
-  void request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns);
+  void request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns,
+                       const Spot& read = {});
+  // More of it was read.
+  void request_read(std::uint64_t id, const Spot& read);
+  // The first of its answer was sent.
+  void request_answered(std::uint64_t id, const Spot& answered);
   void request_ended(std::uint64_t id, std::int64_t time_ns);
   void call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
-                    std::int64_t time_ns);
-  void call_ended(std::uint64_t id, std::int64_t time_ns);
+                    std::int64_t time_ns, const Spot& began = {});
+  // Other evidence is certain of its parent: nothing to decide, all to learn from.
+  void call_known(std::uint64_t id, std::uint64_t request);
+  void call_ended(std::uint64_t id, std::int64_t time_ns, const Spot& ended = {});
 
   // Decides what is due at this time; the other calls do so by themselves as time passes.
   void advance(std::int64_t now_ns);
@@ -73,6 +80,7 @@ class Inference {
 
   void settle(Process& process, std::int64_t now, bool everything);
   void load(Process& process, const Stretch& stretch);
+  static void learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model);
   void remember(Process& process, const Stretch& stretch);
   void decide(Process& process, const Stretch& stretch, std::int64_t until);
   void forget_endless(Process& process, std::int64_t now);

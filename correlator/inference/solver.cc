@@ -36,7 +36,7 @@ std::uint32_t Solver::add_request(const RequestTimes& times) {
 std::uint32_t Solver::add_call(const CallTimes& times, std::int32_t parent, bool fixed,
                                std::span<const std::uint32_t> candidates, std::span<const float> evidence) {
   Call call{times, parent, static_cast<std::uint32_t>(candidates_.size()),
-            static_cast<std::uint32_t>(candidates.size()), fixed};
+            static_cast<std::uint32_t>(candidates.size()), fixed, false};
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     candidates_.push_back(candidates[i]);
     evidence_.push_back(i < evidence.size() ? evidence[i] : 0.0F);
@@ -611,28 +611,40 @@ void Solver::place(const ServiceModel& model, bool drawn) {
   std::array<CallTimes, ServiceModel::kMaxCalls> list;
   for (std::uint32_t c = 0; c < calls_.size(); ++c) {
     Call& call = calls_[c];
-    if (call.parent == kUnplaced) {
-      call.parent = kNoParent;
+    const bool prune = !call.pruned && call.count > kMaxCandidates;
+    if (!call.fixed && (call.parent == kUnplaced || prune)) {
+      const std::int32_t was = call.parent;
       gains_.clear();
       for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
         const Request& r = requests_[candidates_[k]];
         if (r.calls.size() >= ServiceModel::kMaxCalls) continue;
         for (std::size_t i = 0; i < r.calls.size(); ++i) list[i] = calls_[r.calls[i]].times;
         list[r.calls.size()] = call.times;
-        gains_.push_back({evidence_[k] + model.next_call(r.times, std::span(list).first(r.calls.size() + 1)),
+        gains_.push_back({evidence_[k] + model.next_call(r.times, std::span(list).first(r.calls.size() + 1)) +
+                              model.finish_hint(r.times, call.times),
                           candidates_[k], evidence_[k]});
       }
       const std::size_t keep = std::min(gains_.size(), kMaxCandidates);
-      if (!drawn || call.count > kMaxCandidates) {
+      if (!drawn || prune) {
         std::partial_sort(
             gains_.begin(), gains_.begin() + static_cast<std::ptrdiff_t>(keep), gains_.end(),
             [](const Gain& x, const Gain& y) { return x.gain != y.gain ? x.gain > y.gain : x.request > y.request; });
+        auto kept = std::span(gains_).first(keep);
+        // The place it had stays open to it.
+        if (was >= 0 && keep > 0 && std::none_of(kept.begin(), kept.end(), [was](const Gain& g) {
+              return static_cast<std::int32_t>(g.request) == was;
+            })) {
+          for (const Gain& g : gains_) {
+            if (static_cast<std::int32_t>(g.request) == was) kept.back() = g;
+          }
+        }
         call.count = static_cast<std::uint32_t>(keep);
         for (std::uint32_t k = 0; k < call.count; ++k) {
           candidates_[call.first + k] = gains_[k].request;
           evidence_[call.first + k] = gains_[k].evidence;
         }
       }
+      call.pruned = true;
       std::size_t pick = 0;
       if (drawn && keep > 1) {
         float most = gains_[0].gain;
@@ -644,7 +656,7 @@ void Solver::place(const ServiceModel& model, bool drawn) {
           if (static_cast<float>(random(1U << 20U)) * 0x1p-20F * sum < weight) pick = k;
         }
       }
-      if (keep > 0) call.parent = static_cast<std::int32_t>(gains_[pick].request);
+      if (was == kUnplaced) call.parent = keep > 0 ? static_cast<std::int32_t>(gains_[pick].request) : kNoParent;
     }
     if (call.parent >= 0) requests_[static_cast<std::size_t>(call.parent)].calls.push_back(c);
   }

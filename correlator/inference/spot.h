@@ -1,0 +1,89 @@
+// Where an event happened, as far as the kernel shows it: thread, turn of its event loop, and what that thread, or
+// the one that woke it, had read last. How two spots relate says much about whether one caused the other; how much, is
+// learned per callee and not assumed.
+//
+// Values; not thread-safe.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace wirespan::inference {
+
+struct Spot {
+  std::uint32_t thread = 0;  // thread or goroutine; 0: not known, as in files
+  std::uint32_t turn = 0;    // model/event.h, Actor::loop
+  std::uint32_t read = 0;    // the message the thread had read last by then; for a message read: itself. 0: none
+  std::uint32_t woken = 0;   // what whoever woke the thread since had read last; 0: nobody did
+  std::uint32_t conn = 0;
+  std::uint32_t sent = 0;         // something sent: itself
+  std::uint32_t sent_before = 0;  // what the thread had sent last
+};
+
+enum class Relation : std::uint8_t {
+  kUnknown,        // nothing is known of either
+  kContinues,      // the same thread and turn, and nothing was read in between
+  kContinuesLate,  // and timers may have run in between
+  kNextTurn,       // nothing was read in between, but the thread has been back in epoll_wait once
+  kLaterTurn,      // more often
+  kReused,         // as kContinues, on the very connection that the event freed
+  kSameTurn,       // the same thread and turn, but others were read since
+  kTurnBefore,
+  kTurnsBefore,
+  kWoken,      // by the thread that had read it, just then
+  kElsewhere,  // another thread
+};
+constexpr std::size_t kRelations = 11;
+
+// Of something done at `then` to an event at `event`, before it.
+[[nodiscard]] inline Relation relation_of(const Spot& event, const Spot& then) {
+  if (event.thread == 0 || then.thread == 0) return Relation::kUnknown;
+  if (event.read != 0 && then.woken == event.read) return Relation::kWoken;
+  if (event.thread != then.thread) return Relation::kElsewhere;
+  const std::uint32_t turns = (then.turn >> 1U) - (event.turn >> 1U);
+  if (event.read != then.read) {
+    return turns == 0 ? Relation::kSameTurn : turns == 1 ? Relation::kTurnBefore : Relation::kTurnsBefore;
+  }
+  if (turns == 0 && event.conn == then.conn) return Relation::kReused;
+  if (turns == 0) return event.turn == then.turn ? Relation::kContinues : Relation::kContinuesLate;
+  return turns == 1 ? Relation::kNextTurn : Relation::kLaterTurn;
+}
+
+// Of something sent at `then` to something sent before it, at `event`: calls made at once follow each other.
+[[nodiscard]] inline Relation relation_of_sent(const Spot& event, const Spot& then) {
+  if (event.thread == 0 || then.thread == 0) return Relation::kUnknown;
+  if (event.thread != then.thread) return Relation::kElsewhere;
+  const std::uint32_t turns = (then.turn >> 1U) - (event.turn >> 1U);
+  const bool next = event.sent != 0 && event.sent == then.sent_before;
+  if (turns != 0) return turns == 1 ? Relation::kTurnBefore : Relation::kTurnsBefore;
+  if (!next) return Relation::kSameTurn;
+  return event.read == then.read ? Relation::kContinues : Relation::kContinuesLate;
+}
+
+// How often each relation held.
+class RelationShares {
+ public:
+  void add(Relation relation, float weight) {
+    counts_[static_cast<std::size_t>(relation)] += weight;
+    total_ += weight;
+  }
+  void scale(float factor) {
+    for (float& count : counts_) count *= factor;
+    total_ *= factor;
+  }
+  // Recomputes the odds; log_odds() answers from the last call of it. chance: the same over all that might have been
+  // meant; null: not known.
+  void refresh(const RelationShares* chance);
+  // How much likelier a relation is to the true event than to any other, natural log.
+  [[nodiscard]] float log_odds(Relation relation) const { return log_odds_[static_cast<std::size_t>(relation)]; }
+  // The same before anything was learned.
+  [[nodiscard]] static float guess(Relation relation);
+
+ private:
+  std::array<float, kRelations> counts_{};
+  std::array<float, kRelations> log_odds_{};
+  float total_ = 0;
+};
+
+}  // namespace wirespan::inference
