@@ -29,7 +29,7 @@ struct Record {
     held /= 2;
     failed /= 2;
   }
-  [[nodiscard]] bool trusted() const { return held >= 16 && failed * 200 <= held; }
+  [[nodiscard]] bool trusted() const { return held >= 16 && failed * 100 <= held; }
 };
 
 class Turn : public Evidence {
@@ -90,6 +90,7 @@ class Turn : public Evidence {
   };
   struct Process {
     Record answers;
+    Record explained;  // answers that follow something read, at once
     Record calls;
   };
 
@@ -99,8 +100,7 @@ class Turn : public Evidence {
   // goroutine: those do not run loops.
   State* in_turn(const Actor& actor) {
     const auto it = threads_.find(actor.thread.tid);
-    if (it == threads_.end() || actor.loop < 2 || timers_may_run(actor.loop) || it->second.loop != actor.loop)
-      return nullptr;
+    if (it == threads_.end() || actor.loop < 2 || it->second.loop >> 1U != actor.loop >> 1U) return nullptr;
     return &it->second;
   }
 
@@ -110,7 +110,7 @@ class Turn : public Evidence {
     State& state = threads_[touch.actor.thread.tid];
     if (touch.time < state.at) return;  // told late
     const std::uint64_t message = node->number << 1U | (kind == MessageKind::kResponse ? 1U : 0U);
-    const bool same_turn = state.loop == touch.actor.loop;
+    const bool same_turn = state.loop >> 1U == touch.actor.loop >> 1U;
     state.at = touch.time;
     if (state.message == message && same_turn) return;
     settle(state, world);
@@ -124,12 +124,16 @@ class Turn : public Evidence {
 
   void answer(const NodePtr& node, const Actor& actor) {
     State* state = in_turn(actor);
-    if (state == nullptr || state->node == nullptr || state->node->pid != node->pid) return;
+    Record& explained = process_of(node->pid).explained;
+    if (state == nullptr || state->node == nullptr || state->node->pid != node->pid) return explained.add(false);
     if (state->call) {
       state->clash = true;
-    } else if (!state->sent && state->kind == MessageKind::kResponse) {
+    } else if (state->sent) {
+      explained.add(false);
+    } else if (state->kind == MessageKind::kResponse) {
       state->call = state->node;
       state->request = node;
+      explained.add(true);
     }
     state->sent = state->answered = true;
   }
@@ -143,7 +147,7 @@ class Turn : public Evidence {
     Process& process = process_of(call->pid);
     process.answers.add(!clash);
     const auto guessed = tentative_.find(call->number);
-    if (clash || !process.answers.trusted() || request->opened > call->opened) {
+    if (clash || !process.answers.trusted() || !process.explained.trusted() || request->opened > call->opened) {
       if (guessed != tentative_.end()) tentative_.erase(guessed);
       return;
     }
@@ -158,6 +162,7 @@ class Turn : public Evidence {
   NodePtr cause(const Actor& actor, ConnId conn, World& world) {
     const State* state = in_turn(actor);
     if (state == nullptr || state->node == nullptr || !state->orderly || state->answered) return nullptr;
+    if (timers_may_run(actor.loop)) return nullptr;
     if (state->node->pid != actor.thread.pid) return nullptr;
     if (state->kind == MessageKind::kRequest) return world.open.find(state->node->number);
     // On the connection the response came by: perhaps a call that had waited for one.

@@ -7,6 +7,7 @@
 // nothing: locks of a runtime, CPython's for one, cause them all the time.)
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "correlator/evidence/evidence.h"
 
@@ -14,6 +15,7 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostThreads = 65'536;
+constexpr float kProven = 16;
 constexpr std::size_t kMostCalls = 256;  // of one piece of work; with more, it is none
 
 class Worker : public Evidence {
@@ -55,10 +57,14 @@ class Worker : public Evidence {
       return call->pid == node->pid && call->opened >= node->opened;
     });
     (fits ? record.held : record.failed) += 1;
-    if (!fits || record.failed * 100 > record.held) return;
-    for (const NodePtr& call : work.calls) {
-      if (!call->decided) world.found(call, Claim{node, std::nullopt, "worker", 0.98});
+    if (!fits || record.failed * 200 > record.held) return record.waiting.clear();
+    // The first ones wait until the process has shown that it works like this.
+    for (const NodePtr& call : work.calls) record.waiting.emplace_back(call, node);
+    if (record.held < kProven) return;
+    for (auto& [call, request] : record.waiting) {
+      if (!call->decided) world.found(call, Claim{request, std::nullopt, "worker", 0.98});
     }
+    record.waiting.clear();
   }
 
  private:
@@ -69,6 +75,7 @@ class Worker : public Evidence {
   struct Record {
     float held = 0;
     float failed = 0;
+    std::vector<std::pair<NodePtr, NodePtr>> waiting;
   };
 
   std::unordered_map<std::uint32_t, Work> work_;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
+#include <utility>
 
 #include "base/hash.h"
 
@@ -18,6 +19,10 @@ constexpr float kOrphan = -25;
 constexpr Solver::Effort kDecisive{10, 20, 5, 2, false};
 constexpr Solver::Effort kTentative{8, 8, 1, 0, true};
 constexpr float kDoubt = 0.1F;         // share that makes a call unfit as an example
+constexpr float kEnoughTests = 100;
+constexpr float kUntested = 0.75F;
+constexpr std::size_t kFewCandidates = 2;
+constexpr std::uint32_t kTestEvery = 4;
 constexpr std::size_t kExamples = 64;  // kept per operation
 constexpr std::size_t kExampleOps = 64;
 constexpr std::size_t kExampleCalls = 24;
@@ -40,6 +45,7 @@ struct Inference::Request {
   std::uint16_t op = 0;
   Spot read;
   Spot answered;
+  bool veiled = false;
   bool retired = false;
   bool endless = false;  // given up: its end is not known
 };
@@ -54,6 +60,7 @@ struct Inference::Call {
   Spot began;
   Spot ended;
   bool decided = false;
+  bool tested = false;  // known, but decided once more as if it were not
   static constexpr std::int64_t kOrphan = -1;
   static constexpr std::int64_t kUnplaced = -2;
 };
@@ -85,7 +92,8 @@ struct Inference::Service {
   std::vector<std::vector<Example>> examples;  // by op
   std::uint32_t kept = 0;
   std::uint32_t rehearsals = 0;
-  Calibration calibration;
+  Calibration calibration;  // by rehearsal
+  Calibration tested;       // on calls whose parent was certain
 };
 
 struct Inference::Process {
@@ -214,6 +222,7 @@ void Inference::call_started(std::uint32_t process, std::uint64_t id, std::strin
   call.key = intern(p.service->keys, peer, op);
   call.parent = Call::kUnplaced;
   call.decided = false;
+  call.tested = false;
   call.began = began;
   call.ended = Spot();
   // The newest: a request that has waited behind so many others is rarely the one that calls now.
@@ -232,6 +241,7 @@ void Inference::call_known(std::uint64_t id, std::uint64_t request) {
   if (call.decided) return;
   call.parent = r->second.index;
   call.decided = true;
+  call.tested = known_++ % kTestEvery == 0;
   --waiting_;
 }
 
@@ -262,14 +272,21 @@ void Inference::load(Process& process, const Stretch& stretch) {
   const std::int64_t tick = std::max<std::int64_t>(process.service->tick, 1);
   const std::int64_t zero = process.service->first_time;
   auto ticks = [&](std::int64_t us) { return us == kOpen ? kOpen : (us - zero) / tick; };
+  // What tells most calls' parents is the answer that follows the last one: those without must not be tested with it.
+  for (const std::uint32_t c : stretch.calls) {
+    const Call& call = process.calls[c];
+    if (call.tested) process.requests[static_cast<std::size_t>(call.parent)].veiled = true;
+  }
   for (const std::uint32_t r : stretch.requests) {
     Request& q = process.requests[r];
-    q.local = solver_.add_request({ticks(q.start), ticks(q.end), q.op, q.read, q.answered});
+    const bool veiled = std::exchange(q.veiled, false);
+    q.local = solver_.add_request({ticks(q.start), ticks(q.end), q.op, q.read, veiled ? Spot() : q.answered});
   }
   for (const std::uint32_t c : stretch.calls) {
     const Call& call = process.calls[c];
+    const bool fixed = call.decided && !call.tested;
     loaded_.clear();
-    if (!call.decided) {
+    if (!fixed) {
       for (const std::uint32_t r : call.candidates) {
         const Request& q = process.requests[r];
         // Work may end a little after its request's answer; longer, and it is someone else's.
@@ -278,14 +295,14 @@ void Inference::load(Process& process, const Stretch& stretch) {
       }
     }
     std::int32_t parent = Solver::kUnplaced;
-    if (call.parent >= 0)
+    if (call.parent >= 0 && !call.tested)
       parent = static_cast<std::int32_t>(process.requests[static_cast<std::size_t>(call.parent)].local);
-    if (call.parent == Call::kOrphan || (loaded_.empty() && !call.decided)) parent = Solver::kNoParent;
-    if (parent >= 0 && !call.decided &&
+    if (call.parent == Call::kOrphan || (loaded_.empty() && !fixed)) parent = Solver::kNoParent;
+    if (parent >= 0 && !fixed &&
         std::find(loaded_.begin(), loaded_.end(), static_cast<std::uint32_t>(parent)) == loaded_.end()) {
       parent = Solver::kUnplaced;
     }
-    solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, call.decided, loaded_, {});
+    solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, fixed, loaded_, {});
   }
 }
 
@@ -313,12 +330,32 @@ void Inference::remember(Process& process, const Stretch& stretch) {
   }
 }
 
+// How far to believe a share of samples: as far as such shares have been right in this service. Where nothing could be
+// tested, as far as in rehearsals, and those leave out what makes live traffic hard: never so far that it becomes a
+// parent while others are as near.
+float Inference::confidence(const Service& service, const Call& call, float share, std::size_t candidates) {
+  const float rehearsed = service.calibration.probability(share, candidates);
+  if (call.began.thread == 0) return rehearsed;
+  if (service.tested.observed() >= kEnoughTests) return service.tested.probability(share, candidates);
+  return candidates <= kFewCandidates ? rehearsed : std::min(rehearsed, kUntested);
+}
+
 void Inference::decide(Process& process, const Stretch& stretch, std::int64_t until) {
   for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
     Call& call = process.calls[stretch.calls[i]];
-    if (call.decided || call.start > until) continue;
+    if ((call.decided && !call.tested) || call.start > until) continue;
     const auto marginals = solver_.marginals(static_cast<std::uint32_t>(i));
     const auto candidates = solver_.candidates(static_cast<std::uint32_t>(i));
+    if (call.tested) {
+      call.tested = false;
+      const std::int32_t chosen = solver_.parent(static_cast<std::uint32_t>(i));
+      for (std::size_t k = 0; k < marginals.size(); ++k) {
+        if (static_cast<std::int32_t>(candidates[k]) != chosen) continue;
+        const bool right = stretch.requests[candidates[k]] == static_cast<std::uint32_t>(call.parent);
+        process.service->tested.observe(marginals[k], marginals.size(), right, 1);
+      }
+      continue;
+    }
     Decision d;
     d.call = call.id;
     scratch_.clear();
@@ -326,7 +363,7 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
       scratch_.push_back({process.requests[stretch.requests[candidates[k]]].id, marginals[k]});
       if (static_cast<std::int32_t>(candidates[k]) == solver_.parent(static_cast<std::uint32_t>(i))) {
         d.parent = scratch_.back().request;
-        d.confidence = call.began.thread != 0 ? marginals[k] : process.service->calibration.probability(marginals[k], marginals.size());
+        d.confidence = confidence(*process.service, call, marginals[k], marginals.size());
       }
     }
     std::sort(scratch_.begin(), scratch_.end(),
@@ -513,6 +550,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
       }
       service.calibration.refresh();
     }
+    service.tested.refresh();
     decide(process, s, until);
     // Learned once, when it leaves.
     for (const std::uint32_t r : s.requests) {

@@ -82,6 +82,7 @@ class Inference {
   void load(Process& process, const Stretch& stretch);
   static void learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model);
   void remember(Process& process, const Stretch& stretch);
+  static float confidence(const Service& service, const Call& call, float share, std::size_t candidates);
   void decide(Process& process, const Stretch& stretch, std::int64_t until);
   void forget_endless(Process& process, std::int64_t now);
   void retire(Process& process, Stretch& stretch, std::int64_t until);
@@ -104,6 +105,7 @@ class Inference {
   std::unordered_map<std::uint64_t, Where> requests_;
   std::unordered_map<std::uint64_t, Where> calls_;
   std::int64_t now_ = 0;
+  std::uint32_t known_ = 0;
   std::int64_t next_tick_ = 0;
   std::size_t waiting_ = 0;
   std::string name_;

@@ -8,7 +8,7 @@ namespace {
 
 // What one expects of a program nothing is known of, by Relation: that what happens after something was read is
 // because of it.
-constexpr std::array<float, kRelations> kGuess = {0, 5.0F, 3.0F, 1.5F, 0.5F, 3.0F, 0.5F, 0, -0.5F, 4.0F, -0.5F};
+constexpr std::array<float, kRelations> kGuess = {0, 5, 3, 3, 0.5F, 4, -0.5F, 1};
 constexpr float kPrior = 8;  // weight of the guess, in calls
 constexpr float kMost = 7;   // log odds: nothing the kernel shows is certain
 

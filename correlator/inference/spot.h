@@ -5,6 +5,7 @@
 // Values; not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -25,16 +26,18 @@ enum class Relation : std::uint8_t {
   kUnknown,        // nothing is known of either
   kContinues,      // the same thread and turn, and nothing was read in between
   kContinuesLate,  // and timers may have run in between
-  kNextTurn,       // nothing was read in between, but the thread has been back in epoll_wait once
-  kLaterTurn,      // more often
   kReused,         // as kContinues, on the very connection that the event freed
   kSameTurn,       // the same thread and turn, but others were read since
-  kTurnBefore,
-  kTurnsBefore,
-  kWoken,      // by the thread that had read it, just then
-  kElsewhere,  // another thread
+  kWoken,          // by the thread that had read it, just then
+  kElsewhere,      // another thread
+  kTurns,          // the same thread, one turn later, and so forth: tasks that are put off run a fixed number of turns later
 };
-constexpr std::size_t kRelations = 11;
+constexpr std::uint32_t kMostTurns = 12;  // told apart; more are one
+constexpr std::size_t kRelations = static_cast<std::size_t>(Relation::kTurns) + kMostTurns;
+
+[[nodiscard]] inline Relation turns_later(std::uint32_t turns) {
+  return static_cast<Relation>(static_cast<std::uint32_t>(Relation::kTurns) + std::min(turns, kMostTurns) - 1);
+}
 
 // Of something done at `then` to an event at `event`, before it.
 [[nodiscard]] inline Relation relation_of(const Spot& event, const Spot& then) {
@@ -42,12 +45,10 @@ constexpr std::size_t kRelations = 11;
   if (event.read != 0 && then.woken == event.read) return Relation::kWoken;
   if (event.thread != then.thread) return Relation::kElsewhere;
   const std::uint32_t turns = (then.turn >> 1U) - (event.turn >> 1U);
-  if (event.read != then.read) {
-    return turns == 0 ? Relation::kSameTurn : turns == 1 ? Relation::kTurnBefore : Relation::kTurnsBefore;
-  }
-  if (turns == 0 && event.conn == then.conn) return Relation::kReused;
-  if (turns == 0) return event.turn == then.turn ? Relation::kContinues : Relation::kContinuesLate;
-  return turns == 1 ? Relation::kNextTurn : Relation::kLaterTurn;
+  if (turns != 0) return turns_later(turns);
+  if (event.read != then.read) return Relation::kSameTurn;
+  if (event.conn == then.conn) return Relation::kReused;
+  return event.turn == then.turn ? Relation::kContinues : Relation::kContinuesLate;
 }
 
 // Of something sent at `then` to something sent before it, at `event`: calls made at once follow each other.
@@ -56,7 +57,7 @@ constexpr std::size_t kRelations = 11;
   if (event.thread != then.thread) return Relation::kElsewhere;
   const std::uint32_t turns = (then.turn >> 1U) - (event.turn >> 1U);
   const bool next = event.sent != 0 && event.sent == then.sent_before;
-  if (turns != 0) return turns == 1 ? Relation::kTurnBefore : Relation::kTurnsBefore;
+  if (turns != 0) return turns_later(turns);
   if (!next) return Relation::kSameTurn;
   return event.read == then.read ? Relation::kContinues : Relation::kContinuesLate;
 }
