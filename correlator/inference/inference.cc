@@ -60,6 +60,7 @@ struct Inference::Call {
   Spot began;
   Spot ended;
   bool decided = false;
+  bool observed = false;  // by learn_mixtures
   bool tested = false;  // known, but decided once more as if it were not
   static constexpr std::int64_t kOrphan = -1;
   static constexpr std::int64_t kUnplaced = -2;
@@ -80,7 +81,11 @@ struct Example {
 };
 
 struct Inference::Service {
-  explicit Service(Shared& shared) : model(shared), passes{ServiceModel(shared), ServiceModel(shared)} {}
+  explicit Service(Shared& shared)
+      : model(shared, &starts, &finishes),
+        passes{ServiceModel(shared, &starts, &finishes), ServiceModel(shared, &starts, &finishes)} {}
+  RelationMixture starts;
+  RelationMixture finishes;
   ServiceModel model;
   ServiceModel passes[2];  // model plus what waits in the window, while the model knows little
   int pass = -1;           // the newer of them, -1 before the first
@@ -222,7 +227,7 @@ void Inference::call_started(std::uint32_t process, std::uint64_t id, std::strin
   call.key = intern(p.service->keys, peer, op);
   call.parent = Call::kUnplaced;
   call.decided = false;
-  call.tested = false;
+  call.tested = call.observed = false;
   call.began = began;
   call.ended = Spot();
   // The newest: a request that has waited behind so many others is rarely the one that calls now.
@@ -304,6 +309,32 @@ void Inference::load(Process& process, const Stretch& stretch) {
     }
     solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, fixed, loaded_, {});
   }
+}
+
+// How calls relate to all requests open then, and answers to all responses read while their requests were open.
+void Inference::learn_mixtures(Process& process, const Stretch& stretch) {
+  Service& service = *process.service;
+  auto count = [](RelationMixture::Counts& counts, Relation relation) {
+    std::uint16_t& n = counts[static_cast<std::size_t>(relation)];
+    if (n < std::numeric_limits<std::uint16_t>::max()) ++n;
+  };
+  std::unordered_map<std::uint32_t, RelationMixture::Counts> answers;
+  for (const std::uint32_t c : stretch.calls) {
+    Call& call = process.calls[c];
+    if (call.began.thread == 0 || call.observed || call.end == kOpen) continue;
+    call.observed = true;
+    RelationMixture::Counts counts{};
+    for (const std::uint32_t r : call.candidates) {
+      const Request& q = process.requests[r];
+      count(counts, relation_of(q.read, call.began));
+      if (q.end != kOpen && q.answered.thread != 0 && call.end <= q.end)
+        count(answers[r], relation_of(call.ended, q.answered));
+    }
+    service.starts.observe(counts);
+  }
+  for (const auto& [request, counts] : answers) service.finishes.observe(counts);
+  service.starts.solve();
+  service.finishes.solve();
 }
 
 // What calls and any open request had to do with each other, whoever made them.
@@ -513,6 +544,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
     return s.closed;
   };
   if (!due(process.stretches.front())) return;
+  learn_mixtures(process, process.stretches.front());
   const ServiceModel* known = &service.model;
   if (service.model.seen() < kMatureRequests) {
     const int kIter = env("ITER", 20);

@@ -80,6 +80,7 @@ class Inference {
 
   void settle(Process& process, std::int64_t now, bool everything);
   void load(Process& process, const Stretch& stretch);
+  void learn_mixtures(Process& process, const Stretch& stretch);
   static void learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model);
   void remember(Process& process, const Stretch& stretch);
   static float confidence(const Service& service, const Call& call, float share, std::size_t candidates);

@@ -28,16 +28,6 @@ float log_density(const DelayDensity* density, std::int64_t delay) {
   return density != nullptr ? density->log_density(delay) : unknown_delay(delay);
 }
 
-// Of the last of these calls, before anything was learned: the event that explains it best.
-float guess(const RequestTimes& request, std::span<const CallTimes> calls) {
-  const CallTimes& call = calls.back();
-  float best = RelationShares::guess(relation_of(request.read, call.began));
-  for (const CallTimes& c : calls.first(calls.size() - 1)) {
-    if (c.end <= call.start) best = std::max(best, RelationShares::guess(relation_of(c.ended, call.began)));
-  }
-  return best;
-}
-
 std::uint64_t set_hash(std::span<const CallTimes> calls) {
   std::uint64_t sum = 1;
   for (const CallTimes& c : calls) sum += mix64(c.key + 1U);
@@ -57,6 +47,20 @@ ServiceModel::~ServiceModel() {
       }
     }
   }
+}
+
+float ServiceModel::odds(const RelationMixture* prior, Relation relation) {
+  return prior != nullptr && prior->solved() ? prior->log_odds(relation) : RelationShares::guess(relation);
+}
+
+// Of the last of these calls, before anything was learned: the event that explains it best.
+float ServiceModel::guess(const RequestTimes& request, std::span<const CallTimes> calls) const {
+  const CallTimes& call = calls.back();
+  float best = odds(start_prior_, relation_of(request.read, call.began));
+  for (const CallTimes& c : calls.first(calls.size() - 1)) {
+    if (c.end <= call.start) best = std::max(best, odds(finish_prior_, relation_of(c.ended, call.began)));
+  }
+  return best;
 }
 
 ServiceModel::Op& ServiceModel::get(std::uint16_t op) {
@@ -111,7 +115,7 @@ float ServiceModel::pattern_score(const Op& op, std::span<const CallTimes> calls
 }
 
 float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) {
+                                const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) const {
   const CallTimes& call = calls[i];
   if (since_out != nullptr) *since_out = request.start;
   if (slots[i] == kNoSlot) return unknown_delay(call.start - request.start) + guess(request, calls.first(i + 1));
@@ -245,9 +249,9 @@ float ServiceModel::finish_score(const RequestTimes& request, std::span<const Ca
                    last->ended, request.answered);
 }
 
-float ServiceModel::finish_of(const Anchored* finish, std::int64_t delay, const Spot& from, const Spot& answered) {
+float ServiceModel::finish_of(const Anchored* finish, std::int64_t delay, const Spot& from, const Spot& answered) const {
   const Relation relation = relation_of(from, answered);
-  if (finish == nullptr || !finish->density) return unknown_delay(delay) + RelationShares::guess(relation);
+  if (finish == nullptr || !finish->density) return unknown_delay(delay) + odds(finish_prior_, relation);
   return finish->density->log_density(delay) + finish->relations.log_odds(relation);
 }
 
@@ -304,7 +308,7 @@ float ServiceModel::finish_hint(const RequestTimes& request, const CallTimes& ca
   const Relation relation = relation_of(call.ended, request.answered);
   const Op* op = find(request.op);
   const int s = op != nullptr ? slot_index(*op, call.key) : -1;
-  if (s < 0) return std::max(0.0F, RelationShares::guess(relation));
+  if (s < 0) return std::max(0.0F, odds(finish_prior_, relation));
   return std::max(0.0F, op->slots[static_cast<std::size_t>(s)]->finish.relations.log_odds(relation));
 }
 
@@ -392,22 +396,24 @@ void ServiceModel::learn(const RequestTimes& request, std::span<const CallTimes>
   }
 }
 
-void ServiceModel::refresh(Anchored& anchored, const RelationShares* chance) {
+void ServiceModel::refresh(Anchored& anchored, const RelationShares* chance, const RelationMixture* prior) {
   if (!anchored.dirty) return;
   anchored.dirty = false;
   anchored.density->refresh();
-  anchored.relations.refresh(chance);
+  anchored.relations.refresh(chance, prior);
   anchored.rank = (anchored.gain + kRankPrior * kRankStart) / (anchored.count + kRankPrior);
 }
 
 void ServiceModel::refresh() {
   for (auto& op : ops_) {
     if (!op) continue;
-    refresh(op->alone, nullptr);
+    refresh(op->alone, nullptr, nullptr);
     op->log_none = 0;
     for (auto& s : op->slots) {
-      for (Anchored& a : s->anchors) refresh(a, &s->chance);
-      refresh(s->finish, &s->finish_chance);
+      refresh(s->anchors[0], &s->chance, start_prior_);
+      refresh(s->anchors[1], &s->chance, finish_prior_);
+      for (std::size_t i = 2; i < kAnchors; ++i) refresh(s->anchors[i], &s->chance, i % 2 == 1 ? finish_prior_ : nullptr);
+      refresh(s->finish, &s->finish_chance, finish_prior_);
       for (std::size_t i = 0; i < 4; ++i) {
         s->log_times[i] = std::log((s->times[i] + (i < 2 ? 0.2F : 0.05F)) / (op->requests + 0.5F));
       }

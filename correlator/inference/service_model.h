@@ -69,7 +69,9 @@ class ServiceModel {
   static constexpr int kMaxPatterns = 64;
   static constexpr int kMaxCalls = 48;  // calls of one request that are scored; more are not anchored
 
-  explicit ServiceModel(Shared& shared) : shared_(&shared) {}
+  // start, finish: which relation calls have to their requests and answers to the responses before them; may be null.
+  explicit ServiceModel(Shared& shared, const RelationMixture* start = nullptr, const RelationMixture* finish = nullptr)
+      : shared_(&shared), start_prior_(start), finish_prior_(finish) {}
   ~ServiceModel();
   ServiceModel(const ServiceModel&) = delete;
   ServiceModel& operator=(const ServiceModel&) = delete;
@@ -145,15 +147,19 @@ class ServiceModel {
   Op& get(std::uint16_t op);
   static int slot_index(const Op& op, std::uint16_t key);
   Slot& slot(Op& op, std::uint16_t key, int* index);
-  [[nodiscard]] static float finish_of(const Anchored* finish, std::int64_t delay, const Spot& from,
-                                       const Spot& answered);
+  [[nodiscard]] float finish_of(const Anchored* finish, std::int64_t delay, const Spot& from,
+                                const Spot& answered) const;
+  [[nodiscard]] static float odds(const RelationMixture* prior, Relation relation);
+  [[nodiscard]] float guess(const RequestTimes& request, std::span<const CallTimes> calls) const;
   [[nodiscard]] static float pattern_score(const Op& op, std::span<const CallTimes> calls, const std::uint8_t* slots);
-  [[nodiscard]] static float delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                         const std::uint8_t* slots, std::size_t i, std::int64_t* since_out);
+  [[nodiscard]] float delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
+                                         const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) const;
   void learn(Anchored& anchored, std::int64_t delay, Relation relation, float weight);
-  void refresh(Anchored& anchored, const RelationShares* chance);
+  void refresh(Anchored& anchored, const RelationShares* chance, const RelationMixture* prior);
 
   Shared* shared_;
+  const RelationMixture* start_prior_;
+  const RelationMixture* finish_prior_;
   std::vector<std::unique_ptr<Op>> ops_;
   float seen_ = 0;
 };

@@ -13,6 +13,7 @@ constexpr std::size_t kMaxCandidates = 16;  // the most plausible when first pla
 constexpr std::uint32_t kNobody = 0xffffffffU;
 constexpr float kHopeless = -30.0F;  // gain that order will not make up for
 constexpr float kTellsOrder = 3.0F;  // log odds: weaker evidence about order teaches the model's own bias
+constexpr float kCertain = 20;
 constexpr int kLook = 24;            // calls looked at on each side for order
 
 }  // namespace
@@ -126,21 +127,28 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
   // run() ended at or near the best assignment; the requests' lists must show exactly it.
   for (std::size_t c = 0; c < calls_.size(); ++c) calls_[c].parent = best_[c];
   start(judge, 0);
-  for (const std::uint32_t c : free_calls_) {
+  for (std::uint32_t c = 0; c < calls_.size(); ++c) {
     const Call& call = calls_[c];
     if (call.parent < 0) continue;
     int looked = 0;
     for (std::int32_t o = call.same_after; o >= 0 && looked < 3;
          o = calls_[static_cast<std::size_t>(o)].same_after, ++looked) {
       const Call& other = calls_[static_cast<std::size_t>(o)];
-      if (other.parent < 0 || other.parent == call.parent || other.fixed || other.times.start == call.times.start)
+      if (other.parent < 0 || other.parent == call.parent || other.fixed != call.fixed ||
+          other.times.start == call.times.start) {
         continue;
+      }
       const Request& a = requests_[static_cast<std::size_t>(call.parent)];
       const Request& b = requests_[static_cast<std::size_t>(other.parent)];
       // Two calls with the same two candidates: whichever way they lie, the answer's time judges between just these
       // two. Among more, a wrong assignment would be taken for evidence of its own order.
-      if (a.times.op != b.times.op || call.count != 2 || other.count != 2) continue;
-      if (!may_hold(call, other.parent) || !may_hold(other, call.parent)) continue;
+      // Of calls whose parents are known, any two that might have been the other's will do.
+      if (a.times.op != b.times.op) continue;
+      if (call.fixed) {
+        if (b.times.start > call.times.start || a.times.end < other.times.end || b.times.end < call.times.end) continue;
+      } else if (call.count != 2 || other.count != 2 || !may_hold(call, other.parent) || !may_hold(other, call.parent)) {
+        continue;
+      }
       if (a.times.end == kOpen || b.times.end == kOpen || !a.learn || !b.learn) continue;
       if (a.calls.size() > ServiceModel::kMaxCalls || b.calls.size() > ServiceModel::kMaxCalls) continue;
       // As it is against exchanged; then turned to in-order against inverted.
@@ -182,8 +190,8 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
       delays = a_now.first + b_now.first - a_then.first - b_then.first;
       const float finish = a_now.second + b_now.second - a_then.second - b_then.second;
       auto sign = [](std::int64_t x, std::int64_t y) { return x < y ? 1.0F : x > y ? -1.0F : 0.0F; };
-      if (std::abs(finish) < kTellsOrder) continue;
-      OrderEvidence e{delays, finish, sign(a.times.start, b.times.start), 0};
+      if (!call.fixed && std::abs(finish) < kTellsOrder) continue;
+      OrderEvidence e{delays, call.fixed ? kCertain : finish, sign(a.times.start, b.times.start), 0};
       // Only where the exchange turns the order round.
       const float event = sign(call.since, other.since);
       if (event != 0 && sign(exchanged[0], exchanged[1]) == event) e.keeps_event = event;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace wirespan::inference {
 
@@ -62,6 +63,30 @@ constexpr std::size_t kRelations = static_cast<std::size_t>(Relation::kTurns) + 
   return event.read == then.read ? Relation::kContinues : Relation::kContinuesLate;
 }
 
+// Which relation effects have to their causes, found before any cause is known: of all the events that may have caused
+// an effect, the true one is always there, in relations that keep returning, the others are there by accident. A mixture
+// over relations, by expectation and maximisation.
+class RelationMixture {
+ public:
+  using Counts = std::array<std::uint16_t, kRelations>;
+  // Of one effect: how many possible causes stand in each relation to it.
+  void observe(const Counts& counts);
+  // Solves for what was observed; log_odds() answers from the last call of it.
+  void solve();
+  [[nodiscard]] bool solved() const { return solved_; }
+  // How much likelier a relation is between an effect and its cause than to any other, natural log.
+  [[nodiscard]] float log_odds(Relation relation) const { return log_odds_[static_cast<std::size_t>(relation)]; }
+
+ private:
+  static constexpr std::size_t kKept = 512;
+  static constexpr std::size_t kEnough = 32;
+  std::vector<Counts> kept_;
+  std::size_t next_ = 0;
+  bool fresh_ = false;
+  bool solved_ = false;
+  std::array<float, kRelations> log_odds_{};
+};
+
 // How often each relation held.
 class RelationShares {
  public:
@@ -74,8 +99,8 @@ class RelationShares {
     total_ *= factor;
   }
   // Recomputes the odds; log_odds() answers from the last call of it. chance: the same over all that might have been
-  // meant; null: not known.
-  void refresh(const RelationShares* chance);
+  // meant; prior: what to believe before; null: not known.
+  void refresh(const RelationShares* chance, const RelationMixture* prior);
   // How much likelier a relation is to the true event than to any other, natural log.
   [[nodiscard]] float log_odds(Relation relation) const { return log_odds_[static_cast<std::size_t>(relation)]; }
   // The same before anything was learned.
