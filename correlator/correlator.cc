@@ -62,8 +62,12 @@ void Correlator::accept(const ExchangeItem& item) {
 void Correlator::on_event(const Event& event) {
   if (const auto* opened = std::get_if<event::Opened>(&event)) {
     count_end(*opened->conn, true);
+    if (inference_) inference_->opened(*opened);
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
     count_end(*closed->conn, false);
+    if (inference_) inference_->closed(closed->conn->id);
+  } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
+    if (inference_) inference_->woke(*wake);
   } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
     settle(tick->time, false);
   }
@@ -213,7 +217,15 @@ void Correlator::link(const NodePtr& node, Claim claim) {
   }
   node->link = std::move(claim);
   node->decided = true;
+  if (inference_ && node->link->parent) inference_->known(*node, *node->link->parent);
   resolve_trace(node);
+}
+
+void Correlator::found(const NodePtr& call, Claim claim) {
+  if (call->decided || claim.confidence < options_.threshold || is_ancestor(*call, claim.parent)) return;
+  call->provisional.reset();
+  call->fallback.reset();
+  link(call, std::move(claim));
 }
 
 void Correlator::begin_trace(const NodePtr& node) {
@@ -235,6 +247,7 @@ void Correlator::begin_trace(const NodePtr& node) {
 void Correlator::touched(const ExchangeTouched& item) {
   const NodePtr node = open_.find(item.exchange->number);
   if (!node) return;
+  if (inference_) inference_->touched(*node, item.kind, item.touch);
   if (item.kind == MessageKind::kResponse) node->answering = true;
   for (const auto& evidence : evidence_) evidence->touched(node, item, world_);
 }

@@ -56,6 +56,7 @@ class Correlator : public Sink<ExchangeItem> {
   void finished(const ExchangePtr& exchange);
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
+  void found(const NodePtr& call, Claim claim);
   // The request that calls were provisionally linked to has ended: they are, or they are not.
   void confirm_children(Node& parent);
   void settle_provisional(const NodePtr& node, bool proven);
@@ -81,7 +82,7 @@ class Correlator : public Sink<ExchangeItem> {
   OpenTable open_;
   Activations activations_;
   ThreadHabits habits_;
-  World world_{open_, activations_, habits_};
+  World world_{open_, activations_, habits_, [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::unique_ptr<LiveInference> inference_;  // null when switched off
   // Connections by their bases: how many of each kind of end are traced.

@@ -2,13 +2,28 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+
+#include "base/hash.h"
 
 namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostProcesses = 65'536;
+constexpr std::size_t kMostThreads = 65'536;
+constexpr std::size_t kMostConnecting = 65'536;
 constexpr std::size_t kMostCandidates = 4;
 constexpr float kLeastProbability = 0.05F;
+
+// Threads by number, goroutines by process and number.
+std::uint32_t id_of(const Actor& actor) {
+  if (actor.task == 0) return actor.thread.tid;
+  return static_cast<std::uint32_t>(combine64(mix64(actor.thread.pid), actor.task)) | 0x80000000U;
+}
+
+std::uint32_t conn_of(const Connection& conn) {
+  return static_cast<std::uint32_t>(mix64(static_cast<std::uint64_t>(conn.id)));
+}
 
 // Who is called, as well as a connection's end can tell.
 std::string peer_of(const Connection& conn) {
@@ -28,24 +43,97 @@ std::int64_t LiveInference::in_order(BootTime time) {
   return last_ns_ = std::max(last_ns_, static_cast<std::int64_t>(time.ns));
 }
 
+inference::Spot LiveInference::reads(const Node& node, MessageKind kind, const Touch& touch) {
+  const std::uint32_t id = id_of(touch.actor);
+  const std::uint32_t message = message_of(node, kind);
+  if (threads_.size() >= kMostThreads) threads_.clear();
+  // What was copied of a message no longer is told late.
+  if (Thread& thread = threads_[id]; thread.at <= touch.time) {
+    thread.read = message;
+    thread.at = touch.time;
+    thread.woken = 0;
+  }
+  return {id, touch.actor.loop, message, 0, conn_of(*node.exchange->conn), 0, 0};
+}
+
+inference::Spot LiveInference::sends(std::uint32_t what, std::uint32_t conn, const Actor& actor) {
+  const std::uint32_t id = id_of(actor);
+  if (threads_.size() >= kMostThreads) threads_.clear();
+  Thread& thread = threads_[id];
+  return {id, actor.loop, thread.read, thread.woken, conn, what, std::exchange(thread.sent, what)};
+}
+
+void LiveInference::opened(const event::Opened& opened) {
+  const Connection& conn = *opened.conn;
+  if (conn.side != TcpSide::kActive || opened.actor.thread.tid == 0 || conn.adopted) return;
+  if (connecting_.size() >= kMostConnecting) connecting_.clear();
+  const std::uint32_t id = conn_of(conn);
+  connecting_[conn.id] = sends(id | 1U, id, opened.actor);
+}
+
+void LiveInference::woke(const event::Wake& wake) {
+  const auto waker = threads_.find(id_of(wake.waker));
+  if (waker == threads_.end()) return;
+  // Who was woken itself and has read nothing since hands on what it was given.
+  const std::uint32_t hands_on = waker->second.woken != 0 ? waker->second.woken : waker->second.read;
+  if (threads_.size() >= kMostThreads) return;
+  threads_[wake.wakee.tid].woken = hands_on;
+}
+
+void LiveInference::touched(const Node& node, MessageKind kind, const Touch& touch) {
+  const bool request = kind == MessageKind::kRequest;
+  if (request == (node.role == SpanRole::kClient)) {
+    if (!request && requests_.contains(node.number) && !node.answering)
+      engine_.request_answered(
+          node.number, sends(message_of(node, kind), conn_of(*node.exchange->conn), touch.actor));
+    return;
+  }
+  const inference::Spot spot = reads(node, kind, touch);
+  if (request && requests_.contains(node.number)) engine_.request_read(node.number, spot);
+}
+
+void LiveInference::known(const Node& call, const Node& parent) {
+  if (call.role != SpanRole::kClient) return;
+  calls_.erase(call.number);
+  engine_.call_known(call.number, parent.number);
+}
+
 void LiveInference::opened(const NodePtr& node) {
+  const Message& request = *node->exchange->request;
+  inference::Spot read;
+  if (node->role == SpanRole::kServer) read = reads(*node, MessageKind::kRequest, request.last_byte);
   if (node->role == SpanRole::kServer && !calling_.contains(node->pid)) return;
   const std::uint32_t process = engine_.process(node->process->service, std::to_string(node->pid));
   const std::int64_t at = in_order(node->opened);
-  const std::string& op = node->exchange->request->name;
+  const std::string& op = request.name;
   if (node->role == SpanRole::kServer) {
     requests_.emplace(node->number, node);
-    engine_.request_started(process, node->number, op, at);
+    engine_.request_started(process, node->number, op, at, read);
     return;
   }
   if (calling_.size() < kMostProcesses) calling_.insert(node->pid);
   if (!node->decided) calls_.emplace(node->number, node);
-  engine_.call_started(process, node->number, peer_of(*node->exchange->conn), op, at);
+  // On a connection opened for it, a call began with that.
+  inference::Spot began = sends(message_of(*node, MessageKind::kRequest), conn_of(*node->exchange->conn), request.first_byte.actor);
+  if (const auto it = connecting_.find(node->exchange->conn->id); it != connecting_.end()) {
+    began = it->second;
+    connecting_.erase(it);
+  }
+  engine_.call_started(process, node->number, peer_of(*node->exchange->conn), op, at,
+                       began);
+  if (node->link && node->link->parent) known(*node, *node->link->parent);
 }
 
 void LiveInference::finished(const Node& node) {
   const std::int64_t at = in_order(node.exchange->ended);
-  if (node.role == SpanRole::kClient) return engine_.call_ended(node.number, at);
+  if (node.role == SpanRole::kClient) {
+    inference::Spot ended;
+    if (const auto& response = node.exchange->response) {
+      const Actor& actor = response->last_byte.actor;
+      ended = {id_of(actor), actor.loop, message_of(node, MessageKind::kResponse), 0, conn_of(*node.exchange->conn), 0, 0};
+    }
+    return engine_.call_ended(node.number, at, ended);
+  }
   if (!requests_.contains(node.number)) return;
   engine_.request_ended(node.number, at);
   over_.emplace_back(at, node.number);

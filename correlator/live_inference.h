@@ -22,6 +22,13 @@ class LiveInference {
   LiveInference(std::int64_t window_ns, Counters& counters, Answer answer);
 
   void opened(const NodePtr& node);
+  void touched(const Node& node, MessageKind kind, const Touch& touch);
+  void opened(const event::Opened& opened);
+  void closed(ConnId conn) { connecting_.erase(conn); }
+  void woke(const event::Wake& wake);
+  void exited(std::uint32_t tid) { threads_.erase(tid); }
+  // Other evidence decided a call's parent.
+  void known(const Node& call, const Node& parent);
   void finished(const Node& node);
   // Answers what is due; forgets what is over.
   void advance(BootTime now);
@@ -30,6 +37,19 @@ class LiveInference {
   [[nodiscard]] bool waits(const Node& call) const { return calls_.contains(call.number); }
 
  private:
+  // What a thread, or a goroutine, was at last seen to do.
+  struct Thread {
+    std::uint32_t read = 0;    // message
+    BootTime at{};             // when it read that
+    std::uint32_t woken = 0;   // what its waker had read; 0: nobody woke it since it read something itself
+    std::uint32_t sent = 0;
+  };
+  static std::uint32_t message_of(const Node& node, MessageKind kind) {
+    return static_cast<std::uint32_t>(node.number << 1U) | (kind == MessageKind::kResponse ? 1U : 0U);
+  }
+  // Where something is read, and where something is sent.
+  inference::Spot reads(const Node& node, MessageKind kind, const Touch& touch);
+  inference::Spot sends(std::uint32_t what, std::uint32_t conn, const Actor& actor);
   [[nodiscard]] std::int64_t in_order(BootTime time);
   void decided(const inference::Decision& decision);
 
@@ -40,6 +60,8 @@ class LiveInference {
   std::unordered_set<std::uint32_t> calling_;  // processes seen to make calls: of the others nothing is asked
   std::unordered_map<std::uint64_t, NodePtr> requests_;
   std::unordered_map<std::uint64_t, NodePtr> calls_;
+  std::unordered_map<ConnId, inference::Spot> connecting_;  // opened, nothing sent on it yet
+  std::unordered_map<std::uint32_t, Thread> threads_;  // by thread, or by goroutine's hash
   std::vector<std::pair<std::int64_t, std::uint64_t>> over_;  // requests that ended, in order
   std::size_t over_from_ = 0;
 };

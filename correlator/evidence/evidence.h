@@ -1,6 +1,7 @@
 // A reason to link spans. One file each; the folder is the list (CMake makes the registry of it).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -18,6 +19,8 @@ struct World {
   OpenTable& open;
   Activations& activations;
   ThreadHabits& habits;
+  // The parent of a call that was made before, learned only now. Nothing happens if it was decided since.
+  std::function<void(const NodePtr& call, Claim claim)> found;
 };
 
 class Evidence {

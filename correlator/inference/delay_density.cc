@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace wirespan::inference {
 namespace {
 
 constexpr std::size_t kBins = DelayBins::kCount;
+constexpr float kPeak = 0.45F;  // share of the narrow kernel
 using Row = std::array<float, kBins>;
 
 // Three passes of a box filter are a Gaussian to within 3 % and cost the same for every width.
@@ -36,6 +38,26 @@ void smooth(Row& row, float sigma) {
     const float part = r - static_cast<float>(low);
     for (std::size_t i = 0; i < kBins; ++i) row[i] += part * (wide[i] - row[i]);
   }
+}
+
+// Widths, in bins, of the middle half and of the shortest run of bins that holds a fifth.
+std::pair<float, float> spreads(const Row& counts, float total) {
+  float seen = 0;
+  int low = -1;
+  int high = -1;
+  float densest = static_cast<float>(kBins);
+  float held = 0;
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < kBins; ++i) {
+    seen += counts[i];
+    if (low < 0 && seen >= 0.25F * total) low = static_cast<int>(i);
+    if (high < 0 && seen >= 0.75F * total) high = static_cast<int>(i);
+    held += counts[i];
+    while (first < i && held - counts[first] >= 0.2F * total) held -= counts[first++];
+    // A run is as wide as the part of its bins that the fifth needs.
+    if (held >= 0.2F * total) densest = std::min(densest, static_cast<float>(i - first + 1) * 0.2F * total / held);
+  }
+  return {static_cast<float>(high - low), densest};
 }
 
 // Broad belief before any data: uniform over the bins, so log-uniform over delays, and little of it negative.
@@ -96,22 +118,19 @@ void DelayDensity::refresh() {
   const Row& floor = floor_mass();
   Row mass{};
   if (total_ > 0) {
-    // Silverman's rule on the middle half, which a heavy tail does not stretch.
-    float seen = 0;
-    int low = -1;
-    int high = -1;
-    for (std::size_t i = 0; i < kBins; ++i) {
-      seen += counts_[i];
-      if (low < 0 && seen >= 0.25F * total_) low = static_cast<int>(i);
-      if (high < 0 && seen >= 0.75F * total_) high = static_cast<int>(i);
-    }
-    const float spread = std::max(1.0F, static_cast<float>(high - low) / 1.34F);
-    const float sigma = std::clamp(0.9F * spread * std::pow(total_ + 1.0F, -0.2F), 0.5F, 24.0F);
-    Row narrow = counts_;
-    smooth(narrow, sigma);
-    Row wide = narrow;
-    smooth(wide, 3.0F * sigma + 2.0F);
-    for (std::size_t i = 0; i < kBins; ++i) mass[i] = 0.93F * narrow[i] + 0.07F * wide[i];
+    // Silverman's rule, on the middle half for the body and on the densest fifth for the peaks: of two narrow modes far
+    // apart, the middle half would make one hill.
+    const float n_factor = 0.9F * std::pow(total_ + 1.0F, -0.2F);
+    const auto [middle, densest] = spreads(counts_, total_);
+    const float peak_sigma = std::clamp(n_factor * std::max(1.0F, densest / 0.507F), 0.5F, 24.0F);
+    const float body_sigma = std::clamp(n_factor * std::max(1.0F, middle / 1.349F), peak_sigma, 6.0F * peak_sigma);
+    Row peak = counts_;
+    smooth(peak, peak_sigma);
+    Row body = peak;
+    smooth(body, std::sqrt(std::max(body_sigma * body_sigma - peak_sigma * peak_sigma, 0.01F)));
+    Row wide = body;
+    smooth(wide, 2.0F * body_sigma + 2.0F);
+    for (std::size_t i = 0; i < kBins; ++i) mass[i] = kPeak * peak[i] + (0.93F - kPeak) * body[i] + 0.07F * wide[i];
   }
   const float scale = 1.0F / (total_ + 1.0F);
   for (std::size_t i = 0; i < kBins; ++i) {

@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
+#include <utility>
+
+#include "base/hash.h"
 
 namespace wirespan::inference {
 namespace {
@@ -12,6 +15,19 @@ namespace {
 constexpr std::int64_t kNsPerUs = 1000;
 constexpr float kMatureRequests = 400;  // learned: from here on one pass a stretch is enough
 constexpr std::int64_t kLateUs = 2000;
+constexpr float kOrphan = -25;
+constexpr Solver::Effort kDecisive{10, 20, 5, 2, false};
+constexpr Solver::Effort kTentative{8, 8, 1, 0, true};
+constexpr float kDoubt = 0.1F;         // share that makes a call unfit as an example
+constexpr float kEnoughTests = 100;
+constexpr float kUntested = 0.75F;
+constexpr std::size_t kFewCandidates = 2;
+constexpr std::uint32_t kTestEvery = 4;
+constexpr std::size_t kExamples = 64;  // kept per operation
+constexpr std::size_t kExampleOps = 64;
+constexpr std::size_t kExampleCalls = 24;
+constexpr std::size_t kRehearsed = 64;  // requests at a time
+constexpr float kRehearseUntil = 3000;  // observations; then now and then
 constexpr std::uint16_t kMaxNames = 1024;
 
 constexpr int env(const char*, int d) {
@@ -27,7 +43,11 @@ struct Inference::Request {
   std::int64_t end = kOpen;
   std::uint32_t local = 0;  // index in the solver while its stretch is loaded
   std::uint16_t op = 0;
+  Spot read;
+  Spot answered;
+  bool veiled = false;
   bool retired = false;
+  bool endless = false;  // given up: its end is not known
 };
 
 struct Inference::Call {
@@ -37,7 +57,11 @@ struct Inference::Call {
   std::int64_t parent = kUnplaced;        // a request, from the last solution; kOrphan
   std::vector<std::uint32_t> candidates;  // requests open at its start
   std::uint16_t key = 0;
+  Spot began;
+  Spot ended;
   bool decided = false;
+  bool observed = false;  // by learn_mixtures
+  bool tested = false;  // known, but decided once more as if it were not
   static constexpr std::int64_t kOrphan = -1;
   static constexpr std::int64_t kUnplaced = -2;
 };
@@ -50,8 +74,18 @@ struct Inference::Stretch {
   bool closed = false;
 };
 
+// A request whose calls are certain, times from its start: what ambiguity is rehearsed with.
+struct Example {
+  std::int64_t end = 0;
+  std::vector<CallTimes> calls;
+};
+
 struct Inference::Service {
-  explicit Service(Shared& shared) : model(shared), passes{ServiceModel(shared), ServiceModel(shared)} {}
+  explicit Service(Shared& shared)
+      : model(shared, &starts, &finishes),
+        passes{ServiceModel(shared, &starts, &finishes), ServiceModel(shared, &starts, &finishes)} {}
+  RelationMixture starts;
+  RelationMixture finishes;
   ServiceModel model;
   ServiceModel passes[2];  // model plus what waits in the window, while the model knows little
   int pass = -1;           // the newer of them, -1 before the first
@@ -59,8 +93,12 @@ struct Inference::Service {
   std::unordered_map<std::string, std::uint16_t> keys;
   std::int64_t tick = 0;  // us, granularity of the clock
   std::int64_t first_time = -1;
-  std::int64_t slowest = 0;  // us, slowly forgotten
-  float learned_until_scale = 0;
+  std::int64_t slowest = 0;                    // us, slowly forgotten
+  std::vector<std::vector<Example>> examples;  // by op
+  std::uint32_t kept = 0;
+  std::uint32_t rehearsals = 0;
+  Calibration calibration;  // by rehearsal
+  Calibration tested;       // on calls whose parent was certain
 };
 
 struct Inference::Process {
@@ -77,7 +115,8 @@ Inference::Inference(const Options& options, Counters& counters, Sink sink)
     : options_(options),
       sink_(std::move(sink)),
       lost_open_(counters.get("inference.lost.open_requests")),
-      lost_waiting_(counters.get("inference.lost.waiting_calls")) {
+      lost_waiting_(counters.get("inference.lost.waiting_calls")),
+      lost_endless_(counters.get("inference.lost.endless_requests")) {
   shared_.densities_left = options.max_densities;
 }
 Inference::~Inference() = default;
@@ -112,7 +151,8 @@ std::uint16_t Inference::intern(std::unordered_map<std::string, std::uint16_t>& 
   return names.emplace(name_, static_cast<std::uint16_t>(names.size())).first->second;
 }
 
-void Inference::request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns) {
+void Inference::request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns,
+                                const Spot& read) {
   advance(time_ns);
   Process& p = *processes_[process];
   if (requests_.size() >= options_.max_open_requests) {
@@ -136,9 +176,20 @@ void Inference::request_started(std::uint32_t process, std::uint64_t id, std::st
   r.id = id;
   r.start = observe_time(*p.service, time_ns);
   r.op = intern(p.service->ops, op, {});
+  r.read = read;
   p.open.push_back(index);
   p.stretches.back().requests.push_back(index);
   requests_[id] = {process, index};
+}
+
+void Inference::request_read(std::uint64_t id, const Spot& read) {
+  const auto it = requests_.find(id);
+  if (it != requests_.end()) processes_[it->second.process]->requests[it->second.index].read = read;
+}
+
+void Inference::request_answered(std::uint64_t id, const Spot& answered) {
+  const auto it = requests_.find(id);
+  if (it != requests_.end()) processes_[it->second.process]->requests[it->second.index].answered = answered;
 }
 
 void Inference::request_ended(std::uint64_t id, std::int64_t time_ns) {
@@ -154,7 +205,7 @@ void Inference::request_ended(std::uint64_t id, std::int64_t time_ns) {
 }
 
 void Inference::call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
-                             std::int64_t time_ns) {
+                             std::int64_t time_ns, const Spot& began) {
   advance(time_ns);
   Process& p = *processes_[process];
   if (waiting_ >= options_.max_waiting_calls) {
@@ -176,6 +227,9 @@ void Inference::call_started(std::uint32_t process, std::uint64_t id, std::strin
   call.key = intern(p.service->keys, peer, op);
   call.parent = Call::kUnplaced;
   call.decided = false;
+  call.tested = call.observed = false;
+  call.began = began;
+  call.ended = Spot();
   // The newest: a request that has waited behind so many others is rarely the one that calls now.
   const std::size_t skip = p.open.size() > options_.max_candidates ? p.open.size() - options_.max_candidates : 0;
   call.candidates.assign(p.open.begin() + static_cast<std::ptrdiff_t>(skip), p.open.end());
@@ -184,13 +238,26 @@ void Inference::call_started(std::uint32_t process, std::uint64_t id, std::strin
   ++waiting_;
 }
 
-void Inference::call_ended(std::uint64_t id, std::int64_t time_ns) {
+void Inference::call_known(std::uint64_t id, std::uint64_t request) {
+  const auto c = calls_.find(id);
+  const auto r = requests_.find(request);
+  if (c == calls_.end() || r == requests_.end() || c->second.process != r->second.process) return;
+  Call& call = processes_[c->second.process]->calls[c->second.index];
+  if (call.decided) return;
+  call.parent = r->second.index;
+  call.decided = true;
+  call.tested = known_++ % kTestEvery == 0;
+  --waiting_;
+}
+
+void Inference::call_ended(std::uint64_t id, std::int64_t time_ns, const Spot& ended) {
   advance(time_ns);
   const auto it = calls_.find(id);
   if (it == calls_.end()) return;
   Process& p = *processes_[it->second.process];
   Call& call = p.calls[it->second.index];
   call.end = std::max(call.start, observe_time(*p.service, time_ns));
+  call.ended = ended;
   calls_.erase(it);
 }
 
@@ -210,14 +277,21 @@ void Inference::load(Process& process, const Stretch& stretch) {
   const std::int64_t tick = std::max<std::int64_t>(process.service->tick, 1);
   const std::int64_t zero = process.service->first_time;
   auto ticks = [&](std::int64_t us) { return us == kOpen ? kOpen : (us - zero) / tick; };
+  // What tells most calls' parents is the answer that follows the last one: those without must not be tested with it.
+  for (const std::uint32_t c : stretch.calls) {
+    const Call& call = process.calls[c];
+    if (call.tested) process.requests[static_cast<std::size_t>(call.parent)].veiled = true;
+  }
   for (const std::uint32_t r : stretch.requests) {
     Request& q = process.requests[r];
-    q.local = solver_.add_request({ticks(q.start), ticks(q.end), q.op});
+    const bool veiled = std::exchange(q.veiled, false);
+    q.local = solver_.add_request({ticks(q.start), ticks(q.end), q.op, q.read, veiled ? Spot() : q.answered});
   }
   for (const std::uint32_t c : stretch.calls) {
     const Call& call = process.calls[c];
+    const bool fixed = call.decided && !call.tested;
     loaded_.clear();
-    if (!call.decided) {
+    if (!fixed) {
       for (const std::uint32_t r : call.candidates) {
         const Request& q = process.requests[r];
         // Work may end a little after its request's answer; longer, and it is someone else's.
@@ -226,14 +300,54 @@ void Inference::load(Process& process, const Stretch& stretch) {
       }
     }
     std::int32_t parent = Solver::kUnplaced;
-    if (call.parent >= 0)
+    if (call.parent >= 0 && !call.tested)
       parent = static_cast<std::int32_t>(process.requests[static_cast<std::size_t>(call.parent)].local);
-    if (call.parent == Call::kOrphan || (loaded_.empty() && !call.decided)) parent = Solver::kNoParent;
-    if (parent >= 0 && !call.decided &&
+    if (call.parent == Call::kOrphan || (loaded_.empty() && !fixed)) parent = Solver::kNoParent;
+    if (parent >= 0 && !fixed &&
         std::find(loaded_.begin(), loaded_.end(), static_cast<std::uint32_t>(parent)) == loaded_.end()) {
       parent = Solver::kUnplaced;
     }
-    solver_.add_call({ticks(call.start), ticks(call.end), call.key}, parent, call.decided, loaded_, {});
+    solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, fixed, loaded_, {});
+  }
+}
+
+// How calls relate to all requests open then, and answers to all responses read while their requests were open.
+void Inference::learn_mixtures(Process& process, const Stretch& stretch) {
+  Service& service = *process.service;
+  auto count = [](RelationMixture::Counts& counts, Relation relation) {
+    std::uint16_t& n = counts[static_cast<std::size_t>(relation)];
+    if (n < std::numeric_limits<std::uint16_t>::max()) ++n;
+  };
+  std::unordered_map<std::uint32_t, RelationMixture::Counts> answers;
+  for (const std::uint32_t c : stretch.calls) {
+    Call& call = process.calls[c];
+    if (call.began.thread == 0 || call.observed || call.end == kOpen) continue;
+    call.observed = true;
+    RelationMixture::Counts counts{};
+    for (const std::uint32_t r : call.candidates) {
+      const Request& q = process.requests[r];
+      count(counts, relation_of(q.read, call.began));
+      if (q.end != kOpen && q.answered.thread != 0 && call.end <= q.end)
+        count(answers[r], relation_of(call.ended, q.answered));
+    }
+    service.starts.observe(counts);
+  }
+  for (const auto& [request, counts] : answers) service.finishes.observe(counts);
+  service.starts.solve();
+  service.finishes.solve();
+}
+
+// What calls and any open request had to do with each other, whoever made them.
+void Inference::learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model) {
+  for (const std::uint32_t c : stretch.calls) {
+    const Call& call = process.calls[c];
+    if (call.start > until || call.began.thread == 0) continue;
+    for (const std::uint32_t r : call.candidates) {
+      const Request& q = process.requests[r];
+      model.learn_chance(q.op, call.key, relation_of(q.read, call.began));
+      if (q.end != kOpen && q.answered.thread != 0 && call.end <= q.end)
+        model.learn_finish_chance(q.op, call.key, relation_of(call.ended, q.answered));
+    }
   }
 }
 
@@ -247,12 +361,32 @@ void Inference::remember(Process& process, const Stretch& stretch) {
   }
 }
 
+// How far to believe a share of samples: as far as such shares have been right in this service. Where nothing could be
+// tested, as far as in rehearsals, and those leave out what makes live traffic hard: never so far that it becomes a
+// parent while others are as near.
+float Inference::confidence(const Service& service, const Call& call, float share, std::size_t candidates) {
+  const float rehearsed = service.calibration.probability(share, candidates);
+  if (call.began.thread == 0) return rehearsed;
+  if (service.tested.observed() >= kEnoughTests) return service.tested.probability(share, candidates);
+  return candidates <= kFewCandidates ? rehearsed : std::min(rehearsed, kUntested);
+}
+
 void Inference::decide(Process& process, const Stretch& stretch, std::int64_t until) {
   for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
     Call& call = process.calls[stretch.calls[i]];
-    if (call.decided || call.start > until) continue;
+    if ((call.decided && !call.tested) || call.start > until) continue;
     const auto marginals = solver_.marginals(static_cast<std::uint32_t>(i));
     const auto candidates = solver_.candidates(static_cast<std::uint32_t>(i));
+    if (call.tested) {
+      call.tested = false;
+      const std::int32_t chosen = solver_.parent(static_cast<std::uint32_t>(i));
+      for (std::size_t k = 0; k < marginals.size(); ++k) {
+        if (static_cast<std::int32_t>(candidates[k]) != chosen) continue;
+        const bool right = stretch.requests[candidates[k]] == static_cast<std::uint32_t>(call.parent);
+        process.service->tested.observe(marginals[k], marginals.size(), right, 1);
+      }
+      continue;
+    }
     Decision d;
     d.call = call.id;
     scratch_.clear();
@@ -260,7 +394,7 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
       scratch_.push_back({process.requests[stretch.requests[candidates[k]]].id, marginals[k]});
       if (static_cast<std::int32_t>(candidates[k]) == solver_.parent(static_cast<std::uint32_t>(i))) {
         d.parent = scratch_.back().request;
-        d.confidence = marginals[k];
+        d.confidence = confidence(*process.service, call, marginals[k], marginals.size());
       }
     }
     std::sort(scratch_.begin(), scratch_.end(),
@@ -270,6 +404,110 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
     call.decided = true;
     --waiting_;
   }
+}
+
+void Inference::keep_examples(Process& process, const Stretch& stretch) {
+  Service& service = *process.service;
+  const std::int64_t tick = std::max<std::int64_t>(service.tick, 1);
+  std::vector<Example> found(stretch.requests.size());
+  std::vector<bool> sure(stretch.requests.size());
+  for (std::size_t r = 0; r < stretch.requests.size(); ++r) {
+    const Request& q = process.requests[stretch.requests[r]];
+    sure[r] = q.end != kOpen && !q.endless;
+    found[r].end = (q.end - q.start) / tick;
+  }
+  for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
+    const Call& call = process.calls[stretch.calls[i]];
+    const auto marginals = solver_.marginals(static_cast<std::uint32_t>(i));
+    const auto candidates = solver_.candidates(static_cast<std::uint32_t>(i));
+    for (std::size_t k = 0; k < marginals.size(); ++k) {
+      // A call that may as well be another's makes neither an example.
+      if (marginals[k] > kDoubt && (marginals[k] < 1.0F - kDoubt || call.end == kOpen)) sure[candidates[k]] = false;
+    }
+    const std::int32_t parent = solver_.parent(static_cast<std::uint32_t>(i));
+    if (parent < 0 || call.end == kOpen) continue;
+    const std::int64_t start = process.requests[stretch.requests[static_cast<std::size_t>(parent)]].start;
+    found[static_cast<std::size_t>(parent)].calls.push_back(
+        {(call.start - start) / tick, (call.end - start) / tick, call.key, {}, {}});
+  }
+  for (std::size_t r = 0; r < stretch.requests.size(); ++r) {
+    if (!sure[r] || found[r].calls.size() > kExampleCalls) continue;
+    const std::uint16_t op = process.requests[stretch.requests[r]].op;
+    if (op >= kExampleOps) continue;
+    if (op >= service.examples.size()) service.examples.resize(op + 1U);
+    auto& of_op = service.examples[op];
+    if (of_op.size() < kExamples) {
+      of_op.push_back(std::move(found[r]));
+    } else {
+      of_op[service.kept++ % kExamples] = std::move(found[r]);
+    }
+  }
+}
+
+// The stretch once more with every request played by an example of its operation, so that the answer is known.
+void Inference::rehearse(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model) {
+  Service& service = *process.service;
+  const std::int64_t tick = std::max<std::int64_t>(service.tick, 1);
+  const std::int64_t zero = service.first_time;
+  const std::int64_t late = kLateUs / tick;
+  struct Played {
+    CallTimes times;
+    std::uint32_t request;
+  };
+  std::vector<Played> played;
+  std::vector<RequestTimes> requests;
+  const std::size_t count = std::min(stretch.requests.size() - first, kRehearsed);
+  for (std::size_t r = 0; r < count; ++r) {
+    const Request& q = process.requests[stretch.requests[first + r]];
+    if (q.op >= service.examples.size() || service.examples[q.op].size() < kExamples / 4) return;
+    const auto& of_op = service.examples[q.op];
+    rng_ = mix64(rng_);
+    const Example& example = of_op[rng_ % of_op.size()];
+    const std::int64_t start = (q.start - zero) / tick;
+    for (CallTimes times : example.calls) {
+      times.start += start;
+      times.end += start;
+      played.push_back({times, static_cast<std::uint32_t>(r)});
+    }
+    requests.push_back({start, start + example.end, q.op, {}, {}});
+  }
+  std::sort(played.begin(), played.end(), [](const Played& a, const Played& b) {
+    return a.times.start != b.times.start ? a.times.start < b.times.start : a.times.end < b.times.end;
+  });
+  rehearsal_.clear();
+  for (const RequestTimes& r : requests) rehearsal_.add_request(r);
+  for (const Played& p : played) {
+    loaded_.clear();
+    for (std::uint32_t r = 0; r < requests.size() && requests[r].start <= p.times.start; ++r) {
+      if (requests[r].end >= p.times.start && requests[r].end + late >= p.times.end) loaded_.push_back(r);
+    }
+    rehearsal_.add_call(p.times, loaded_.empty() ? Solver::kNoParent : Solver::kUnplaced, false, loaded_, {});
+  }
+  rehearsal_.run(model, kOrphan, kDecisive);
+  for (std::uint32_t i = 0; i < played.size(); ++i) {
+    const std::int32_t parent = rehearsal_.parent(i);
+    const auto marginals = rehearsal_.marginals(i);
+    const auto candidates = rehearsal_.candidates(i);
+    for (std::size_t k = 0; k < marginals.size(); ++k) {
+      if (static_cast<std::int32_t>(candidates[k]) != parent) continue;
+      service.calibration.observe(marginals[k], marginals.size(),
+                                  parent == static_cast<std::int32_t>(played[i].request), 1);
+    }
+  }
+}
+
+// A request whose end was lost would be a candidate for ever and keep the process from ever being idle.
+void Inference::forget_endless(Process& process, std::int64_t now) {
+  const std::int64_t limit = std::max(5 * options_.window_ns / kNsPerUs, 8 * process.service->slowest);
+  std::erase_if(process.open, [&](std::uint32_t index) {
+    Request& r = process.requests[index];
+    if (now - r.start < limit) return false;
+    r.end = now;
+    r.endless = true;
+    requests_.erase(r.id);
+    lost_endless_.add();
+    return true;
+  });
 }
 
 // Frees what no undecided call can refer to.
@@ -295,6 +533,7 @@ void Inference::retire(Process& process, Stretch& stretch, std::int64_t until) {
 
 void Inference::settle(Process& process, std::int64_t now, bool everything) {
   Service& service = *process.service;
+  forget_endless(process, now);
   const std::int64_t window =
       std::clamp(2 * service.slowest, options_.window_ns / kNsPerUs, 5 * options_.window_ns / kNsPerUs);
   auto due = [&](const Stretch& s) {
@@ -305,11 +544,11 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
     return s.closed;
   };
   if (!due(process.stretches.front())) return;
-  const float orphan = -25;
+  learn_mixtures(process, process.stretches.front());
   const ServiceModel* known = &service.model;
   if (service.model.seen() < kMatureRequests) {
-    const int kIter = env("ITER", 5);
-    const int kIterN = env("ITERN", 2);
+    const int kIter = env("ITER", 20);
+    const int kIterN = env("ITERN", 6);
     const int passes = service.pass < 0 ? kIter : kIterN;
     if (service.pass >= 0) known = &service.passes[service.pass];
     for (int i = 0; i < passes; ++i) {
@@ -318,9 +557,10 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
       next.copy_from(service.model);
       for (const Stretch& s : process.stretches) {
         load(process, s);
-        solver_.run(*known, orphan, {8, 8});
-        remember(process, s);
+        solver_.run(*known, kOrphan, kTentative);
+        if (i + 1 == passes) remember(process, s);
         solver_.learn(next);
+        learn_chances(process, s, kOpen, next);
       }
       next.refresh();
       known = &next;
@@ -330,16 +570,27 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
     Stretch& s = process.stretches.front();
     const std::int64_t until = s.closed || everything ? kOpen : now - window / 2;
     load(process, s);
-    const int kB = env("BURN", 10), kS = env("SAMPLES", 40);
-    solver_.run(*known, orphan, {kB, kS});
+    solver_.run(*known, kOrphan, kDecisive);
     remember(process, s);
+    keep_examples(process, s);
+    bool ambiguous = false;
+    for (std::uint32_t i = 0; i < s.calls.size() && !ambiguous; ++i) ambiguous = solver_.marginals(i).size() > 1;
+    if (ambiguous) {
+      for (std::size_t first = 0; first < s.requests.size() && first < 8 * kRehearsed; first += kRehearsed) {
+        const bool novice = service.calibration.observed() < kRehearseUntil;
+        if (service.rehearsals++ % (novice ? 2U : 16U) == 0) rehearse(process, s, first, *known);
+      }
+      service.calibration.refresh();
+    }
+    service.tested.refresh();
     decide(process, s, until);
     // Learned once, when it leaves.
     for (const std::uint32_t r : s.requests) {
       const Request& q = process.requests[r];
-      if (q.end > until) solver_.do_not_learn(q.local);
+      if (q.end > until || q.endless) solver_.do_not_learn(q.local);
     }
     solver_.learn(service.model);
+    learn_chances(process, s, until, service.model);
     solver_.learn_order(*known, service.model);
     retire(process, s, until);
     if (!s.closed) break;

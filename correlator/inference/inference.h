@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "correlator/inference/calibration.h"
 #include "correlator/inference/service_model.h"
 #include "correlator/inference/solver.h"
 
@@ -38,7 +39,7 @@ struct Options {
   std::int64_t window_ns = 2'000'000'000;
   std::size_t max_open_requests = 65536;   // over all processes
   std::size_t max_waiting_calls = 262144;  // undecided, over all processes
-  std::size_t max_candidates = 64;         // per call
+  std::size_t max_candidates = 256;        // per call
   std::size_t max_densities = 4096;        // learned delay densities, 3 KiB each
 };
 
@@ -52,11 +53,18 @@ class Inference {
   // A process to trace: learned per service, decided per service and instance.
   std::uint32_t process(std::string_view service, std::string_view instance);
 
-  void request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns);
+  void request_started(std::uint32_t process, std::uint64_t id, std::string_view op, std::int64_t time_ns,
+                       const Spot& read = {});
+  // More of it was read.
+  void request_read(std::uint64_t id, const Spot& read);
+  // The first of its answer was sent.
+  void request_answered(std::uint64_t id, const Spot& answered);
   void request_ended(std::uint64_t id, std::int64_t time_ns);
   void call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
-                    std::int64_t time_ns);
-  void call_ended(std::uint64_t id, std::int64_t time_ns);
+                    std::int64_t time_ns, const Spot& began = {});
+  // Other evidence is certain of its parent: nothing to decide, all to learn from.
+  void call_known(std::uint64_t id, std::uint64_t request);
+  void call_ended(std::uint64_t id, std::int64_t time_ns, const Spot& ended = {});
 
   // Decides what is due at this time; the other calls do so by themselves as time passes.
   void advance(std::int64_t now_ns);
@@ -72,9 +80,15 @@ class Inference {
 
   void settle(Process& process, std::int64_t now, bool everything);
   void load(Process& process, const Stretch& stretch);
+  void learn_mixtures(Process& process, const Stretch& stretch);
+  static void learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model);
   void remember(Process& process, const Stretch& stretch);
+  static float confidence(const Service& service, const Call& call, float share, std::size_t candidates);
   void decide(Process& process, const Stretch& stretch, std::int64_t until);
+  void forget_endless(Process& process, std::int64_t now);
   void retire(Process& process, Stretch& stretch, std::int64_t until);
+  void keep_examples(Process& process, const Stretch& stretch);
+  void rehearse(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model);
   static std::int64_t observe_time(Service& service, std::int64_t time_ns);
   std::uint16_t intern(std::unordered_map<std::string, std::uint16_t>& names, std::string_view a, std::string_view b);
 
@@ -92,13 +106,17 @@ class Inference {
   std::unordered_map<std::uint64_t, Where> requests_;
   std::unordered_map<std::uint64_t, Where> calls_;
   std::int64_t now_ = 0;
+  std::uint32_t known_ = 0;
   std::int64_t next_tick_ = 0;
   std::size_t waiting_ = 0;
   std::string name_;
   std::vector<std::uint32_t> loaded_;
   Counter& lost_open_;
   Counter& lost_waiting_;
+  Counter& lost_endless_;
   Solver solver_;
+  Solver rehearsal_;
+  std::uint64_t rng_ = 0x2545f4914f6cdd1dU;
   std::vector<Candidate> scratch_;
 };
 

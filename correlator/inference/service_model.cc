@@ -14,11 +14,18 @@ constexpr float kPatternPrior = 2.0F;  // weight of independence against observe
 constexpr float kRankPrior = 6.0F;     // an anchor must have earned its rank on more delays than this
 constexpr float kOrderPrior = 10.0F;   // weight of all services' order against one callee's own, in informative pairs
 constexpr float kVoteRange = 4.0F;     // log-density: anchors so much worse than the best are not asked
-constexpr float kVoteGain = 0.4F;
+constexpr float kVoteGain = 0.0F;
+constexpr float kOrderBelief = 1.0F;  // over the information so far
 constexpr float kRankStart = -14.0F;  // mean log-density of an anchor about which nothing is known
 
+// Of a delay about which nothing is known: flat, for a preference for short ones would be learned from as if it were
+// fact.
+float unknown_delay(std::int64_t delay) {
+  return delay >= 0 ? -12.0F : -16.0F;
+}
+
 float log_density(const DelayDensity* density, std::int64_t delay) {
-  return density != nullptr ? density->log_density(delay) : DelayDensity::log_floor(delay);
+  return density != nullptr ? density->log_density(delay) : unknown_delay(delay);
 }
 
 std::uint64_t set_hash(std::span<const CallTimes> calls) {
@@ -40,6 +47,20 @@ ServiceModel::~ServiceModel() {
       }
     }
   }
+}
+
+float ServiceModel::odds(const RelationMixture* prior, Relation relation) {
+  return prior != nullptr && prior->solved() ? prior->log_odds(relation) : RelationShares::guess(relation);
+}
+
+// Of the last of these calls, before anything was learned: the event that explains it best.
+float ServiceModel::guess(const RequestTimes& request, std::span<const CallTimes> calls) const {
+  const CallTimes& call = calls.back();
+  float best = odds(start_prior_, relation_of(request.read, call.began));
+  for (const CallTimes& c : calls.first(calls.size() - 1)) {
+    if (c.end <= call.start) best = std::max(best, odds(finish_prior_, relation_of(c.ended, call.began)));
+  }
+  return best;
 }
 
 ServiceModel::Op& ServiceModel::get(std::uint16_t op) {
@@ -94,10 +115,10 @@ float ServiceModel::pattern_score(const Op& op, std::span<const CallTimes> calls
 }
 
 float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) {
+                                const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) const {
   const CallTimes& call = calls[i];
   if (since_out != nullptr) *since_out = request.start;
-  if (slots[i] == kNoSlot) return DelayDensity::log_floor(call.start - request.start);
+  if (slots[i] == kNoSlot) return unknown_delay(call.start - request.start) + guess(request, calls.first(i + 1));
   const Slot& s = *op.slots[slots[i]];
   const Anchored* best = s.anchors.data();
   std::int64_t since = request.start;
@@ -129,21 +150,24 @@ float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::
   // how well it has predicted; together they weigh a little more than one, as they are far from independent.
   float weights = 0;
   float votes = 0;
-  auto vote = [&](const Anchored& a, std::int64_t at) {
+  auto vote = [&](const Anchored& a, std::int64_t at, Relation relation) {
     if (!a.density || a.rank < best->rank - kVoteRange) return;
     const float w = std::exp(a.rank - best->rank);
     weights += w;
-    votes += w * a.density->log_density(call.start - at);
+    votes += w * (a.density->log_density(call.start - at) + a.relations.log_odds(relation));
   };
-  vote(s.anchors[0], request.start);
+  vote(s.anchors[0], request.start, relation_of(request.read, call.began));
+  const Spot* latest = &request.read;
   for (std::size_t j = 0; j < i; ++j) {
     if (slots[j] == kNoSlot) continue;
-    vote(s.anchors[2U + 2U * slots[j]], calls[j].start);
-    if (calls[j].end <= call.start) vote(s.anchors[3U + 2U * slots[j]], calls[j].end);
+    vote(s.anchors[2U + 2U * slots[j]], calls[j].start, relation_of_sent(calls[j].began, call.began));
+    if (calls[j].end > call.start) continue;
+    vote(s.anchors[3U + 2U * slots[j]], calls[j].end, relation_of(calls[j].ended, call.began));
+    if (calls[j].end == latest_end) latest = &calls[j].ended;
   }
-  if (ended) vote(s.anchors[1], latest_end);
+  if (ended) vote(s.anchors[1], latest_end, relation_of(*latest, call.began));
   if (weights > 0) return votes / weights * (1.0F + kVoteGain * (weights - 1.0F) / weights);
-  return log_density(best->density.get(), call.start - since);
+  return log_density(best->density.get(), call.start - since) + guess(request, calls.first(i + 1));
 }
 
 float ServiceModel::next_call(const RequestTimes& request, std::span<const CallTimes> calls,
@@ -151,8 +175,10 @@ float ServiceModel::next_call(const RequestTimes& request, std::span<const CallT
   if (since != nullptr) *since = request.start;
   const Op* op = find(request.op);
   const std::size_t last = calls.size() - 1;
-  if (op == nullptr || calls.size() > kMaxCalls) return DelayDensity::log_floor(calls[last].start - request.start);
-  std::array<std::uint8_t, kMaxCalls> slots;
+  if (op == nullptr || calls.size() > kMaxCalls) {
+    return unknown_delay(calls[last].start - request.start) + guess(request, calls);
+  }
+  std::array<std::uint8_t, kMaxCalls> slots{};
   std::size_t same = 0;
   for (std::size_t i = 0; i <= last; ++i) {
     const int s = slot_index(*op, calls[i].key);
@@ -180,7 +206,7 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
     std::int64_t latest = request.start;
     for (std::size_t i = 0; i < n; ++i) {
       if (since != nullptr) since[i] = request.start;
-      sum += DelayDensity::log_floor(calls[i].start - latest);
+      sum += unknown_delay(calls[i].start - latest) + guess(request, calls.first(i + 1));
       latest = std::max(latest, calls[i].start);
     }
     return sum;
@@ -193,6 +219,7 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
   float sum = pattern_score(*op, calls.first(n), slots.data());
 
   std::int64_t last_end = request.start;
+  const Spot* last_spot = &request.read;
   const Anchored* finish = &op->alone;
   bool unfinished = false;
   for (std::size_t i = 0; i < n; ++i) {
@@ -201,12 +228,11 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
     if (call.end == kOpen) unfinished = true;
     if (call.end != kOpen && (i == 0 || call.end >= last_end)) {
       last_end = call.end;
+      last_spot = &call.ended;
       finish = slots[i] == kNoSlot ? nullptr : &op->slots[slots[i]]->finish;
     }
   }
-  if (request.end != kOpen && !unfinished) {
-    sum += log_density(finish != nullptr ? finish->density.get() : nullptr, request.end - last_end);
-  }
+  if (request.end != kOpen && !unfinished) sum += finish_of(finish, request.end - last_end, *last_spot, request.answered);
   return sum;
 }
 
@@ -219,12 +245,22 @@ float ServiceModel::finish_score(const RequestTimes& request, std::span<const Ca
     if (c.end >= last->end) last = &c;
   }
   const int s = slot_index(*op, last->key);
-  const DelayDensity* density = s < 0 ? nullptr : op->slots[static_cast<std::size_t>(s)]->finish.density.get();
-  return log_density(density, request.end - last->end);
+  return finish_of(s < 0 ? nullptr : &op->slots[static_cast<std::size_t>(s)]->finish, request.end - last->end,
+                   last->ended, request.answered);
 }
 
-OrderWeight ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key) const {
-  const OrderWeight& all = shared_->order;
+float ServiceModel::finish_of(const Anchored* finish, std::int64_t delay, const Spot& from, const Spot& answered) const {
+  const Relation relation = relation_of(from, answered);
+  if (finish == nullptr || !finish->density) return unknown_delay(delay) + odds(finish_prior_, relation);
+  return finish->density->log_density(delay) + finish->relations.log_odds(relation);
+}
+
+OrderWeight ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key, std::size_t candidates) const {
+  OrderWeight all = shared_->order;
+  if (candidates <= 2) {
+    all.since_request += kOrderBelief / all.information[0];
+    all.since_event += kOrderBelief / all.information[1];
+  }
   const Op* op = find(op_index);
   const int s = op != nullptr ? slot_index(*op, key) : -1;
   if (s < 0) return all;
@@ -239,7 +275,7 @@ OrderWeight ServiceModel::order_weight(std::uint16_t op_index, std::uint16_t key
 
 void ServiceModel::learn_order(std::uint16_t op_index, std::uint16_t key, const OrderEvidence& e) {
   auto sigmoid = [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
-  const OrderWeight now = order_weight(op_index, key);
+  const OrderWeight now = order_weight(op_index, key, 2);
   const float prior = e.delays + e.keeps_request * now.since_request + e.keeps_event * now.since_event;
   const float surprise = sigmoid(prior + e.rest) - sigmoid(prior);
   auto step = [surprise](float& value, float& information, float direction) {
@@ -257,7 +293,26 @@ void ServiceModel::learn_order(std::uint16_t op_index, std::uint16_t key, const 
   learn_one(shared_->order);
 }
 
-void ServiceModel::learn(Anchored& anchored, std::int64_t delay, float weight) {
+void ServiceModel::learn_chance(std::uint16_t op_index, std::uint16_t key, Relation relation) {
+  int index = 0;
+  slot(get(op_index), key, &index).chance.add(relation, 1);
+}
+
+void ServiceModel::learn_finish_chance(std::uint16_t op_index, std::uint16_t key, Relation relation) {
+  int index = 0;
+  slot(get(op_index), key, &index).finish_chance.add(relation, 1);
+}
+
+float ServiceModel::finish_hint(const RequestTimes& request, const CallTimes& call) const {
+  if (request.end == kOpen || call.end == kOpen) return 0;
+  const Relation relation = relation_of(call.ended, request.answered);
+  const Op* op = find(request.op);
+  const int s = op != nullptr ? slot_index(*op, call.key) : -1;
+  if (s < 0) return std::max(0.0F, odds(finish_prior_, relation));
+  return std::max(0.0F, op->slots[static_cast<std::size_t>(s)]->finish.relations.log_odds(relation));
+}
+
+void ServiceModel::learn(Anchored& anchored, std::int64_t delay, Relation relation, float weight) {
   if (!anchored.density) {
     if (shared_->densities_left == 0) return;
     --shared_->densities_left;
@@ -266,6 +321,7 @@ void ServiceModel::learn(Anchored& anchored, std::int64_t delay, float weight) {
   anchored.gain += weight * anchored.density->log_density(delay);
   anchored.count += weight;
   anchored.density->add(delay, weight);
+  anchored.relations.add(relation, weight);
   anchored.dirty = true;
 }
 
@@ -298,58 +354,66 @@ void ServiceModel::learn(const RequestTimes& request, std::span<const CallTimes>
   rarest->count += weight;
 
   std::int64_t last_end = request.start;
+  const Spot* last_spot = &request.read;
   Anchored* finish = &op.alone;
   bool unfinished = false;
   for (std::size_t i = 0; i < n; ++i) {
     const CallTimes& call = calls[i];
     Slot& s = *op.slots[slots[i]];
-    learn(s.anchors[0], call.start - request.start, weight);
+    const auto relation = [&](const Spot& event) { return relation_of(event, call.began); };
+    learn(s.anchors[0], call.start - request.start, relation(request.read), weight);
     std::int64_t latest_end = 0;
     bool ended = false;
     // The latest of equal siblings is the anchor score() ends with.
-    std::array<std::int64_t, kMaxSlots> begun{};
-    std::array<std::int64_t, kMaxSlots> done{};
-    std::array<bool, kMaxSlots> has_begun{};
-    std::array<bool, kMaxSlots> has_done{};
+    std::array<const CallTimes*, kMaxSlots> begun{};
+    std::array<const CallTimes*, kMaxSlots> done{};
+    const CallTimes* latest = nullptr;
     for (std::size_t j = 0; j < i; ++j) {
-      begun[slots[j]] = calls[j].start;
-      has_begun[slots[j]] = true;
-      if (calls[j].end <= call.start) {
-        done[slots[j]] = calls[j].end;
-        has_done[slots[j]] = true;
-        if (!ended || calls[j].end > latest_end) latest_end = calls[j].end;
-        ended = true;
+      begun[slots[j]] = &calls[j];
+      if (calls[j].end > call.start) continue;
+      done[slots[j]] = &calls[j];
+      if (!ended || calls[j].end > latest_end) {
+        latest_end = calls[j].end;
+        latest = &calls[j];
       }
+      ended = true;
     }
     for (std::size_t k = 0; k < op.slots.size(); ++k) {
-      if (has_begun[k]) learn(s.anchors[2 + 2 * k], call.start - begun[k], weight);
-      if (has_done[k]) learn(s.anchors[3 + 2 * k], call.start - done[k], weight);
+      if (begun[k] != nullptr)
+        learn(s.anchors[2 + 2 * k], call.start - begun[k]->start, relation_of_sent(begun[k]->began, call.began), weight);
+      if (done[k] != nullptr) learn(s.anchors[3 + 2 * k], call.start - done[k]->end, relation(done[k]->ended), weight);
     }
-    if (ended) learn(s.anchors[1], call.start - latest_end, weight);
+    if (latest != nullptr) learn(s.anchors[1], call.start - latest_end, relation(latest->ended), weight);
     if (call.end == kOpen) unfinished = true;
     if (call.end != kOpen && (i == 0 || call.end >= last_end)) {
       last_end = call.end;
+      last_spot = &call.ended;
       finish = &s.finish;
     }
   }
-  if (request.end != kOpen && !unfinished) learn(*finish, request.end - last_end, weight);
+  if (request.end != kOpen && !unfinished) {
+    learn(*finish, request.end - last_end, relation_of(*last_spot, request.answered), weight);
+  }
 }
 
-void ServiceModel::refresh(Anchored& anchored) {
+void ServiceModel::refresh(Anchored& anchored, const RelationShares* chance, const RelationMixture* prior) {
   if (!anchored.dirty) return;
   anchored.dirty = false;
   anchored.density->refresh();
+  anchored.relations.refresh(chance, prior);
   anchored.rank = (anchored.gain + kRankPrior * kRankStart) / (anchored.count + kRankPrior);
 }
 
 void ServiceModel::refresh() {
   for (auto& op : ops_) {
     if (!op) continue;
-    refresh(op->alone);
+    refresh(op->alone, nullptr, nullptr);
     op->log_none = 0;
     for (auto& s : op->slots) {
-      for (Anchored& a : s->anchors) refresh(a);
-      refresh(s->finish);
+      refresh(s->anchors[0], &s->chance, start_prior_);
+      refresh(s->anchors[1], &s->chance, finish_prior_);
+      for (std::size_t i = 2; i < kAnchors; ++i) refresh(s->anchors[i], &s->chance, i % 2 == 1 ? finish_prior_ : nullptr);
+      refresh(s->finish, &s->finish_chance, finish_prior_);
       for (std::size_t i = 0; i < 4; ++i) {
         s->log_times[i] = std::log((s->times[i] + (i < 2 ? 0.2F : 0.05F)) / (op->requests + 0.5F));
       }
@@ -362,6 +426,7 @@ void ServiceModel::scale(float factor) {
   auto scaled = [factor](Anchored& a) {
     if (!a.density) return;
     a.density->scale(factor);
+    a.relations.scale(factor);
     a.gain *= factor;
     a.count *= factor;
     a.dirty = true;
@@ -375,6 +440,8 @@ void ServiceModel::scale(float factor) {
     for (auto& s : op->slots) {
       for (Anchored& a : s->anchors) scaled(a);
       scaled(s->finish);
+      s->chance.scale(factor);
+      s->finish_chance.scale(factor);
       for (float& t : s->times) t *= factor;
     }
   }
@@ -396,6 +463,7 @@ void ServiceModel::copy_from(const ServiceModel& other) {
       *to.density = *from.density;
       to.dirty = from.dirty;
     }
+    to.relations = from.relations;
     to.gain = from.gain;
     to.count = from.count;
     to.rank = from.rank;
@@ -424,6 +492,8 @@ void ServiceModel::copy_from(const ServiceModel& other) {
       for (std::size_t a = 0; a < kAnchors; ++a) copied(to.slots[s]->anchors[a], from.slots[s]->anchors[a]);
       copied(to.slots[s]->finish, from.slots[s]->finish);
       to.slots[s]->order = from.slots[s]->order;
+      to.slots[s]->chance = from.slots[s]->chance;
+      to.slots[s]->finish_chance = from.slots[s]->finish_chance;
       to.slots[s]->times = from.slots[s]->times;
       to.slots[s]->log_times = from.slots[s]->log_times;
     }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "correlator/inference/delay_density.h"
+#include "correlator/inference/spot.h"
 
 namespace wirespan::inference {
 
@@ -27,12 +28,16 @@ struct CallTimes {
   std::int64_t start = 0;
   std::int64_t end = kOpen;
   std::uint16_t key = 0;  // callee and operation, interned by the engine per service
+  Spot began;             // where it was sent
+  Spot ended;             // where its answer was read
 };
 
 struct RequestTimes {
   std::int64_t start = 0;
   std::int64_t end = kOpen;
   std::uint16_t op = 0;
+  Spot read;      // where it was read
+  Spot answered;  // where its answer was sent
 };
 
 // How much likelier two requests' calls of one kind are to be in the order of the events they follow than their delays
@@ -55,7 +60,7 @@ struct OrderEvidence {
 // Shared by every model.
 struct Shared {
   std::size_t densities_left = 4096;  // the memory
-  OrderWeight order{0.5F, 0.5F, {2.0F, 2.0F}};
+  OrderWeight order{0, 0, {2.0F, 2.0F}};
 };
 
 class ServiceModel {
@@ -64,7 +69,9 @@ class ServiceModel {
   static constexpr int kMaxPatterns = 64;
   static constexpr int kMaxCalls = 48;  // calls of one request that are scored; more are not anchored
 
-  explicit ServiceModel(Shared& shared) : shared_(&shared) {}
+  // start, finish: which relation calls have to their requests and answers to the responses before them; may be null.
+  explicit ServiceModel(Shared& shared, const RelationMixture* start = nullptr, const RelationMixture* finish = nullptr)
+      : shared_(&shared), start_prior_(start), finish_prior_(finish) {}
   ~ServiceModel();
   ServiceModel(const ServiceModel&) = delete;
   ServiceModel& operator=(const ServiceModel&) = delete;
@@ -82,8 +89,16 @@ class ServiceModel {
   // Adds the request with its calls to what is known.
   void learn(const RequestTimes& request, std::span<const CallTimes> calls, float weight);
   // Log odds for calls of this key under two requests of this op keeping order; see OrderWeight.
-  [[nodiscard]] OrderWeight order_weight(std::uint16_t op, std::uint16_t key) const;
+  // candidates: of the call. While little is known, order is believed in only where two compete: among more, even a
+  // slight preference grows by learning from the assignments it chose.
+  [[nodiscard]] OrderWeight order_weight(std::uint16_t op, std::uint16_t key, std::size_t candidates) const;
   void learn_order(std::uint16_t op, std::uint16_t key, const OrderEvidence& evidence);
+  // A call's relation to a request that was open then, whether its own or not.
+  void learn_chance(std::uint16_t op, std::uint16_t key, Relation relation);
+  // An answer's relation to a call that might have been the request's.
+  void learn_finish_chance(std::uint16_t op, std::uint16_t key, Relation relation);
+  // Log-odds that this call's answer made the request be answered, where that speaks for it, else 0.
+  [[nodiscard]] float finish_hint(const RequestTimes& request, const CallTimes& call) const;
   // Makes what was learned count. Call after a batch of learn().
   void refresh();
   void scale(float factor);
@@ -96,6 +111,7 @@ class ServiceModel {
   static constexpr int kAnchors = 2 + 2 * kMaxSlots;  // request start, latest end, then start and end of each slot
   struct Anchored {
     std::unique_ptr<DelayDensity> density;
+    RelationShares relations;
     float gain = 0;  // sum of log-densities it gave its own delays, before learning them
     float count = 0;
     float rank = -1e9F;
@@ -111,6 +127,8 @@ class ServiceModel {
     OrderWeight order;
     std::array<float, 4> times{};  // requests making 0, 1, 2, more of these calls
     std::array<float, 4> log_times{};
+    RelationShares chance;         // of calls of this kind to any open request
+    RelationShares finish_chance;  // of answers to any call of this kind
   };
   struct Op {
     std::vector<std::uint8_t> slot_of;  // by key; 0xff: none yet
@@ -129,13 +147,19 @@ class ServiceModel {
   Op& get(std::uint16_t op);
   static int slot_index(const Op& op, std::uint16_t key);
   Slot& slot(Op& op, std::uint16_t key, int* index);
+  [[nodiscard]] float finish_of(const Anchored* finish, std::int64_t delay, const Spot& from,
+                                const Spot& answered) const;
+  [[nodiscard]] static float odds(const RelationMixture* prior, Relation relation);
+  [[nodiscard]] float guess(const RequestTimes& request, std::span<const CallTimes> calls) const;
   [[nodiscard]] static float pattern_score(const Op& op, std::span<const CallTimes> calls, const std::uint8_t* slots);
-  [[nodiscard]] static float delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                         const std::uint8_t* slots, std::size_t i, std::int64_t* since_out);
-  void learn(Anchored& anchored, std::int64_t delay, float weight);
-  void refresh(Anchored& anchored);
+  [[nodiscard]] float delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
+                                         const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) const;
+  void learn(Anchored& anchored, std::int64_t delay, Relation relation, float weight);
+  void refresh(Anchored& anchored, const RelationShares* chance, const RelationMixture* prior);
 
   Shared* shared_;
+  const RelationMixture* start_prior_;
+  const RelationMixture* finish_prior_;
   std::vector<std::unique_ptr<Op>> ops_;
   float seen_ = 0;
 };

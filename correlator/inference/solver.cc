@@ -7,11 +7,13 @@
 namespace wirespan::inference {
 namespace {
 
-constexpr int kKeptSamples = 4;
-constexpr int kSearchLimit = 6;             // times burn_in
+constexpr int kKeepEvery = 4;               // samples: neighbours are too alike to learn from each
+constexpr std::size_t kCrowded = 1024;      // calls: from there on fewer sweeps each, so that the work stays linear
 constexpr std::size_t kMaxCandidates = 16;  // the most plausible when first placed
 constexpr std::uint32_t kNobody = 0xffffffffU;
+constexpr float kHopeless = -30.0F;  // gain that order will not make up for
 constexpr float kTellsOrder = 3.0F;  // log odds: weaker evidence about order teaches the model's own bias
+constexpr float kCertain = 20;
 constexpr int kLook = 24;            // calls looked at on each side for order
 
 }  // namespace
@@ -35,7 +37,7 @@ std::uint32_t Solver::add_request(const RequestTimes& times) {
 std::uint32_t Solver::add_call(const CallTimes& times, std::int32_t parent, bool fixed,
                                std::span<const std::uint32_t> candidates, std::span<const float> evidence) {
   Call call{times, parent, static_cast<std::uint32_t>(candidates_.size()),
-            static_cast<std::uint32_t>(candidates.size()), fixed};
+            static_cast<std::uint32_t>(candidates.size()), fixed, false};
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     candidates_.push_back(candidates[i]);
     evidence_.push_back(i < evidence.size() ? evidence[i] : 0.0F);
@@ -125,19 +127,28 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
   // run() ended at or near the best assignment; the requests' lists must show exactly it.
   for (std::size_t c = 0; c < calls_.size(); ++c) calls_[c].parent = best_[c];
   start(judge, 0);
-  for (const std::uint32_t c : free_calls_) {
+  for (std::uint32_t c = 0; c < calls_.size(); ++c) {
     const Call& call = calls_[c];
     if (call.parent < 0) continue;
     int looked = 0;
     for (std::int32_t o = call.same_after; o >= 0 && looked < 3;
          o = calls_[static_cast<std::size_t>(o)].same_after, ++looked) {
       const Call& other = calls_[static_cast<std::size_t>(o)];
-      if (other.parent < 0 || other.parent == call.parent || other.fixed || other.times.start == call.times.start)
+      if (other.parent < 0 || other.parent == call.parent || other.fixed != call.fixed ||
+          other.times.start == call.times.start) {
         continue;
+      }
       const Request& a = requests_[static_cast<std::size_t>(call.parent)];
       const Request& b = requests_[static_cast<std::size_t>(other.parent)];
+      // Two calls with the same two candidates: whichever way they lie, the answer's time judges between just these
+      // two. Among more, a wrong assignment would be taken for evidence of its own order.
+      // Of calls whose parents are known, any two that might have been the other's will do.
       if (a.times.op != b.times.op) continue;
-      if (!may_hold(call, other.parent) || !may_hold(other, call.parent)) continue;
+      if (call.fixed) {
+        if (b.times.start > call.times.start || a.times.end < other.times.end || b.times.end < call.times.end) continue;
+      } else if (call.count != 2 || other.count != 2 || !may_hold(call, other.parent) || !may_hold(other, call.parent)) {
+        continue;
+      }
       if (a.times.end == kOpen || b.times.end == kOpen || !a.learn || !b.learn) continue;
       if (a.calls.size() > ServiceModel::kMaxCalls || b.calls.size() > ServiceModel::kMaxCalls) continue;
       // As it is against exchanged; then turned to in-order against inverted.
@@ -179,8 +190,8 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
       delays = a_now.first + b_now.first - a_then.first - b_then.first;
       const float finish = a_now.second + b_now.second - a_then.second - b_then.second;
       auto sign = [](std::int64_t x, std::int64_t y) { return x < y ? 1.0F : x > y ? -1.0F : 0.0F; };
-      if (std::abs(finish) < kTellsOrder) continue;
-      OrderEvidence e{delays, finish, sign(a.times.start, b.times.start), 0};
+      if (!call.fixed && std::abs(finish) < kTellsOrder) continue;
+      OrderEvidence e{delays, call.fixed ? kCertain : finish, sign(a.times.start, b.times.start), 0};
       // Only where the exchange turns the order round.
       const float event = sign(call.since, other.since);
       if (event != 0 && sign(exchanged[0], exchanged[1]) == event) e.keeps_event = event;
@@ -207,8 +218,9 @@ void Solver::start(const ServiceModel& model, float orphan) {
     if (last >= 0) calls_[static_cast<std::size_t>(last)].same_after = static_cast<std::int32_t>(c);
     last = static_cast<std::int32_t>(c);
     // Candidates are of few operations: the first stands for all.
-    order_weight_[c] = call.count > 1 ? model.order_weight(requests_[candidates_[call.first]].times.op, call.times.key)
-                                      : OrderWeight();
+    order_weight_[c] = call.count > 1
+                           ? model.order_weight(requests_[candidates_[call.first]].times.op, call.times.key, call.count)
+                           : OrderWeight();
     ordered_ = ordered_ || order_weight_[c].since_request != 0 || order_weight_[c].since_event != 0;
   }
   for (std::uint32_t c = 0; c < calls_.size(); ++c) {
@@ -252,43 +264,39 @@ void Solver::apply(std::int32_t parent, std::span<const std::uint32_t> calls, co
   }
 }
 
+// Exchanges the changed calls' places with those in turned_.
+void Solver::turn_changed() {
+  for (std::size_t i = 0; i < changed_.size(); ++i) {
+    Call& call = calls_[changed_[i]];
+    std::swap(call.parent, turned_[i].parent);
+    std::swap(call.since, turned_[i].since);
+  }
+}
+
 // What the proposal in hand changes about order. orphaned: the call it takes from or gives to nobody, or kNobody.
 float Solver::order_gain(std::int32_t from, std::int32_t to, std::uint32_t orphaned) {
   if (!ordered_) return 0;
-  std::array<std::uint32_t, ServiceModel::kMaxCalls * 4> all;
-  std::array<std::int32_t, ServiceModel::kMaxCalls * 4> parents;
-  std::array<std::int64_t, ServiceModel::kMaxCalls * 4> since;
-  std::size_t n = 0;
-  for (std::size_t i = 0; i < proposal_.from_size; ++i) all[n++] = proposal_.from_list[i];
-  for (std::size_t i = 0; i < proposal_.to_size; ++i) all[n++] = proposal_.to_list[i];
-  if (orphaned != kNobody && (from < 0 || to < 0)) {
-    if (std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n), orphaned) ==
-        all.begin() + static_cast<std::ptrdiff_t>(n))
-      all[n++] = orphaned;
-  }
-  const auto calls = std::span(all).first(n);
-  const float before = order_of(calls);
-  for (std::size_t i = 0; i < n; ++i) {
-    parents[i] = calls_[all[i]].parent;
-    since[i] = calls_[all[i]].since;
-  }
-  for (std::size_t i = 0; i < n; ++i) {
-    Call& call = calls_[all[i]];
-    if (i < proposal_.from_size) {
-      call.parent = from;
-      call.since = proposal_.from_since[i];
-    } else if (i < proposal_.from_size + proposal_.to_size) {
-      call.parent = to;
-      call.since = proposal_.to_since[i - proposal_.from_size];
-    } else {
-      call.parent = kNoParent;
+  // A pair changes only if one of it does: the others need not be looked at.
+  changed_.clear();
+  auto note = [&](std::span<const std::uint32_t> calls, const std::int64_t* since, std::int32_t parent) {
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      const Call& call = calls_[calls[i]];
+      if (call.parent == parent && call.since == since[i]) continue;
+      changed_.push_back(calls[i]);
+      turned_.push_back({parent, since[i]});
     }
+  };
+  turned_.clear();
+  note(std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since, from);
+  note(std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since, to);
+  if (orphaned != kNobody && to < 0) {
+    changed_.push_back(orphaned);
+    turned_.push_back({kNoParent, 0});
   }
-  const float after = order_of(calls);
-  for (std::size_t i = 0; i < n; ++i) {
-    calls_[all[i]].parent = parents[i];
-    calls_[all[i]].since = since[i];
-  }
+  const float before = order_of(changed_);
+  turn_changed();
+  const float after = order_of(changed_);
+  turn_changed();
   return after - before;
 }
 
@@ -333,6 +341,7 @@ void Solver::propose_move(const ServiceModel& model, std::uint32_t c, std::int32
   } else {
     gain += orphan;
   }
+  if (gain < kHopeless * temperature) return;
   gain += order_gain(from, to, c);
   if (!accept(gain, temperature)) return;
   if (from >= 0) apply(from, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since, from_score);
@@ -383,6 +392,7 @@ void Solver::propose_exchange(const ServiceModel& model, std::uint32_t c, std::i
       score(model, a.times, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since);
   const float to_score = score(model, b.times, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since);
   gain += from_score + to_score - a.score - b.score;
+  if (gain < kHopeless * temperature) return;
   gain += order_gain(from, to, kNobody);
   if (!accept(gain, temperature)) return;
   apply(from, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since, from_score);
@@ -450,7 +460,9 @@ void Solver::propose_resample(const ServiceModel& model, std::uint32_t c, std::i
       score(model, side[0]->times, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since);
   const float to_score =
       score(model, side[1]->times, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since);
-  const float gain = from_score + to_score - side[0]->score - side[1]->score + evidence + order_gain(from, to, kNobody);
+  float gain = from_score + to_score - side[0]->score - side[1]->score + evidence;
+  if (gain + balance * temperature < kHopeless * temperature) return;
+  gain += order_gain(from, to, kNobody);
   if (!accept(gain + balance * temperature, temperature)) return;
   apply(from, std::span(proposal_.from_list, proposal_.from_size), proposal_.from_since, from_score);
   apply(to, std::span(proposal_.to_list, proposal_.to_size), proposal_.to_since, to_score);
@@ -544,34 +556,24 @@ void Solver::propose_chain(const ServiceModel& model, std::uint32_t c, std::int3
     scores[t] = score(model, r.times, std::span(list).first(size), since[t].data());
     gain += scores[t] - r.score;
   }
-  if (gain < -20.0F * temperature) return;
-  std::array<std::uint32_t, (kLength + 1) * ServiceModel::kMaxCalls> all;
-  std::array<std::int32_t, (kLength + 1) * ServiceModel::kMaxCalls> old_parent;
-  std::array<std::int64_t, (kLength + 1) * ServiceModel::kMaxCalls> old_since;
-  std::size_t count = 0;
-  for (std::size_t t = 0; t < requests; ++t) {
-    for (std::size_t i = 0; i < sizes[t]; ++i) {
-      old_parent[count] = calls_[lists[t][i]].parent;
-      old_since[count] = calls_[lists[t][i]].since;
-      all[count++] = lists[t][i];
+  if (gain < kHopeless * temperature) return;
+  if (ordered_) {
+    changed_.clear();
+    turned_.clear();
+    for (std::size_t t = 0; t < requests; ++t) {
+      for (std::size_t i = 0; i < sizes[t]; ++i) {
+        const Call& call = calls_[lists[t][i]];
+        if (call.parent == touched[t] && call.since == since[t][i]) continue;
+        changed_.push_back(lists[t][i]);
+        turned_.push_back({touched[t], since[t][i]});
+      }
     }
+    const float before = order_of(changed_);
+    turn_changed();
+    gain += order_of(changed_) - before;
+    turn_changed();
   }
-  const auto calls = std::span(all).first(count);
-  const float before = ordered_ ? order_of(calls) : 0;
-  for (std::size_t t = 0; t < requests; ++t) {
-    for (std::size_t i = 0; i < sizes[t]; ++i) {
-      calls_[lists[t][i]].parent = touched[t];
-      calls_[lists[t][i]].since = since[t][i];
-    }
-  }
-  gain += ordered_ ? order_of(calls) - before : 0;
-  if (!accept(gain, temperature)) {
-    for (std::size_t i = 0; i < count; ++i) {
-      calls_[all[i]].parent = old_parent[i];
-      calls_[all[i]].since = old_since[i];
-    }
-    return;
-  }
+  if (!accept(gain, temperature)) return;
   for (std::size_t t = 0; t < requests; ++t) {
     apply(touched[t], std::span(lists[t]).first(sizes[t]), since[t].data(), scores[t]);
   }
@@ -610,64 +612,82 @@ void Solver::sweep(const ServiceModel& model, float orphan, float temperature, b
   }
 }
 
-void Solver::place_greedily(const ServiceModel& model) {
+// Gives every call without a place one, in order of time, by what was placed before it: the likeliest, or drawn with
+// the odds of each.
+void Solver::place(const ServiceModel& model, bool drawn) {
   for (std::size_t i = 0; i < request_count_; ++i) requests_[i].calls.clear();
   std::array<CallTimes, ServiceModel::kMaxCalls> list;
   for (std::uint32_t c = 0; c < calls_.size(); ++c) {
     Call& call = calls_[c];
-    if (call.parent == kUnplaced) {
-      call.parent = kNoParent;
+    const bool prune = !call.pruned && call.count > kMaxCandidates;
+    if (!call.fixed && (call.parent == kUnplaced || prune)) {
+      const std::int32_t was = call.parent;
       gains_.clear();
       for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
         const Request& r = requests_[candidates_[k]];
         if (r.calls.size() >= ServiceModel::kMaxCalls) continue;
         for (std::size_t i = 0; i < r.calls.size(); ++i) list[i] = calls_[r.calls[i]].times;
         list[r.calls.size()] = call.times;
-        gains_.push_back({evidence_[k] + model.next_call(r.times, std::span(list).first(r.calls.size() + 1)),
+        gains_.push_back({evidence_[k] + model.next_call(r.times, std::span(list).first(r.calls.size() + 1)) +
+                              model.finish_hint(r.times, call.times),
                           candidates_[k], evidence_[k]});
       }
       const std::size_t keep = std::min(gains_.size(), kMaxCandidates);
-      std::partial_sort(
-          gains_.begin(), gains_.begin() + static_cast<std::ptrdiff_t>(keep), gains_.end(),
-          [](const Gain& x, const Gain& y) { return x.gain != y.gain ? x.gain > y.gain : x.request > y.request; });
-      call.count = static_cast<std::uint32_t>(keep);
-      for (std::uint32_t k = 0; k < call.count; ++k) {
-        candidates_[call.first + k] = gains_[k].request;
-        evidence_[call.first + k] = gains_[k].evidence;
+      if (!drawn || prune) {
+        std::partial_sort(
+            gains_.begin(), gains_.begin() + static_cast<std::ptrdiff_t>(keep), gains_.end(),
+            [](const Gain& x, const Gain& y) { return x.gain != y.gain ? x.gain > y.gain : x.request > y.request; });
+        auto kept = std::span(gains_).first(keep);
+        // The place it had stays open to it.
+        if (was >= 0 && keep > 0 && std::none_of(kept.begin(), kept.end(), [was](const Gain& g) {
+              return static_cast<std::int32_t>(g.request) == was;
+            })) {
+          for (const Gain& g : gains_) {
+            if (static_cast<std::int32_t>(g.request) == was) kept.back() = g;
+          }
+        }
+        call.count = static_cast<std::uint32_t>(keep);
+        for (std::uint32_t k = 0; k < call.count; ++k) {
+          candidates_[call.first + k] = gains_[k].request;
+          evidence_[call.first + k] = gains_[k].evidence;
+        }
       }
-      if (keep > 0) call.parent = static_cast<std::int32_t>(gains_[0].request);
+      call.pruned = true;
+      std::size_t pick = 0;
+      if (drawn && keep > 1) {
+        float most = gains_[0].gain;
+        for (std::size_t k = 1; k < keep; ++k) most = std::max(most, gains_[k].gain);
+        float sum = 0;
+        for (std::size_t k = 0; k < keep; ++k) {
+          const float weight = std::exp(gains_[k].gain - most);
+          sum += weight;
+          if (static_cast<float>(random(1U << 20U)) * 0x1p-20F * sum < weight) pick = k;
+        }
+      }
+      if (was == kUnplaced) call.parent = keep > 0 ? static_cast<std::int32_t>(gains_[pick].request) : kNoParent;
     }
     if (call.parent >= 0) requests_[static_cast<std::size_t>(call.parent)].calls.push_back(c);
   }
 }
 
-void Solver::run(const ServiceModel& model, float orphan, const Effort& effort) {
-  place_greedily(model);
-  start(model, orphan);
-  marginals_.assign(candidates_.size(), 0.0F);
-  best_.resize(calls_.size());
-  for (std::size_t c = 0; c < calls_.size(); ++c) best_[c] = calls_[c].parent;
+void Solver::remember_best() {
+  if (total_ <= best_total_) return;
   best_total_ = total_;
-  kept_ = 0;
-  kept_samples_.clear();
-  auto remember_best = [&] {
-    if (total_ <= best_total_) return;
-    best_total_ = total_;
-    for (const std::uint32_t c : free_calls_) best_[c] = calls_[c].parent;
-  };
-  bool choice = false;
-  for (const std::uint32_t c : free_calls_) choice = choice || calls_[c].count > 1 || calls_[c].parent < 0;
-  const int samples = choice ? effort.samples : 0;
-  if (choice) {
-    // Cooling, then for as long as it helps.
-    int idle = 0;
-    for (int i = 0; i < kSearchLimit * effort.burn_in && (i < effort.burn_in || idle < effort.burn_in / 2); ++i) {
-      const int left = std::max(effort.burn_in - 1 - i, 0);
-      const float before = best_total_;
-      sweep(model, orphan, 1.0F + 2.0F * static_cast<float>(left) / static_cast<float>(effort.burn_in), true);
-      remember_best();
-      idle = best_total_ > before + 0.1F ? 0 : idle + 1;
-    }
+  for (const std::uint32_t c : free_calls_) best_[c] = calls_[c].parent;
+}
+
+// One chain from where the calls lie: cooling for as long as it helps, then samples.
+void Solver::chain(const ServiceModel& model, float orphan, int burn_in, int patience, int samples, float share) {
+  start(model, orphan);
+  remember_best();
+  int idle = 0;
+  float best_here = total_;
+  for (int i = 0; i < patience * burn_in && (i < burn_in || idle < burn_in / 2); ++i) {
+    const int left = std::max(burn_in - 1 - i, 0);
+    sweep(model, orphan, 1.0F + 2.0F * static_cast<float>(left) / static_cast<float>(burn_in), true);
+    remember_best();
+    idle = total_ > best_here + 0.1F ? 0 : idle + 1;
+    best_here = std::max(best_here, total_);
   }
   for (int i = 0; i < samples; ++i) {
     sweep(model, orphan, 1.0F, false);
@@ -676,15 +696,35 @@ void Solver::run(const ServiceModel& model, float orphan, const Effort& effort) 
       const Call& call = calls_[c];
       for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
         if (static_cast<std::int32_t>(candidates_[k]) == call.parent)
-          marginals_[k] += 1.0F / static_cast<float>(samples);
+          marginals_[k] += share / static_cast<float>(samples);
       }
     }
-    if (i * kKeptSamples / samples != (i + 1) * kKeptSamples / samples) {
+    if (i % kKeepEvery == kKeepEvery - 1) {
       ++kept_;
       for (const Call& call : calls_) kept_samples_.push_back(call.parent);
     }
   }
-  if (samples == 0) {
+}
+
+void Solver::run(const ServiceModel& model, float orphan, const Effort& wanted) {
+  Effort effort = wanted;
+  if (calls_.size() > kCrowded) {
+    auto less = [this](int sweeps) {
+      return std::max(4, static_cast<int>(static_cast<std::size_t>(sweeps) * kCrowded / calls_.size()));
+    };
+    effort = {less(wanted.burn_in), less(wanted.samples), wanted.patience, wanted.restarts};
+  }
+  kept_ = 0;
+  kept_samples_.clear();
+  place(model, effort.drawn);
+  start(model, orphan);
+  marginals_.assign(candidates_.size(), 0.0F);
+  best_.resize(calls_.size());
+  for (std::size_t c = 0; c < calls_.size(); ++c) best_[c] = calls_[c].parent;
+  best_total_ = total_;
+  bool choice = false;
+  for (const std::uint32_t c : free_calls_) choice = choice || calls_[c].count > 1 || calls_[c].parent < 0;
+  if (!choice) {
     kept_ = 1;
     for (const Call& call : calls_) {
       kept_samples_.push_back(call.parent);
@@ -693,6 +733,15 @@ void Solver::run(const ServiceModel& model, float orphan, const Effort& effort) 
       }
     }
     return;
+  }
+  // A chain may be caught in one valley and call it certain. Others, begun elsewhere, say whether there are more.
+  const float main_share = effort.restarts > 0 ? 0.5F : 1.0F;
+  chain(model, orphan, effort.burn_in, effort.patience, effort.samples, main_share);
+  for (int k = 0; k < effort.restarts; ++k) {
+    for (const std::uint32_t c : free_calls_) calls_[c].parent = kUnplaced;
+    place(model, true);
+    chain(model, orphan, effort.burn_in, std::min(effort.patience, 2), effort.samples / 2,
+          (1.0F - main_share) / static_cast<float>(effort.restarts));
   }
   // From the best met, downhill only, to the bottom of its valley.
   for (std::size_t c = 0; c < calls_.size(); ++c) calls_[c].parent = best_[c];

@@ -23,6 +23,9 @@ class Solver {
   struct Effort {
     int burn_in = 8;
     int samples = 24;
+    int patience = 1;    // burn-in may take so many times longer while it still helps
+    int restarts = 0;    // further chains, begun elsewhere
+    bool drawn = false;  // begin from a draw, not from the likeliest
   };
 
   void clear();
@@ -61,6 +64,7 @@ class Solver {
     std::uint32_t first = 0;  // in candidates_
     std::uint32_t count = 0;
     bool fixed = false;
+    bool pruned = false;      // to the most plausible candidates
     std::int64_t since = 0;         // the event it follows under its present parent
     std::int32_t same_before = -1;  // the calls of its key next to it
     std::int32_t same_after = -1;
@@ -85,6 +89,7 @@ class Solver {
   void start(const ServiceModel& model, float orphan);
   float score(const ServiceModel& model, const RequestTimes& times, std::span<const std::uint32_t> calls,
               std::int64_t* since = nullptr);
+  void turn_changed();
   float order_gain(std::int32_t from, std::int32_t to, std::uint32_t orphaned);
   void apply(std::int32_t parent, std::span<const std::uint32_t> calls, const std::int64_t* since, float request_score);
   [[nodiscard]] float evidence_of(const Call& call, std::int32_t parent) const;
@@ -95,7 +100,9 @@ class Solver {
   void propose_exchange(const ServiceModel& model, std::uint32_t c, std::int32_t to, Exchange what, float temperature);
   void propose_resample(const ServiceModel& model, std::uint32_t c, std::int32_t to, float temperature);
   void propose_chain(const ServiceModel& model, std::uint32_t c, std::int32_t to, float temperature);
-  void place_greedily(const ServiceModel& model);
+  void place(const ServiceModel& model, bool drawn);
+  void remember_best();
+  void chain(const ServiceModel& model, float orphan, int burn_in, int patience, int samples, float share);
   bool accept(float gain, float temperature);
   std::uint32_t random(std::uint32_t below);
 
@@ -116,6 +123,12 @@ class Solver {
   float total_ = 0;
   float best_total_ = 0;
   std::uint64_t rng_ = 0x9e3779b97f4a7c15U;
+  struct Place {
+    std::int32_t parent;
+    std::int64_t since;
+  };
+  std::vector<std::uint32_t> changed_;
+  std::vector<Place> turned_;
   Proposal proposal_;
   struct Gain {
     float gain;
