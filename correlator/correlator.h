@@ -30,9 +30,9 @@ struct CorrelatorOptions {
   std::uint64_t host_seed = 0;             // mixed into the ids of traces that begin here; differs between hosts
   std::int64_t window_ns = 2'000'000'000;  // how long an inferred link may take
   std::size_t most_open = 100'000;         // exchanges open at once; past it they become spans without links, counted
-  // Links by timing and structure (correlator/inference). Off: on live services its confidence is not calibrated yet
-  // (docs/adr/0005).
-  bool infer = false;
+  // Links by timing and structure (correlator/inference). Off: calls that no evidence can place when they are made or
+  // answered begin a trace of their own at once, instead of after the window.
+  bool infer = true;
   std::set<std::string, std::less<>> disabled = {};  // names of evidences not to use
 };
 
@@ -82,7 +82,8 @@ class Correlator : public Sink<ExchangeItem> {
   OpenTable open_;
   Activations activations_;
   ThreadHabits habits_;
-  World world_{open_, activations_, habits_, [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); }};
+  World world_{open_, activations_, habits_,
+               [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::unique_ptr<LiveInference> inference_;  // null when switched off
   // Connections by their bases: how many of each kind of end are traced.

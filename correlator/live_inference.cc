@@ -84,8 +84,7 @@ void LiveInference::touched(const Node& node, MessageKind kind, const Touch& tou
   const bool request = kind == MessageKind::kRequest;
   if (request == (node.role == SpanRole::kClient)) {
     if (!request && requests_.contains(node.number) && !node.answering)
-      engine_.request_answered(
-          node.number, sends(message_of(node, kind), conn_of(*node.exchange->conn), touch.actor));
+      engine_.request_answered(node.number, sends(message_of(node, kind), conn_of(*node.exchange->conn), touch.actor));
     return;
   }
   const inference::Spot spot = reads(node, kind, touch);
@@ -114,13 +113,13 @@ void LiveInference::opened(const NodePtr& node) {
   if (calling_.size() < kMostProcesses) calling_.insert(node->pid);
   if (!node->decided) calls_.emplace(node->number, node);
   // On a connection opened for it, a call began with that.
-  inference::Spot began = sends(message_of(*node, MessageKind::kRequest), conn_of(*node->exchange->conn), request.first_byte.actor);
+  inference::Spot began =
+      sends(message_of(*node, MessageKind::kRequest), conn_of(*node->exchange->conn), request.first_byte.actor);
   if (const auto it = connecting_.find(node->exchange->conn->id); it != connecting_.end()) {
     began = it->second;
     connecting_.erase(it);
   }
-  engine_.call_started(process, node->number, peer_of(*node->exchange->conn), op, at,
-                       began);
+  engine_.call_started(process, node->number, peer_of(*node->exchange->conn), op, at, began);
   if (node->link && node->link->parent) known(*node, *node->link->parent);
 }
 
@@ -130,7 +129,8 @@ void LiveInference::finished(const Node& node) {
     inference::Spot ended;
     if (const auto& response = node.exchange->response) {
       const Actor& actor = response->last_byte.actor;
-      ended = {id_of(actor), actor.loop, message_of(node, MessageKind::kResponse), 0, conn_of(*node.exchange->conn), 0, 0};
+      ended = {
+          id_of(actor), actor.loop, message_of(node, MessageKind::kResponse), 0, conn_of(*node.exchange->conn), 0, 0};
     }
     return engine_.call_ended(node.number, at, ended);
   }

@@ -39,9 +39,9 @@ class LiveInference {
  private:
   // What a thread, or a goroutine, was at last seen to do.
   struct Thread {
-    std::uint32_t read = 0;    // message
-    BootTime at{};             // when it read that
-    std::uint32_t woken = 0;   // what its waker had read; 0: nobody woke it since it read something itself
+    std::uint32_t read = 0;   // message
+    BootTime at{};            // when it read that
+    std::uint32_t woken = 0;  // what its waker had read; 0: nobody woke it since it read something itself
     std::uint32_t sent = 0;
   };
   static std::uint32_t message_of(const Node& node, MessageKind kind) {
@@ -60,8 +60,8 @@ class LiveInference {
   std::unordered_set<std::uint32_t> calling_;  // processes seen to make calls: of the others nothing is asked
   std::unordered_map<std::uint64_t, NodePtr> requests_;
   std::unordered_map<std::uint64_t, NodePtr> calls_;
-  std::unordered_map<ConnId, inference::Spot> connecting_;  // opened, nothing sent on it yet
-  std::unordered_map<std::uint32_t, Thread> threads_;  // by thread, or by goroutine's hash
+  std::unordered_map<ConnId, inference::Spot> connecting_;    // opened, nothing sent on it yet
+  std::unordered_map<std::uint32_t, Thread> threads_;         // by thread, or by goroutine's hash
   std::vector<std::pair<std::int64_t, std::uint64_t>> over_;  // requests that ended, in order
   std::size_t over_from_ = 0;
 };

@@ -58,7 +58,7 @@ PipelineOptions pipeline_options(const Config& config, HostFacts host) {
   options.links.host_seed = seed_of(host);
   for (const auto& [name, on] : config.link.evidence) {
     if (!on) options.links.disabled.insert(name);
-    if (on && name == "inferred") options.links.infer = true;
+    if (name == "inferred") options.links.infer = on;
   }
   options.host = std::move(host);
   options.processes.resource.service_name = config.service.name;

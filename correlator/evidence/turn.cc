@@ -2,9 +2,9 @@
 // in the same turn of the loop and before any timer can be due, is sent because of it.
 //
 // Two rules. "answered": the first thing sent after a call's response is the answer to a request; then the call was
-// made for that request. "turn": the first thing sent after a request, or after a response whose call's parent is known,
-// is a call for that request. Loops that read a batch first and work it off later (HAProxy, asyncio) break both: then
-// two answers follow the same response, which is counted, and the rules are not believed there. The second rule is
+// made for that request. "turn": the first thing sent after a request, or after a response whose call's parent is
+// known, is a call for that request. Loops that read a batch first and work it off later (HAProxy, asyncio) break both:
+// then two answers follow the same response, which is counted, and the rules are not believed there. The second rule is
 // believed only where the first has confirmed it over and over: threads that write what other threads hand them (the
 // JDK's HttpClient) keep to it only by accident.
 #include <array>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kMostThreads = 65'536;
 constexpr std::size_t kMostFresh = 16'384;
-constexpr std::size_t kMostTentative = 65'536;
+constexpr std::size_t kMostGuesses = 32'768;
 
 // How often a rule held in a process, and how often not; old observations fade.
 struct Record {
@@ -68,8 +68,7 @@ class Turn : public Evidence {
       parent = cause(node.exchange->request->first_byte.actor, node.exchange->conn->id, world);
     }
     if (!parent || parent->answering) return std::nullopt;
-    if (tentative_.size() >= kMostTentative) tentative_.clear();
-    tentative_[node.number] = parent->number;
+    guess(node.number, parent->number);
     if (!processes_[node.pid].calls.trusted()) return std::nullopt;
     return Claim{std::move(parent), std::nullopt, "turn", 0.995};
   }
@@ -146,15 +145,9 @@ class Turn : public Evidence {
     const bool clash = std::exchange(state.clash, false);
     Process& process = process_of(call->pid);
     process.answers.add(!clash);
-    const auto guessed = tentative_.find(call->number);
-    if (clash || !process.answers.trusted() || !process.explained.trusted() || request->opened > call->opened) {
-      if (guessed != tentative_.end()) tentative_.erase(guessed);
-      return;
-    }
-    if (guessed != tentative_.end()) {
-      process.calls.add(guessed->second == request->number);
-      tentative_.erase(guessed);
-    }
+    const std::uint64_t guessed = guessed_of(call->number);
+    if (clash || !process.answers.trusted() || !process.explained.trusted() || request->opened > call->opened) return;
+    if (guessed != 0) process.calls.add(guessed == request->number);
     if (!call->decided) world.found(call, Claim{request, std::nullopt, "answered", 0.995});
   }
 
@@ -168,7 +161,21 @@ class Turn : public Evidence {
     // On the connection the response came by: perhaps a call that had waited for one.
     if (state->node->exchange && state->node->exchange->conn->id == conn) return nullptr;
     const auto& link = state->node->link;
-    return link && link->parent ? world.open.find(link->parent->number) : nullptr;
+    return world.open.find(link && link->parent ? link->parent->number : guessed_of(state->node->number));
+  }
+
+  void guess(std::uint64_t call, std::uint64_t request) {
+    if (guesses_.size() >= kMostGuesses) {
+      older_guesses_ = std::move(guesses_);
+      guesses_.clear();
+    }
+    guesses_[call] = request;
+  }
+  [[nodiscard]] std::uint64_t guessed_of(std::uint64_t call) const {
+    for (const auto* guesses : {&guesses_, &older_guesses_}) {
+      if (const auto it = guesses->find(call); it != guesses->end()) return it->second;
+    }
+    return 0;
   }
 
   void connecting(const event::Opened& opened, World& world) {
@@ -187,8 +194,10 @@ class Turn : public Evidence {
 
   std::unordered_map<std::uint32_t, State> threads_;
   std::unordered_map<std::uint32_t, Process> processes_;
-  std::unordered_map<ConnId, std::uint64_t> fresh_;              // made while working for a request, not used yet
-  std::unordered_map<std::uint64_t, std::uint64_t> tentative_;  // call -> request, by the second rule
+  std::unordered_map<ConnId, std::uint64_t> fresh_;  // made while working for a request, not used yet
+  // By the second rule: call -> request. Not links before the rule is believed.
+  std::unordered_map<std::uint64_t, std::uint64_t> guesses_;
+  std::unordered_map<std::uint64_t, std::uint64_t> older_guesses_;
 };
 
 }  // namespace

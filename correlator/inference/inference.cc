@@ -18,7 +18,9 @@ constexpr std::int64_t kLateUs = 2000;
 constexpr float kOrphan = -25;
 constexpr Solver::Effort kDecisive{10, 20, 5, 2, false};
 constexpr Solver::Effort kTentative{8, 8, 1, 0, true};
-constexpr float kDoubt = 0.1F;         // share that makes a call unfit as an example
+constexpr float kDoubt = 0.1F;   // share that makes a call unfit as an example
+constexpr int kFirstPasses = 5;  // over the first stretches, each with the model of the pass before
+constexpr int kFurtherPasses = 2;
 constexpr float kEnoughTests = 100;
 constexpr float kUntested = 0.75F;
 constexpr std::size_t kFewCandidates = 2;
@@ -29,10 +31,6 @@ constexpr std::size_t kExampleCalls = 24;
 constexpr std::size_t kRehearsed = 64;  // requests at a time
 constexpr float kRehearseUntil = 3000;  // observations; then now and then
 constexpr std::uint16_t kMaxNames = 1024;
-
-constexpr int env(const char*, int d) {
-  return d;
-}
 
 }  // namespace
 
@@ -61,7 +59,7 @@ struct Inference::Call {
   Spot ended;
   bool decided = false;
   bool observed = false;  // by learn_mixtures
-  bool tested = false;  // known, but decided once more as if it were not
+  bool tested = false;    // known, but decided once more as if it were not
   static constexpr std::int64_t kOrphan = -1;
   static constexpr std::int64_t kUnplaced = -2;
 };
@@ -307,7 +305,8 @@ void Inference::load(Process& process, const Stretch& stretch) {
         std::find(loaded_.begin(), loaded_.end(), static_cast<std::uint32_t>(parent)) == loaded_.end()) {
       parent = Solver::kUnplaced;
     }
-    solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, fixed, loaded_, {});
+    solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, fixed, loaded_,
+                     {});
   }
 }
 
@@ -363,12 +362,13 @@ void Inference::remember(Process& process, const Stretch& stretch) {
 
 // How far to believe a share of samples: as far as such shares have been right in this service. Where nothing could be
 // tested, as far as in rehearsals, and those leave out what makes live traffic hard: never so far that it becomes a
-// parent while others are as near.
+// parent where more than two requests fit. A call that only one request fits may still be nobody's.
 float Inference::confidence(const Service& service, const Call& call, float share, std::size_t candidates) {
   const float rehearsed = service.calibration.probability(share, candidates);
   if (call.began.thread == 0) return rehearsed;
   if (service.tested.observed() >= kEnoughTests) return service.tested.probability(share, candidates);
-  return candidates <= kFewCandidates ? rehearsed : std::min(rehearsed, kUntested);
+  const bool told_apart = candidates == kFewCandidates && service.calibration.observed() >= kEnoughTests;
+  return told_apart ? rehearsed : std::min(rehearsed, kUntested);
 }
 
 void Inference::decide(Process& process, const Stretch& stretch, std::int64_t until) {
@@ -547,9 +547,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
   learn_mixtures(process, process.stretches.front());
   const ServiceModel* known = &service.model;
   if (service.model.seen() < kMatureRequests) {
-    const int kIter = env("ITER", 20);
-    const int kIterN = env("ITERN", 6);
-    const int passes = service.pass < 0 ? kIter : kIterN;
+    const int passes = service.pass < 0 ? kFirstPasses : kFurtherPasses;
     if (service.pass >= 0) known = &service.passes[service.pass];
     for (int i = 0; i < passes; ++i) {
       service.pass = service.pass == 0 ? 1 : 0;

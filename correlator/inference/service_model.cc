@@ -232,7 +232,8 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
       finish = slots[i] == kNoSlot ? nullptr : &op->slots[slots[i]]->finish;
     }
   }
-  if (request.end != kOpen && !unfinished) sum += finish_of(finish, request.end - last_end, *last_spot, request.answered);
+  if (request.end != kOpen && !unfinished)
+    sum += finish_of(finish, request.end - last_end, *last_spot, request.answered);
   return sum;
 }
 
@@ -249,7 +250,8 @@ float ServiceModel::finish_score(const RequestTimes& request, std::span<const Ca
                    last->ended, request.answered);
 }
 
-float ServiceModel::finish_of(const Anchored* finish, std::int64_t delay, const Spot& from, const Spot& answered) const {
+float ServiceModel::finish_of(const Anchored* finish, std::int64_t delay, const Spot& from,
+                              const Spot& answered) const {
   const Relation relation = relation_of(from, answered);
   if (finish == nullptr || !finish->density) return unknown_delay(delay) + odds(finish_prior_, relation);
   return finish->density->log_density(delay) + finish->relations.log_odds(relation);
@@ -380,7 +382,8 @@ void ServiceModel::learn(const RequestTimes& request, std::span<const CallTimes>
     }
     for (std::size_t k = 0; k < op.slots.size(); ++k) {
       if (begun[k] != nullptr)
-        learn(s.anchors[2 + 2 * k], call.start - begun[k]->start, relation_of_sent(begun[k]->began, call.began), weight);
+        learn(s.anchors[2 + 2 * k], call.start - begun[k]->start, relation_of_sent(begun[k]->began, call.began),
+              weight);
       if (done[k] != nullptr) learn(s.anchors[3 + 2 * k], call.start - done[k]->end, relation(done[k]->ended), weight);
     }
     if (latest != nullptr) learn(s.anchors[1], call.start - latest_end, relation(latest->ended), weight);
@@ -412,7 +415,8 @@ void ServiceModel::refresh() {
     for (auto& s : op->slots) {
       refresh(s->anchors[0], &s->chance, start_prior_);
       refresh(s->anchors[1], &s->chance, finish_prior_);
-      for (std::size_t i = 2; i < kAnchors; ++i) refresh(s->anchors[i], &s->chance, i % 2 == 1 ? finish_prior_ : nullptr);
+      for (std::size_t i = 2; i < kAnchors; ++i)
+        refresh(s->anchors[i], &s->chance, i % 2 == 1 ? finish_prior_ : nullptr);
       refresh(s->finish, &s->finish_chance, finish_prior_);
       for (std::size_t i = 0; i < 4; ++i) {
         s->log_times[i] = std::log((s->times[i] + (i < 2 ? 0.2F : 0.05F)) / (op->requests + 0.5F));

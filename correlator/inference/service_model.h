@@ -153,7 +153,7 @@ class ServiceModel {
   [[nodiscard]] float guess(const RequestTimes& request, std::span<const CallTimes> calls) const;
   [[nodiscard]] static float pattern_score(const Op& op, std::span<const CallTimes> calls, const std::uint8_t* slots);
   [[nodiscard]] float delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                         const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) const;
+                                  const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) const;
   void learn(Anchored& anchored, std::int64_t delay, Relation relation, float weight);
   void refresh(Anchored& anchored, const RelationShares* chance, const RelationMixture* prior);
 

@@ -14,7 +14,7 @@ constexpr std::uint32_t kNobody = 0xffffffffU;
 constexpr float kHopeless = -30.0F;  // gain that order will not make up for
 constexpr float kTellsOrder = 3.0F;  // log odds: weaker evidence about order teaches the model's own bias
 constexpr float kCertain = 20;
-constexpr int kLook = 24;            // calls looked at on each side for order
+constexpr int kLook = 24;  // calls looked at on each side for order
 
 }  // namespace
 
@@ -36,8 +36,9 @@ std::uint32_t Solver::add_request(const RequestTimes& times) {
 
 std::uint32_t Solver::add_call(const CallTimes& times, std::int32_t parent, bool fixed,
                                std::span<const std::uint32_t> candidates, std::span<const float> evidence) {
-  Call call{times, parent, static_cast<std::uint32_t>(candidates_.size()),
-            static_cast<std::uint32_t>(candidates.size()), fixed, false};
+  Call call{
+      times, parent, static_cast<std::uint32_t>(candidates_.size()), static_cast<std::uint32_t>(candidates.size()),
+      fixed, false};
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     candidates_.push_back(candidates[i]);
     evidence_.push_back(i < evidence.size() ? evidence[i] : 0.0F);
@@ -146,7 +147,8 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
       if (a.times.op != b.times.op) continue;
       if (call.fixed) {
         if (b.times.start > call.times.start || a.times.end < other.times.end || b.times.end < call.times.end) continue;
-      } else if (call.count != 2 || other.count != 2 || !may_hold(call, other.parent) || !may_hold(other, call.parent)) {
+      } else if (call.count != 2 || other.count != 2 || !may_hold(call, other.parent) ||
+                 !may_hold(other, call.parent)) {
         continue;
       }
       if (a.times.end == kOpen || b.times.end == kOpen || !a.learn || !b.learn) continue;

@@ -64,7 +64,7 @@ class Solver {
     std::uint32_t first = 0;  // in candidates_
     std::uint32_t count = 0;
     bool fixed = false;
-    bool pruned = false;      // to the most plausible candidates
+    bool pruned = false;            // to the most plausible candidates
     std::int64_t since = 0;         // the event it follows under its present parent
     std::int32_t same_before = -1;  // the calls of its key next to it
     std::int32_t same_after = -1;

@@ -6,14 +6,14 @@
 namespace wirespan::inference {
 namespace {
 
-// What one expects of a program nothing is known of, by Relation, turns later all alike: that what happens after something was read is
-// because of it.
+// What one expects of a program nothing is known of, by Relation, turns later all alike: that what happens after
+// something was read is because of it.
 constexpr std::array<float, 8> kGuess = {0, 5, 3, 3, 0.5F, 4, -0.5F, 1};
 constexpr float kPrior = 8;  // weight of the guess, in calls
 constexpr float kKnownPrior = 60;
 constexpr float kLeastMean = 0.002F;
 constexpr int kRounds = 40;
-constexpr float kMost = 7;   // log odds: nothing the kernel shows is certain
+constexpr float kMost = 7;  // log odds: nothing the kernel shows is certain
 
 }  // namespace
 
@@ -72,10 +72,9 @@ void RelationMixture::solve() {
 
 void RelationShares::refresh(const RelationShares* chance, const RelationMixture* prior) {
   for (std::size_t i = 1; i < kRelations; ++i) {
-    const float by_chance =
-        chance != nullptr && chance->total_ > 0
-            ? (chance->counts_[i] + 1.0F / static_cast<float>(kRelations)) / (chance->total_ + 1.0F)
-            : 1.0F / static_cast<float>(kRelations);
+    const float by_chance = chance != nullptr && chance->total_ > 0
+                                ? (chance->counts_[i] + 1.0F / static_cast<float>(kRelations)) / (chance->total_ + 1.0F)
+                                : 1.0F / static_cast<float>(kRelations);
     const bool known = prior != nullptr && prior->solved();
     const float odds = known ? prior->log_odds(static_cast<Relation>(i)) : kGuess[std::min(i, kGuess.size() - 1)];
     const float expected = std::min(by_chance * std::exp(odds), 0.95F);

@@ -31,7 +31,7 @@ enum class Relation : std::uint8_t {
   kSameTurn,       // the same thread and turn, but others were read since
   kWoken,          // by the thread that had read it, just then
   kElsewhere,      // another thread
-  kTurns,          // the same thread, one turn later, and so forth: tasks that are put off run a fixed number of turns later
+  kTurns,  // the same thread, one turn later, and so forth: tasks that are put off run a fixed number of turns later
 };
 constexpr std::uint32_t kMostTurns = 12;  // told apart; more are one
 constexpr std::size_t kRelations = static_cast<std::size_t>(Relation::kTurns) + kMostTurns;
@@ -64,8 +64,8 @@ constexpr std::size_t kRelations = static_cast<std::size_t>(Relation::kTurns) + 
 }
 
 // Which relation effects have to their causes, found before any cause is known: of all the events that may have caused
-// an effect, the true one is always there, in relations that keep returning, the others are there by accident. A mixture
-// over relations, by expectation and maximisation.
+// an effect, the true one is always there, in relations that keep returning, the others are there by accident. A
+// mixture over relations, by expectation and maximisation.
 class RelationMixture {
  public:
   using Counts = std::array<std::uint16_t, kRelations>;

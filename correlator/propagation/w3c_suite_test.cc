@@ -1,7 +1,8 @@
 // The header cases of the W3C Trace Context test suite (github.com/w3c/trace-context, test/test.py, STRICT_LEVEL 2),
 // each under its name there. The suite asks a service to propagate; we only read, so "a newly generated trace_id" is no
 // context, "the same trace_id" is that context, and what tracestate must hold is what we would hand on. The three
-// AdvancedTest cases are about calls made by a service: their header part is here, the rest in tests/e2e/context_test.py.
+// AdvancedTest cases are about calls made by a service: their header part is here, the rest in
+// tests/e2e/context_test.py.
 #include <gtest/gtest.h>
 
 #include <ostream>

@@ -11,7 +11,14 @@ namespace wirespan::testing {
 
 class Scene : public Sink<Span>, public ProcessDirectory {
  public:
-  explicit Scene(CorrelatorOptions options = {}) : correlator(*this, *this, clock, counters, std::move(options)) {}
+  // Without inference, so that what certain evidence leaves open stays so.
+  static CorrelatorOptions certain() {
+    CorrelatorOptions options;
+    options.infer = false;
+    return options;
+  }
+  explicit Scene(CorrelatorOptions options = certain())
+      : correlator(*this, *this, clock, counters, std::move(options)) {}
 
   // Time passes by 1 us with every call unless set.
   BootTime now{1'000'000'000};

@@ -1,0 +1,141 @@
+// Links that only the answer proves: event loops and pools of workers.
+#include <gtest/gtest.h>
+
+#include "correlator/correlator.h"
+#include "correlator/testing/scene.h"
+
+namespace wirespan {
+namespace {
+
+using testing::Scene;
+using testing::thread;
+
+constexpr std::uint32_t kPid = 1;
+constexpr int kRounds = 24;  // enough for a habit to be believed
+
+CorrelatorOptions without_inference_links() {
+  CorrelatorOptions options;
+  options.threshold = 0.9;
+  return options;
+}
+
+std::string_view method(Scene& s, const ExchangePtr& e) {
+  return s.span(e).parent.id.valid() ? std::string_view(s.span(e).parent.method) : std::string_view("none");
+}
+
+// Two requests at a time, read by an acceptor, each worked off by another thread of a pool: in the order of the queue
+// or not.
+struct Pair {
+  ExchangePtr request[2];
+  ExchangePtr call[2];
+};
+Pair by_workers(Scene& s) {
+  Pair p;
+  for (auto& r : p.request) r = s.serve(thread(kPid, 10, 2));
+  for (std::uint32_t i = 0; i < 2; ++i) p.call[i] = s.call(thread(kPid, 20 + i));
+  for (const std::uint32_t i : {1U, 0U}) s.finish(p.call[i], thread(kPid, 20 + i));
+  // The second worker took the first request.
+  for (std::uint32_t i = 0; i < 2; ++i) s.finish(p.request[1 - i], thread(kPid, 20 + i));
+  return p;
+}
+
+TEST(Workers, WhoAnswersHadCalledForIt) {
+  Scene s(without_inference_links());
+  std::vector<Pair> all;
+  for (int i = 0; i < kRounds; ++i) all.push_back(by_workers(s));
+  for (const Pair& p : all) {
+    EXPECT_TRUE(s.is_parent(p.request[1], p.call[0]));
+    EXPECT_TRUE(s.is_parent(p.request[0], p.call[1]));
+  }
+  EXPECT_EQ(method(s, all.back().call[0]), "worker");
+}
+
+TEST(Workers, StagesOfSeveralRequestsAreNotWorkers) {
+  Scene s(without_inference_links());
+  std::vector<ExchangePtr> calls;
+  for (int i = 0; i < kRounds; ++i) {
+    const auto a = s.serve(thread(kPid, 10, 2));
+    const auto for_a = s.call(thread(kPid, 20));
+    const auto b = s.serve(thread(kPid, 10, 2));
+    s.finish(for_a, thread(kPid, 20));
+    const auto for_b = s.call(thread(kPid, 20));
+    s.finish(for_b, thread(kPid, 20));
+    s.finish(b, thread(kPid, 20));  // thread 20 made a call for a as well
+    s.finish(a, thread(kPid, 21));
+    calls.push_back(for_a);
+  }
+  for (const auto& call : calls) EXPECT_NE(method(s, call), "worker");
+}
+
+// A loop reads the two responses in two turns and answers each at once, in the other order than it called.
+Pair by_loop(Scene& s, std::uint32_t& turn) {
+  Pair p;
+  turn += 2;
+  for (auto& r : p.request) r = s.serve(thread(kPid, 7, turn));
+  turn += 2;
+  for (auto& c : p.call) c = s.call(thread(kPid, 7, turn));
+  for (const std::uint32_t i : {1U, 0U}) {
+    turn += 2;
+    s.finish(p.call[i], thread(kPid, 7, turn));
+    s.finish(p.request[1 - i], thread(kPid, 7, turn));
+  }
+  return p;
+}
+
+TEST(Turns, TheAnswerThatFollowsAResponseAtOnceTellsWhoCalled) {
+  Scene s(without_inference_links());
+  std::vector<Pair> all;
+  std::uint32_t turn = 2;
+  for (int i = 0; i < kRounds; ++i) all.push_back(by_loop(s, turn));
+  s.serve(thread(kPid, 7, turn + 2));  // the last pair is proven by what is read next
+  EXPECT_EQ(method(s, all.back().call[0]), "answered");
+  EXPECT_TRUE(s.is_parent(all.back().request[1], all.back().call[0]));
+  EXPECT_TRUE(s.is_parent(all.back().request[0], all.back().call[1]));
+}
+
+TEST(Turns, ALoopThatReadsABatchFirstIsNotBelieved) {
+  Scene s(without_inference_links());
+  std::vector<Pair> all;
+  std::uint32_t turn = 2;
+  for (int i = 0; i < kRounds; ++i) {
+    Pair p;
+    turn += 2;
+    for (auto& r : p.request) r = s.serve(thread(kPid, 7, turn));
+    for (auto& c : p.call) c = s.call(thread(kPid, 7, turn));
+    turn += 2;
+    // Both responses are read before either request is answered.
+    for (const auto& c : p.call) s.finish(c, thread(kPid, 7, turn));
+    for (const auto& r : p.request) s.finish(r, thread(kPid, 7, turn));
+    all.push_back(p);
+  }
+  for (const Pair& p : all) {
+    for (const auto& call : p.call) {
+      EXPECT_NE(method(s, call), "answered");
+      EXPECT_NE(method(s, call), "turn");
+    }
+  }
+}
+
+TEST(Turns, ALoopThatGoesOnWithWhatItReadIsFollowedCallByCall) {
+  Scene s(without_inference_links());
+  std::uint32_t turn = 2;
+  ExchangePtr others = s.serve(thread(kPid, 7, turn));  // always one more is open
+  std::vector<std::pair<ExchangePtr, ExchangePtr>> links;
+  for (int i = 0; i < 2 * kRounds; ++i) {
+    turn += 2;
+    const auto request = s.serve(thread(kPid, 7, turn));
+    const auto first = s.call(thread(kPid, 7, turn));
+    turn += 2;
+    s.finish(first, thread(kPid, 7, turn));
+    const auto second = s.call(thread(kPid, 7, turn));
+    turn += 2;
+    s.finish(second, thread(kPid, 7, turn));
+    s.finish(request, thread(kPid, 7, turn));
+    links = {{request, first}, {request, second}};
+  }
+  s.finish(others, thread(kPid, 7, turn + 2));
+  for (const auto& [request, call] : links) EXPECT_TRUE(s.is_parent(request, call));
+}
+
+}  // namespace
+}  // namespace wirespan
