@@ -1,14 +1,17 @@
 // Event loops that see to each thing they read before they read the next: what is sent right after a message was read,
-// in the same turn of the loop and before any timer can be due, is sent because of it.
+// in the same turn of the loop, is sent because of it.
 //
 // Two rules. "answered": the first thing sent after a call's response is the answer to a request; then the call was
-// made for that request. "turn": the first thing sent after a request, or after a response whose call's parent is
-// known, is a call for that request. Loops that read a batch first and work it off later (HAProxy, asyncio) break both:
-// then two answers follow the same response, which is counted, and the rules are not believed there. The second rule is
+// made for that request. "turn": what is sent after a request, or after a response whose call's parent is known, before
+// anything else is read or answered, is a call for that request. Loops that read a batch first and work it off later
+// (HAProxy) break both: two answers follow the same response. Those that put work off to a later turn, or to timers,
+// answer without having read anything. Both are counted, and the rules are not believed there. The second rule is
 // believed only where the first has confirmed it over and over: threads that write what other threads hand them (the
 // JDK's HttpClient) keep to it only by accident.
 #include <array>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "correlator/evidence/evidence.h"
 
@@ -17,6 +20,9 @@ namespace {
 
 constexpr std::size_t kMostThreads = 65'536;
 constexpr std::size_t kMostFresh = 16'384;
+constexpr float kProvenCalls = 32;
+constexpr float kRareCalls = 400;
+constexpr std::size_t kMostPutOff = 1024;
 constexpr std::size_t kMostGuesses = 32'768;
 
 // How often a rule held in a process, and how often not; old observations fade.
@@ -29,7 +35,9 @@ struct Record {
     held /= 2;
     failed /= 2;
   }
-  [[nodiscard]] bool trusted() const { return held >= 16 && failed * 100 <= held; }
+  [[nodiscard]] bool trusted(float proven = 16, float rare = 100) const {
+    return held >= proven && failed * rare <= held;
+  }
 };
 
 class Turn : public Evidence {
@@ -37,8 +45,8 @@ class Turn : public Evidence {
   [[nodiscard]] std::string_view name() const override { return "turn"; }
   [[nodiscard]] int rank() const override { return 33; }
 
-  void event(const Event& event, World& world) override {
-    if (const auto* opened = std::get_if<event::Opened>(&event)) return connecting(*opened, world);
+  void event(const Event& event, World& /*world*/) override {
+    if (const auto* opened = std::get_if<event::Opened>(&event)) return connecting(*opened);
     if (const auto* closed = std::get_if<event::Closed>(&event)) {
       fresh_.erase(closed->conn->id);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -47,9 +55,16 @@ class Turn : public Evidence {
   }
 
   void opened(const NodePtr& node, World& world) override {
+    // Its claim has just been asked for.
+    if (const NodePtr parent = std::exchange(unproven_, nullptr); parent && !node->decided) {
+      put_off(process_of(node->pid).guessed[guessed_of(node->number).circumstances], node, parent);
+    }
     const Message& request = *node->exchange->request;
     if (node->role == SpanRole::kServer) return read(node, MessageKind::kRequest, request.last_byte, world);
-    if (State* state = in_turn(request.first_byte.actor)) state->sent = true;
+    // A call that goes out on the connection a response just freed may have waited for it: it says nothing of what
+    // comes next.
+    State* state = in_turn(request.first_byte.actor);
+    if (state != nullptr && !reuses(*state, node->exchange->conn->id)) state->sent = true;
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
@@ -60,17 +75,21 @@ class Turn : public Evidence {
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
-    NodePtr parent;
+    Guess guess;
     if (const auto it = fresh_.find(node.exchange->conn->id); it != fresh_.end()) {
-      parent = world.open.find(it->second);
+      guess = it->second;
       fresh_.erase(it);
     } else {
-      parent = cause(node.exchange->request->first_byte.actor, node.exchange->conn->id, world);
+      guess = cause(node.exchange->request->first_byte.actor, node.exchange->conn->id);
     }
+    NodePtr parent = guess.request != 0 ? world.open.find(guess.request) : nullptr;
     if (!parent || parent->answering) return std::nullopt;
-    guess(node.number, parent->number);
-    if (!processes_[node.pid].calls.trusted()) return std::nullopt;
-    return Claim{std::move(parent), std::nullopt, "turn", 0.995};
+    remember(node.number, guess);
+    if (!believed(process_of(node.pid), guess.circumstances)) {
+      unproven_ = parent;
+      return std::nullopt;
+    }
+    return Claim{std::move(parent), std::nullopt, "turn", 0.99};
   }
 
  private:
@@ -82,17 +101,31 @@ class Turn : public Evidence {
     MessageKind kind{};
     bool sent = false;      // something was, since
     bool answered = false;  // that was an answer, or one was sent after it
-    bool orderly = true;    // in this turn something was sent after each message, before the next was read
     NodePtr call;           // "answered": proven once the next message is read and no other answer was sent before
     NodePtr request;
     bool clash = false;
   };
+  // The request a call seems to be made for, by the second rule, and under what circumstances: each kind has to prove
+  // itself. Where timers may run, or where the call goes out on the connection that the response just freed (perhaps
+  // one that had waited for it), the rule holds in some services and not in others.
+  enum Circumstance : std::uint8_t { kTimers = 1, kReused = 2 };
+  struct Guess {
+    std::uint64_t request = 0;  // 0: none
+    std::uint8_t circumstances = 0;
+  };
+  using Pairs = std::vector<std::pair<NodePtr, NodePtr>>;  // call and request
   struct Process {
     Record answers;
-    Record explained;  // answers that follow something read, at once
-    Record calls;
+    Record explained;             // answers that follow something read, at once
+    std::array<Record, 4> calls;  // by circumstances
+    // Found before the rules had proven themselves.
+    Pairs answered;
+    std::array<Pairs, 4> guessed;
   };
 
+  static bool reuses(const State& state, ConnId conn) {
+    return state.kind == MessageKind::kResponse && state.node->exchange && state.node->exchange->conn->id == conn;
+  }
   static bool timers_may_run(std::uint32_t loop) { return (loop & 1U) != 0; }
 
   // The state of a thread that runs a loop and is still in the turn in which it read something. By thread, not by
@@ -113,7 +146,6 @@ class Turn : public Evidence {
     state.at = touch.time;
     if (state.message == message && same_turn) return;
     settle(state, world);
-    state.orderly = !same_turn || (state.orderly && state.sent);
     state.loop = touch.actor.loop;
     state.message = message;
     state.node = node;
@@ -145,44 +177,71 @@ class Turn : public Evidence {
     const bool clash = std::exchange(state.clash, false);
     Process& process = process_of(call->pid);
     process.answers.add(!clash);
-    const std::uint64_t guessed = guessed_of(call->number);
-    if (clash || !process.answers.trusted() || !process.explained.trusted() || request->opened > call->opened) return;
-    if (guessed != 0) process.calls.add(guessed == request->number);
+    const Guess guessed = guessed_of(call->number);
+    if (clash || request->opened > call->opened) return;
+    if (!process.answers.trusted() || !process.explained.trusted()) return put_off(process.answered, call, request);
+    decide_all(process.answered, "answered", world);
+    if (guessed.request != 0) process.calls[guessed.circumstances].add(guessed.request == request->number);
+    for (std::size_t i = 0; i < process.calls.size(); ++i) {
+      if (!process.guessed[i].empty() && believed(process, static_cast<std::uint8_t>(i)))
+        decide_all(process.guessed[i], "turn", world);
+    }
     if (!call->decided) world.found(call, Claim{request, std::nullopt, "answered", 0.995});
   }
 
-  // The request that whatever the thread sends now is sent for.
-  NodePtr cause(const Actor& actor, ConnId conn, World& world) {
+  // What whatever the thread sends now is sent for.
+  Guess cause(const Actor& actor, ConnId conn) {
     const State* state = in_turn(actor);
-    if (state == nullptr || state->node == nullptr || !state->orderly || state->answered) return nullptr;
-    if (timers_may_run(actor.loop)) return nullptr;
-    if (state->node->pid != actor.thread.pid) return nullptr;
-    if (state->kind == MessageKind::kRequest) return world.open.find(state->node->number);
-    // On the connection the response came by: perhaps a call that had waited for one.
-    if (state->node->exchange && state->node->exchange->conn->id == conn) return nullptr;
+    if (state == nullptr || state->node == nullptr || state->answered) return {};
+    if (state->node->pid != actor.thread.pid) return {};
+    const std::uint8_t timers = timers_may_run(actor.loop) ? kTimers : 0;
+    if (state->kind == MessageKind::kRequest) return {state->node->number, timers};
+    const auto circumstances = static_cast<std::uint8_t>(timers | (reuses(*state, conn) ? kReused : 0));
     const auto& link = state->node->link;
-    return world.open.find(link && link->parent ? link->parent->number : guessed_of(state->node->number));
+    if (link && link->parent) return {link->parent->number, circumstances};
+    return {guessed_of(state->node->number).request, circumstances};
   }
 
-  void guess(std::uint64_t call, std::uint64_t request) {
+  static bool believed(const Process& process, std::uint8_t circumstances) {
+    // A pool of connections runs dry only under load: its calls must have gone right for longer.
+    const float proven = (circumstances & kReused) != 0 ? 10 * kProvenCalls : kProvenCalls;
+    return process.calls[circumstances].trusted(proven, kRareCalls);
+  }
+
+  static void put_off(Pairs& pairs, const NodePtr& call, const NodePtr& request) {
+    if (pairs.size() >= kMostPutOff) {
+      std::erase_if(pairs, [](const auto& pair) { return pair.first->decided; });
+      if (pairs.size() >= kMostPutOff / 2) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
+    }
+    pairs.emplace_back(call, request);
+  }
+
+  static void decide_all(Pairs& pairs, std::string_view method, World& world) {
+    for (auto& [call, request] : pairs) {
+      if (!call->decided) world.found(call, Claim{request, std::nullopt, method, 0.99});
+    }
+    pairs.clear();
+  }
+
+  void remember(std::uint64_t call, Guess guess) {
     if (guesses_.size() >= kMostGuesses) {
       older_guesses_ = std::move(guesses_);
       guesses_.clear();
     }
-    guesses_[call] = request;
+    guesses_[call] = guess;
   }
-  [[nodiscard]] std::uint64_t guessed_of(std::uint64_t call) const {
+  [[nodiscard]] Guess guessed_of(std::uint64_t call) const {
     for (const auto* guesses : {&guesses_, &older_guesses_}) {
       if (const auto it = guesses->find(call); it != guesses->end()) return it->second;
     }
-    return 0;
+    return {};
   }
 
-  void connecting(const event::Opened& opened, World& world) {
+  void connecting(const event::Opened& opened) {
     if (opened.conn->side != TcpSide::kActive || opened.conn->adopted || opened.actor.thread.tid == 0) return;
-    if (const NodePtr parent = cause(opened.actor, opened.conn->id, world)) {
+    if (const Guess guess = cause(opened.actor, opened.conn->id); guess.request != 0) {
       if (fresh_.size() >= kMostFresh) fresh_.clear();
-      fresh_[opened.conn->id] = parent->number;
+      fresh_[opened.conn->id] = guess;
     }
     if (State* state = in_turn(opened.actor)) state->sent = true;
   }
@@ -192,12 +251,13 @@ class Turn : public Evidence {
     return processes_[pid];
   }
 
+  NodePtr unproven_;  // the parent of the call being opened, by a rule that is not believed yet
   std::unordered_map<std::uint32_t, State> threads_;
   std::unordered_map<std::uint32_t, Process> processes_;
-  std::unordered_map<ConnId, std::uint64_t> fresh_;  // made while working for a request, not used yet
-  // By the second rule: call -> request. Not links before the rule is believed.
-  std::unordered_map<std::uint64_t, std::uint64_t> guesses_;
-  std::unordered_map<std::uint64_t, std::uint64_t> older_guesses_;
+  std::unordered_map<ConnId, Guess> fresh_;  // made while working for a request, not used yet
+  // By call. Not links before the rule is believed.
+  std::unordered_map<std::uint64_t, Guess> guesses_;
+  std::unordered_map<std::uint64_t, Guess> older_guesses_;
 };
 
 }  // namespace
