@@ -1,4 +1,4 @@
-# wirespan_bpf_skeleton(NAME OBJECT object SOURCES x.bpf.c ...): compiles each source for the kernel, links them to one
+# wirespan_bpf_skeleton(NAME OBJECT object SOURCES x.bpf.c ... [DEFINES ...]): compiles each source for the kernel, links them to one
 # object and generates its skeleton; NAME is an interface library giving #include "OBJECT.skel.h".
 #
 # vmlinux.h, the kernel's own types, is generated from BTF: of the running kernel, or -DWIRESPAN_BTF=FILE. The programs
@@ -33,7 +33,8 @@ function(wirespan_find_btf OUT)
 endfunction()
 
 function(wirespan_bpf_skeleton NAME)
-  cmake_parse_arguments(ARG "" "OBJECT" "SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "" "OBJECT" "SOURCES;DEFINES" ${ARGN})
+  list(TRANSFORM ARG_DEFINES PREPEND -D)
   foreach(tool WIRESPAN_BPF_CLANG WIRESPAN_BPFTOOL)
     if(NOT ${tool})
       message(FATAL_ERROR "${tool} not found: install clang-19 and bpftool, or configure with -DWIRESPAN_BPF=OFF")
@@ -52,10 +53,13 @@ function(wirespan_bpf_skeleton NAME)
   wirespan_find_btf(btf)
   set(vmlinux ${out}/vmlinux.h)
   # sysfs files have the time of their first look-up: not a dependency, or every boot would rebuild.
-  add_custom_command(OUTPUT ${vmlinux}
-    COMMAND ${WIRESPAN_BPFTOOL} btf dump file ${btf} format c > ${vmlinux}.new
-    COMMAND ${CMAKE_COMMAND} -E rename ${vmlinux}.new ${vmlinux}
-    COMMENT "vmlinux.h from ${btf}" VERBATIM)
+  if(NOT TARGET vmlinux_h)
+    add_custom_command(OUTPUT ${vmlinux}
+      COMMAND ${WIRESPAN_BPFTOOL} btf dump file ${btf} format c > ${vmlinux}.new
+      COMMAND ${CMAKE_COMMAND} -E rename ${vmlinux}.new ${vmlinux}
+      COMMENT "vmlinux.h from ${btf}" VERBATIM)
+    add_custom_target(vmlinux_h DEPENDS ${vmlinux})
+  endif()
 
   get_target_property(libbpf_includes PkgConfig::LIBBPF INTERFACE_INCLUDE_DIRECTORIES)
   set(includes)
@@ -68,10 +72,11 @@ function(wirespan_bpf_skeleton NAME)
   set(objects)
   foreach(source ${ARG_SOURCES})
     get_filename_component(stem ${source} NAME_WLE)
-    set(object ${out}/${stem}.o)
+    set(object ${out}/${ARG_OBJECT}.${stem}.o)
     add_custom_command(OUTPUT ${object}
       COMMAND ${WIRESPAN_BPF_CLANG} -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_${arch} -Wall -Wextra -Werror
         -Wno-unused-parameter # of BPF_PROG's generated wrappers
+        ${ARG_DEFINES}
         -I${CMAKE_SOURCE_DIR} -isystem ${out} ${includes} -MD -MF ${object}.d -MT ${object}
         -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
       DEPENDS ${source} ${vmlinux} DEPFILE ${object}.d COMMENT "BPF ${source}" VERBATIM)

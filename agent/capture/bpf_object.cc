@@ -5,8 +5,10 @@
 #include <malloc.h>
 #include <unistd.h>
 #include <wirespan_bpf.skel.h>
+#include <wirespan_bpf_nocast.skel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -62,6 +64,25 @@ std::string program_named_in(std::string_view text) {
   return std::string(name.substr(0, name.find('\'')));
 }
 
+// Kernels before 6.2 have no bpf_rdonly_cast. libbpf then looks for it among the modules' types, which takes
+// CAP_SYS_ADMIN, and gives up the whole object where it may not, weak or not (find_ksym_btf_id in libbpf 1.1 to 1.5):
+// for these kernels there is the same object without the reference. Found out by the first load.
+std::atomic<bool> without_cast{false};
+constexpr std::string_view kCast = "bpf_rdonly_cast";
+
+wirespan_bpf* open_object() {
+  if (!without_cast) return wirespan_bpf__open();
+  auto* const skeleton = static_cast<wirespan_bpf*>(std::calloc(1, sizeof(wirespan_bpf)));
+  if (skeleton == nullptr) return nullptr;
+  if (wirespan_bpf__create_skeleton(skeleton) == 0) {
+    // Programs, maps and global data are the same: only the code differs.
+    skeleton->skeleton->data = wirespan_bpf_nocast__elf_bytes(&skeleton->skeleton->data_sz);
+    if (bpf_object__open_skeleton(skeleton->skeleton, nullptr) == 0) return skeleton;
+  }
+  wirespan_bpf__destroy(skeleton);
+  return nullptr;
+}
+
 void apply(wirespan_bpf& skeleton, const BpfSettings& settings, std::size_t cpus) {
   const auto classes = syscall_classes();
   std::copy(classes.begin(), classes.end(), const_cast<std::uint8_t*>(skeleton.rodata->ws_ops));
@@ -93,7 +114,7 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
                                                    std::string* refused) {
   libbpf_set_print(keep_complaint);
   complaints.clear();
-  wirespan_bpf* skeleton = wirespan_bpf__open();
+  wirespan_bpf* skeleton = open_object();
   if (skeleton == nullptr) return Error{"open the BPF object", errno, tail_of(complaints, 500)};
   std::unique_ptr<BpfObject> object(new BpfObject(skeleton));
   object->cpus_ = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
@@ -115,6 +136,10 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
     if (settings.verifier_counts) bpf_program__set_log_level(program, kLogSums);
   }
   if (const int failed = wirespan_bpf__load(skeleton); failed != 0) {
+    if (complaints.find(kCast) != std::string::npos && !without_cast.exchange(true)) {
+      object.reset();
+      return load(settings, programs, refused);
+    }
     if (refused != nullptr) *refused = program_named_in(complaints);
     std::string_view written(log.data());
     for (const auto& [of, text] : sums) {

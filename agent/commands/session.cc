@@ -42,7 +42,7 @@ std::uint64_t resident_kib() {
 
 }  // namespace
 
-Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters, Say say) {
+Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters, const Say& say) {
   auto queue = std::make_unique<ExportQueue>(options.queue, counters, say);
   if (!options.json_file.empty()) {
     auto json = JsonFileExporter::open(options.json_file, counters);

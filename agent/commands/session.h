@@ -28,7 +28,7 @@ struct ExportOptions {
 
 // The queue with every exporter asked for.
 [[nodiscard]] Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters,
-                                                                  Say say);
+                                                                  const Say& say);
 
 // Signals and deadlines, on a thread of their own: SIGINT and SIGTERM end, SIGUSR1 reports, SIGHUP reloads. Must exist
 // before any other thread is started, so that all of them leave these signals to it.

@@ -147,7 +147,8 @@ WS_INLINE struct ws_conn *ws_conn_meet(const struct ws_sight *sight, struct ws_c
 
 /* Out of line, so that the common path stays short; and one for each way to load, because a kernel looks at every
  * instruction of a function, used or not. */
-static __noinline struct ws_conn *ws_conn_meet_cast(const struct ws_sight *sight, struct ws_conn *conn) {
+static __noinline __attribute__((unused)) struct ws_conn *ws_conn_meet_cast(const struct ws_sight *sight,
+                                                                            struct ws_conn *conn) {
   return ws_conn_meet(sight, conn, WS_CAST);
 }
 static __noinline struct ws_conn *ws_conn_meet_probe(const struct ws_sight *sight, struct ws_conn *conn) {

@@ -1,7 +1,12 @@
 /* The one program that sees data move: the end of every system call. Entry of a call only notes when a sending one
  * began (hooks/entry), because a sender must never look later than its receiver. */
+#ifndef WS_NO_CAST
 #include "bpf/core/cast.h"
-/* Before anything that loads: with it, loads may cast. */
+#define WS_BEST_LOAD WS_CAST
+#else /* the object for kernels that have no bpf_rdonly_cast, see agent/capture/bpf_object */
+#define WS_BEST_LOAD WS_PROBE
+#endif
+/* The cast before anything that loads: with it, loads may cast. */
 #include "bpf/core/announce.h"
 #include "bpf/core/goroutine.h"
 #include "bpf/core/payload.h"
@@ -289,7 +294,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(io__tp_btf, struct pt_regs *regs, long result) {
-  return ws_on_return(regs, result, WS_CAST);
+  return ws_on_return(regs, result, WS_BEST_LOAD);
 }
 
 SEC("tp_btf/sys_exit")

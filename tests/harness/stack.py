@@ -209,10 +209,11 @@ def gunicorn_python():
     raise NotHere("Flask and gunicorn")
 
 
-def _build(target, sources, command):
-    """Compiles once per change of the sources, into build/services."""
+def _build(target, sources, compiler, *arguments):
+    """Compiles once per change of the sources, into build/services; without a change no compiler is needed."""
     if not target.exists() or target.stat().st_mtime < max(source.stat().st_mtime for source in sources):
         target.parent.mkdir(parents=True, exist_ok=True)
+        command = [need(compiler), *arguments]
         result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=target.parent,
                                 env={**os.environ, "GOFLAGS": "-buildvcs=false", "GO111MODULE": "off"})
         if result.returncode != 0:
@@ -223,11 +224,11 @@ def _build(target, sources, command):
 def built_go():
     target = ROOT / "build/services/stock"
     source = SERVICES / "stock.go"
-    return _build(target, [source], [need("go"), "build", "-o", target, source])
+    return _build(target, [source], "go", "build", "-o", target, source)
 
 
 def built_java():
     directory = ROOT / "build/services/java"
     sources = [SERVICES / "Tax.java", SERVICES / "TaxThreads.java"]
-    _build(directory / "Tax.class", sources, [need("javac"), "-d", directory, *sources])
+    _build(directory / "Tax.class", sources, "javac", "-d", directory, *sources)
     return directory

@@ -169,7 +169,7 @@ def container():
     group.mkdir(parents=True)
     inside = subprocess.Popen(
         ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec unshare --net --pid --mount --uts --fork --kill-child --mount-proc '
-                     f'sh -c "hostname inside; ip link set lo up; touch {directory}/up; '
+                     f'sh -c "hostname inside; ip link set lo up; : >{directory}/up; '
                      f'while [ ! -e {directory}/linked ]; do sleep 0.05; done; '
                      f'LISTEN=10.9.9.2:8080 exec python3 /wirespan/tests/services/ledger.py"'],
         start_new_session=True)
