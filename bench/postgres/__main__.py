@@ -31,7 +31,7 @@ def main():
     try:
         with Stack("bench") as stack:
             port = start(stack)
-            finish(compare("PostgreSQL, pgbench -S", "query", stack, lambda seconds: pgbench(port, stack.directory, seconds or options.seconds), options), options)
+            finish(compare("PostgreSQL, pgbench -S", "transaction", stack, lambda seconds: pgbench(port, stack.directory, seconds or options.seconds), options), options)
     except NotHere as absent:
         print(f"bench/postgres is left out: {absent} is not installed")
 

@@ -13,7 +13,7 @@ from harness.stack import NotHere, Stack, free_port, need
 
 def main():
     made = parser("redis", __doc__)
-    made.add_argument("--requests", type=int, default=300_000, help="of each command, without pipelining; four times as many with")
+    made.add_argument("--requests", type=int, default=100_000, help="of each command, without pipelining; four times as many with")
     options = made.parse_args()
     figures = {}
     try:

@@ -155,9 +155,10 @@ static __noinline struct ws_conn *ws_conn_meet_probe(const struct ws_sight *sigh
   return ws_conn_meet(sight, conn, WS_PROBE);
 }
 
-/* The state of the connection in sight; made, and told of, when it is new. NULL: not ours to follow, or no room. */
-WS_INLINE struct ws_conn *ws_conn_in_sight(const struct ws_sight *sight, const enum ws_how_to_load how) {
-  struct ws_conn *conn = ws_conn_find((__u64)sight->s.sk);
+/* The state of the connection in sight, `conn` as far as its socket is known; made, and told of, when it is new. NULL:
+ * not ours to follow, or no room. */
+WS_INLINE struct ws_conn *ws_conn_in_sight(const struct ws_sight *sight, struct ws_conn *conn,
+                                           const enum ws_how_to_load how) {
   const __u8 known = WS_CONN_ANNOUNCED | WS_CONN_BASED;
   if (conn && (__u32)conn->id == sight->s.inode && (conn->flags & known) == known) return conn;
   return how == WS_CAST ? ws_conn_meet_cast(sight, conn) : ws_conn_meet_probe(sight, conn);

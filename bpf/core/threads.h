@@ -60,11 +60,30 @@ WS_INLINE __u32 ws_turn(const struct ws_thread *thread, __u64 now) {
   return thread->loop + (now >= thread->wait_until);
 }
 
+extern __u64 ws_tick_jiffies;
+extern __u64 ws_tick_ns;
+
+/* At most a tick (10 ms) ago, for 2 ns instead of the 80 of reading the clock. */
+WS_INLINE __u64 ws_recent_ns(void) {
+  const __u64 jiffies = bpf_jiffies64();
+  if (ws_tick_jiffies == jiffies) return ws_tick_ns;
+  const __u64 now = bpf_ktime_get_boot_ns();
+  ws_tick_ns = now;
+  asm volatile("" ::: "memory"); /* whoever sees the new tick sees its time */
+  ws_tick_jiffies = jiffies;
+  return now;
+}
+
 /* A thread begins to wait for events, at most so many milliseconds; negative: for as long as it takes. Loops cut their
  * clock to whole milliseconds, so a timer may be due up to one earlier. */
 WS_INLINE void ws_thread_waits(struct ws_thread *thread, __s32 timeout_ms) {
-  const __u64 most = 1000000ULL;
-  thread->wait_until = timeout_ms < 0 ? ~0ULL : bpf_ktime_get_boot_ns() + (timeout_ms ? timeout_ms - 1 : 0) * most;
+  const __u64 ns = 1000000ULL;
+  if (timeout_ms < 0)
+    thread->wait_until = ~0ULL;
+  else if (timeout_ms <= 1)
+    thread->wait_until = 0;
+  else
+    thread->wait_until = (timeout_ms < 50 ? bpf_ktime_get_boot_ns() : ws_recent_ns()) + (timeout_ms - 1) * ns;
 }
 
 WS_INLINE void ws_thread_gone(__u32 tid) {

@@ -227,7 +227,8 @@ WS_INLINE int ws_opened(const struct ws_call *call, struct ws_sight *sight, cons
     return 0;
   }
   for (int i = 0; i < 2; i++) {
-    if (fds[i] >= 0 && ws_socket_of_fd(sight->task, fds[i], &sight->s, how)) ws_conn_in_sight(sight, how);
+    if (fds[i] >= 0 && ws_socket_of_fd(sight->task, fds[i], &sight->s, how))
+      ws_conn_in_sight(sight, ws_conn_find((__u64)sight->s.sk), how);
   }
   return 0;
 }
@@ -271,9 +272,11 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
     thread->loop += 2;
     return 0;
   }
-  sight.thread = *thread;
   ws_read_call(regs, &call, how);
-  if (call.op > WS_OP_LAST_MOVING) return ws_opened(&call, &sight, how);
+  if (call.op > WS_OP_LAST_MOVING) {
+    sight.thread = *thread;
+    return ws_opened(&call, &sight, how);
+  }
 
   struct ws_memory memory = {};
   if (!ws_socket_of_fd(sight.task, call.arg[0], &sight.s, how)) {
@@ -283,12 +286,14 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   } else {
     sight.direction = call.op >= WS_OP_WRITE && call.op != WS_OP_SPLICE ? WS_SENT : WS_RECEIVED;
   }
+  /* TCP's positions are taken from the socket, Unix sockets' are counted. */
+  struct ws_conn *conn = ws_conn_find((__u64)sight.s.sk);
+  if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) return 0;
   if (!ws_moved(&call, &memory, &sight.moved)) return 0;
   ws_set_goroutine(thread, sight.pid, sight.task, regs, how);
-  sight.thread.task = thread->task;
-  sight.thread.parent_task = thread->parent_task;
+  sight.thread = *thread;
   sight.now = sight.direction == WS_SENT && sight.thread.send_began ? sight.thread.send_began : bpf_ktime_get_boot_ns();
-  struct ws_conn *conn = ws_conn_in_sight(&sight, how);
+  conn = ws_conn_in_sight(&sight, conn, how);
   return conn ? ws_data(&sight, &memory, conn, how) : 0;
 }
 
