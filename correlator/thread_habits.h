@@ -18,6 +18,13 @@ class ThreadHabits {
   void shared(std::uint32_t pid) { ++slot(pid).shared; }
   // A request ended; `at_home`: written by the thread that read it.
   void answered(std::uint32_t pid, bool at_home) { ++(at_home ? slot(pid).home : slot(pid).elsewhere); }
+  // A call was made by a known goroutine; `linked`: which request it works for is certain.
+  void explained(std::uint32_t pid, bool linked) { ++(linked ? slot(pid).explained : slot(pid).unexplained); }
+  // Goroutines explain the calls of this process: one they do not explain belongs to no open request.
+  [[nodiscard]] bool goroutines_explain(std::uint32_t pid) const {
+    const auto it = habits_.find(pid);
+    return it != habits_.end() && it->second.explained >= kProven && it->second.explained >= it->second.unexplained;
+  }
   void forget(std::uint32_t pid) { habits_.erase(pid); }
   [[nodiscard]] Verdict of(std::uint32_t pid) const {
     const auto it = habits_.find(pid);
@@ -37,6 +44,8 @@ class ThreadHabits {
     std::uint64_t home = 0;
     std::uint64_t elsewhere = 0;
     std::uint64_t shared = 0;
+    std::uint64_t explained = 0;
+    std::uint64_t unexplained = 0;
   };
   Habit& slot(std::uint32_t pid) {
     if (habits_.size() >= kMost) habits_.clear();

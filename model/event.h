@@ -106,6 +106,36 @@ struct Wake {
   ThreadRef wakee;
 };
 
+// A goroutine gives work to an object of its process's runtime, or takes work from one. What is handed over between
+// goroutines cannot be told by who writes.
+struct Handover {
+  BootTime time{};
+  Actor actor;  // by its task
+  enum class Role : std::uint8_t {
+    kCalls = 1,  // the actor's request goes out on the client connection `object` next
+    kWrites,     // the actor is the goroutine that writes the requests of the client connection `object`
+    kSends,      // the actor puts an element into the channel `object`
+    kReceives,   // the actor waits for an element of the channel `object`
+  } role = Role::kCalls;
+  std::uint64_t object = 0;  // an address: unique within the process while it lives
+  std::uint64_t place = 0;   // channels: the element's slot in the buffer
+  static constexpr std::uint64_t kSelecting = ~std::uint64_t{0};  // one that waits for other channels as well
+  std::uint64_t other = 0;   // channels: the goroutine that already waits at the other end; 0: none
+  std::uint32_t queued = 0;  // channels: elements in the buffer before
+  std::uint32_t capacity = 0;
+};
+
+// Told just before a goroutine's read that may begin a request: for each processor of its runtime, the id the next
+// goroutine created there gets, and in the high byte how many ids are left of its run of 16 (Go: _GoidCacheBatch).
+struct Births {
+  static constexpr std::size_t kMost = 64;
+  BootTime time{};
+  std::uint32_t pid = 0;
+  std::uint64_t task = 0;
+  std::uint32_t count = 0;
+  std::array<std::uint64_t, kMost> next{};
+};
+
 struct Forked {
   BootTime time{};
   ThreadRef parent;
@@ -151,7 +181,8 @@ struct Tick {
 
 }  // namespace event
 
-using Event = std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Forked, event::Process,
-                           event::ProcessExited, event::ThreadExited, event::Lost, event::Tick>;
+using Event =
+    std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births, event::Forked,
+                 event::Process, event::ProcessExited, event::ThreadExited, event::Lost, event::Tick>;
 
 }  // namespace wirespan

@@ -141,6 +141,8 @@ Status BpfObject::attach(const char* name) {
 }
 
 void BpfObject::detach_all() {
+  for (bpf_link* const probe : uprobes_) bpf_link__destroy(probe);
+  uprobes_.clear();
   // Newest first: I/O stops before what keeps its tables.
   for (auto it = links_.rbegin(); it != links_.rend(); ++it) bpf_link__destroy(*it);
   links_.clear();
@@ -169,6 +171,40 @@ void BpfObject::remove_target(std::uint32_t pid) {
 bool BpfObject::is_target(std::uint32_t pid) const {
   ws_target target{};
   return bpf_map_lookup_elem(targets_fd_, &pid, &target) == 0 && (target.flags & WS_TARGET_EXCLUDED) == 0;
+}
+
+Result<int> BpfObject::attach_uprobe(const char* name, const std::string& path, std::uint64_t offset) {
+  bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
+  if (program == nullptr || bpf_program__fd(program) < 0)
+    return Error{std::string("no BPF program ") + name, ENOENT, {}};
+  complaints.clear();
+  LIBBPF_OPTS(bpf_uprobe_opts, options);
+  bpf_link* link = bpf_program__attach_uprobe_opts(program, -1, path.c_str(), offset, &options);
+  if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
+  const auto free_slot = std::find(uprobes_.begin(), uprobes_.end(), nullptr);
+  if (free_slot == uprobes_.end()) {
+    uprobes_.push_back(link);
+    return static_cast<int>(uprobes_.size() - 1);
+  }
+  *free_slot = link;
+  return static_cast<int>(free_slot - uprobes_.begin());
+}
+
+void BpfObject::detach_uprobe(int probe) {
+  const auto slot = static_cast<std::size_t>(probe);
+  if (probe < 0 || slot >= uprobes_.size()) return;
+  bpf_link__destroy(uprobes_[slot]);
+  uprobes_[slot] = nullptr;
+}
+
+void BpfObject::set_go_process(std::uint32_t pid, const ws_go_process& process) {
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid, &process, BPF_ANY);
+  __atomic_fetch_add(&skeleton_->bss->ws_go_epoch, 1, __ATOMIC_RELEASE);
+}
+
+void BpfObject::remove_go_process(std::uint32_t pid) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid);
+  __atomic_fetch_add(&skeleton_->bss->ws_go_epoch, 1, __ATOMIC_RELEASE);
 }
 
 bool BpfObject::control(ws_control_op op, std::uint64_t sock, std::uint64_t conn, std::uint64_t value) {

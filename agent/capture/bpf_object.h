@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/capture/go_probes.h"
 #include "base/result.h"
 #include "bpf/abi/maps.h"
 
@@ -36,14 +37,14 @@ struct BpfSettings {
 };
 
 // One thread.
-class BpfObject {
+class BpfObject : public GoKernel {
  public:
   // Loads just these programs; nullptr among them is nothing. On failure the error's hint holds the tail of the
   // verifier's log, and `refused`, where given, the program that failed, "" when it was something else.
   [[nodiscard]] static Result<std::unique_ptr<BpfObject>> load(const BpfSettings& settings,
                                                                std::span<const char* const> programs,
                                                                std::string* refused = nullptr);
-  ~BpfObject();
+  ~BpfObject() override;
   BpfObject(const BpfObject&) = delete;
   BpfObject& operator=(const BpfObject&) = delete;
 
@@ -56,6 +57,12 @@ class BpfObject {
   void set_target(std::uint32_t pid, const ws_target& target);
   void remove_target(std::uint32_t pid);
   [[nodiscard]] bool is_target(std::uint32_t pid) const;
+
+  // Probes end with detach_all() and with this object.
+  [[nodiscard]] Result<int> attach_uprobe(const char* program, const std::string& path, std::uint64_t offset) override;
+  void detach_uprobe(int probe) override;
+  void set_go_process(std::uint32_t pid, const ws_go_process& process) override;
+  void remove_go_process(std::uint32_t pid) override;
 
   // Runs the control program. False: the connection is gone, or the kernel cannot (before 5.10).
   bool control(ws_control_op op, std::uint64_t sock, std::uint64_t conn, std::uint64_t value);
@@ -84,6 +91,7 @@ class BpfObject {
 
   wirespan_bpf* skeleton_;
   std::vector<bpf_link*> links_;
+  std::vector<bpf_link*> uprobes_;  // by the number that names them; null: detached
   int targets_fd_ = -1;
   int control_fd_ = -1;
   bpf_link* files_ = nullptr;  // the iterator's, among links_

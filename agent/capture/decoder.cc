@@ -109,6 +109,10 @@ void Decoder::decode(Bytes record, Sink<Event>& sink) {
     }
     case WS_EV_WAKE:
       return wake(record, sink);
+    case WS_EV_HANDOVER:
+      return handover(record, sink);
+    case WS_EV_BIRTHS:
+      return births(record, sink);
     default:
       return malformed_.add();
   }
@@ -215,6 +219,28 @@ void Decoder::wake(Bytes record, Sink<Event>& sink) {
   sink.accept(event::Wake{BootTime{ev->h.time},
                           Actor{{ev->h.pid, ev->tid}, ev->loop, ev->task, ev->parent_task},
                           {ev->wakee_pid, ev->wakee_tid}});
+}
+
+void Decoder::handover(Bytes record, Sink<Event>& sink) {
+  const auto ev = read<ws_ev_handover>(record);
+  if (!ev || ev->role < WS_CALLS || ev->role > WS_RECEIVES) return malformed_.add();
+  sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task},
+                              static_cast<event::Handover::Role>(ev->role), ev->object, ev->place, ev->other,
+                              ev->queued, ev->capacity});
+}
+
+void Decoder::births(Bytes record, Sink<Event>& sink) {
+  // As many numbers as it says: fewer than the whole struct.
+  ws_ev_births ev{};
+  std::memcpy(&ev, record.data(), std::min(record.size(), sizeof(ev)));
+  const std::size_t head = offsetof(ws_ev_births, next);
+  if (record.size() < head || ev.count > WS_PROCESSORS || record.size() < head + ev.count * sizeof(ev.next[0])) {
+    return malformed_.add();
+  }
+  static_assert(WS_PROCESSORS == event::Births::kMost);
+  event::Births out{BootTime{ev.h.time}, ev.h.pid, ev.task, ev.count, {}};
+  std::copy_n(std::begin(ev.next), ev.count, out.next.begin());
+  sink.accept(out);
 }
 
 }  // namespace wirespan

@@ -43,6 +43,8 @@ class Decoder {
   void fork(Bytes record, Sink<Event>& sink);
   void exit(Bytes record, Sink<Event>& sink);
   void wake(Bytes record, Sink<Event>& sink);
+  void handover(Bytes record, Sink<Event>& sink);
+  void births(Bytes record, Sink<Event>& sink);
 
   ConnTable& conns_;
   ProcessWatcher& watcher_;

@@ -101,7 +101,7 @@ Finding unprivileged() {
           true, ""};
 }
 
-void attempt(Attempt& attempt) {
+void attempt(Attempt& attempt, bool per_executable) {
   const char* const program = attempt.program.c_str();
   // Small maps: nothing is traced.
   BpfSettings settings;
@@ -114,7 +114,7 @@ void attempt(Attempt& attempt) {
     return;
   }
   attempt.instructions = (*object)->verified_instructions(attempt.program);
-  const Status attached = (*object)->attach(program);
+  const Status attached = per_executable ? Status() : (*object)->attach(program);
   attempt.works = static_cast<bool>(attached);
   if (!attached) attempt.why_not = attached.error().text();
 }
@@ -135,12 +135,12 @@ std::vector<Finding> look_around() {
 Diagnosis diagnose() {
   Diagnosis diagnosis;
   diagnosis.findings = look_around();
-  for (const Hook& hook : hooks_of_plan(true)) {
+  for (const Hook& hook : hooks_of_plan(true, true)) {
     bool found = false;
     for (const Candidate& candidate : hook.candidates) {
       Attempt& a = diagnosis.attempts.emplace_back(
           Attempt{hook.name, hook.purpose, candidate.program, candidate.needs, hook.required, false, false, 0, {}});
-      attempt(a);
+      attempt(a, hook.per_executable);
       a.chosen = a.works && !found;
       found = found || a.works;
       if (a.works && !a.chosen) a.why_not = "works, but a better one does too";

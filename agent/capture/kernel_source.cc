@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "agent/capture/decoder.h"
+#include "agent/capture/go_probes.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/ring_reader.h"
 #include "agent/capture/targets.h"
@@ -31,7 +32,7 @@ constexpr unsigned kReapEvery = 2;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
-    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault", "compat_call",
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault", "compat_call", "go_not_g",
 };
 
 std::uint64_t boot_id() {
@@ -48,7 +49,7 @@ struct Attached {
 
 Status attach_all(BpfObject& object, const std::vector<Hook>& hooks, std::span<const char* const> programs) {
   for (std::size_t i = 0; i < hooks.size(); ++i) {
-    if (programs[i] == nullptr) continue;
+    if (programs[i] == nullptr || hooks[i].per_executable) continue;
     Status attached = object.attach(programs[i]);
     if (!attached && hooks[i].required) return attached;
   }
@@ -100,13 +101,15 @@ class KernelTargets : public TargetSet {
   std::uint32_t capture_;
 };
 
-class LiveSource : public KernelSource {
+class LiveSource : public KernelSource, private Sink<Event> {
  public:
   LiveSource(const KernelOptions& options, std::unique_ptr<BpfObject> object, Counters& counters)
       : object_(std::move(object)),
         kernel_targets_(*object_, options.capture_bytes),
         targets_(options.selectors, static_cast<std::uint32_t>(getpid()), kernel_targets_, counters),
         decoder_(conns_, targets_, counters, boot_id()),
+        go_(*object_, counters),
+        goroutines_(options.goroutines),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")) {
@@ -121,6 +124,7 @@ class LiveSource : public KernelSource {
     targets_.scan();
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
+    if (goroutines_) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] != nullptr) plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
     }
@@ -129,7 +133,7 @@ class LiveSource : public KernelSource {
 
   Status run(Sink<Event>& sink, const std::atomic<bool>& stop) override {
     sink_ = &sink;
-    targets_.set_sink(&sink);
+    targets_.set_sink(this);
     targets_.flush_facts(clock_.now());
     int pause = kPollMs;
     while (!stop.load(std::memory_order_relaxed)) {
@@ -160,14 +164,33 @@ class LiveSource : public KernelSource {
   }
 
   [[nodiscard]] std::vector<std::string> plan() const override { return plan_; }
+  [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
   [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
 
  private:
+  // Everything on its way out.
+  void accept(const Event& event) override {
+    if (goroutines_) {
+      if (const auto* process = std::get_if<event::Process>(&event)) {
+        go_.found(process->pid, process->time);
+      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+        go_.exited(exited->pid);
+      } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
+        go_.handed_over(*handover);
+      } else if (const auto* births = std::get_if<event::Births>(&event)) {
+        go_.read(*births);
+      } else if (const auto* data = std::get_if<event::Data>(&event)) {
+        go_.wrote(*data);
+      }
+    }
+    sink_->accept(event);
+  }
+
   std::size_t consume() {
     return ring_->read([this](Bytes record) {
-      decoder_.decode(record, *sink_);
+      decoder_.decode(record, *this);
       tick(decoder_.newest());
     });
   }
@@ -185,6 +208,7 @@ class LiveSource : public KernelSource {
       flush_pending(now);
       report_losses(now);
       connections_.set(conns_.size());
+      if (goroutines_) go_.sweep(now);
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
       last_slow_sweep_ = now;
@@ -275,6 +299,8 @@ class LiveSource : public KernelSource {
   Targets targets_;
   ConnTable conns_;
   Decoder decoder_;
+  GoProbes go_;
+  bool goroutines_;
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;
@@ -302,7 +328,7 @@ Result<std::unique_ptr<KernelSource>> KernelSource::open(const KernelOptions& op
   settings.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(options.ring_bytes, 64U << 10U));
   settings.max_connections = options.max_connections;
 
-  const std::vector<Hook> hooks = hooks_of_plan(options.wakeups);
+  const std::vector<Hook> hooks = hooks_of_plan(options.wakeups, options.goroutines);
   std::vector<const char*> programs;
   auto object = load_plan(settings, hooks, options.prefer, programs);
   if (!object) return object.error();

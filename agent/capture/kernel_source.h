@@ -22,7 +22,8 @@ struct KernelOptions {
   std::uint32_t max_connections = 131'072;
   // Programs whose name ends so are tried first, "raw_tp": to compare ways to attach. "": best first.
   std::string prefer;
-  bool wakeups = false;  // event::Wake: costs at the rate of the scheduler
+  bool goroutines = true;  // of Go processes: uprobes on their net/http client, two user reads an event
+  bool wakeups = false;    // event::Wake: costs at the rate of the scheduler
 };
 
 // open() attaches everything: from its return on nothing is missed, though it is delivered by run() only. Destruction
@@ -33,6 +34,8 @@ class KernelSource : public Source, public VerdictSink {
 
   // Name of the program attached for each hook, "socket_io: io__tp_btf".
   [[nodiscard]] virtual std::vector<std::string> plan() const = 0;
+  // What is known of each Go executable that runs, or why nothing is.
+  [[nodiscard]] virtual std::vector<std::string> go_programs() const = 0;
   // Processes traced now.
   [[nodiscard]] virtual std::size_t targets() const = 0;
   // Runs and time per program since start (time needs kernel.bpf_stats_enabled=1), and kernel memory of the maps.

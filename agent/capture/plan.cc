@@ -14,12 +14,17 @@ constexpr Candidate kDestroy[] = {{"destroy__tp_btf", kTyped}, {"destroy__raw_tp
 constexpr Candidate kFork[] = {{"fork__tp_btf", kTyped}, {"fork__raw_tp", kRaw}};
 constexpr Candidate kExec[] = {{"exec__tp_btf", kTyped}, {"exec__raw_tp", kRaw}};
 constexpr Candidate kExit[] = {{"exit__tp_btf", kTyped}, {"exit__raw_tp", kRaw}};
+constexpr const char* kUprobe = "uprobes: CONFIG_UPROBE_EVENTS";
+constexpr Candidate kGoCalls[] = {{"go_calls", kUprobe}};
+constexpr Candidate kGoWrites[] = {{"go_writes", kUprobe}};
+constexpr Candidate kGoSends[] = {{"go_sends", kUprobe}};
+constexpr Candidate kGoReceives[] = {{"go_receives", kUprobe}};
 constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
 constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
 
 }  // namespace
 
-std::vector<Hook> hooks_of_plan(bool wakeups) {
+std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines) {
   // I/O comes last: from its first event on, everything else is already watched.
   std::vector<Hook> hooks{
       {"fork", "children of traced processes", true, kFork},
@@ -31,6 +36,12 @@ std::vector<Hook> hooks_of_plan(bool wakeups) {
   };
   hooks.push_back({"files", "Unix sockets closed by exit, exec or dup2", false, kFiles});
   if (wakeups) hooks.push_back({"wake", "threads that wake each other", false, kWake});
+  if (goroutines) {
+    hooks.push_back({"go_calls", "Go clients: the goroutine that asks", false, kGoCalls, true});
+    hooks.push_back({"go_writes", "Go clients: the goroutine that writes", false, kGoWrites, true});
+    hooks.push_back({"go_sends", "Go channels: the goroutine that sends", false, kGoSends, true});
+    hooks.push_back({"go_receives", "Go channels: the goroutine that receives", false, kGoReceives, true});
+  }
   hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});
   return hooks;
 }

@@ -20,9 +20,11 @@ struct Hook {
   const char* purpose;
   bool required;
   std::span<const Candidate> candidates;
+  bool per_executable = false;  // loaded, then attached by capture/go_probes
 };
 
 // `wakeups`: with the hook that sees threads wake each other.
-[[nodiscard]] std::vector<Hook> hooks_of_plan(bool wakeups);
+// `goroutines`: with those that follow Go's.
+[[nodiscard]] std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines);
 
 }  // namespace wirespan

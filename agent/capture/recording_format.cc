@@ -146,6 +146,15 @@ void encode(Writer& w, const event::Closed& e) {
 void encode(Writer& w, const event::Wake& e) {
   w.begin(Type::kWake).put(e.time).put(e.waker).put(e.wakee).end();
 }
+void encode(Writer& w, const event::Handover& e) {
+  w.begin(Type::kHandover).put(e.time).put(e.actor).put(static_cast<std::uint8_t>(e.role)).put(e.object);
+  w.put(e.place).put(e.other).put(e.queued).put(e.capacity).end();
+}
+void encode(Writer& w, const event::Births& e) {
+  w.begin(Type::kBirths).put(e.time).put(e.pid).put(e.task).put(e.count);
+  for (std::uint32_t i = 0; i < e.count; ++i) w.put(e.next[i]);
+  w.end();
+}
 void encode(Writer& w, const event::Forked& e) {
   w.begin(Type::kForked).put(e.time).put(e.parent).put(e.child).end();
 }
@@ -252,6 +261,19 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
     case Type::kWake: {
       event::Wake e;
       f.get(e.time).get(e.waker).get(e.wakee);
+      return finish(f, e, event);
+    }
+    case Type::kHandover: {
+      event::Handover e;
+      f.get(e.time).get(e.actor).get_up_to(e.role, event::Handover::Role::kReceives).get(e.object);
+      f.get(e.place).get(e.other).get(e.queued).get(e.capacity);
+      return finish(f, e, event);
+    }
+    case Type::kBirths: {
+      event::Births e;
+      f.get(e.time).get(e.pid).get(e.task).get(e.count);
+      if (e.count > event::Births::kMost) return false;
+      for (std::uint32_t i = 0; i < e.count; ++i) f.get(e.next[i]);
       return finish(f, e, event);
     }
     case Type::kForked: {

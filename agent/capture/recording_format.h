@@ -37,8 +37,10 @@ enum class Type : std::uint16_t {
   kLost,
   kTick,
   kHost,  // facts of the host the events are of; once, before the first of them
+  kHandover,
+  kBirths,
 };
-constexpr Type kLastType = Type::kHost;
+constexpr Type kLastType = Type::kBirths;
 
 // Appends one record.
 void encode_clock(std::string& out, std::int64_t offset_ns);

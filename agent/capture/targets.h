@@ -43,6 +43,10 @@ class Targets : public ProcessWatcher {
   void flush_facts(BootTime now);
 
   [[nodiscard]] std::size_t size() const { return known_.size(); }
+  template <class Visit>
+  void visit(Visit visit) const {
+    for (const auto& [pid, known] : known_) visit(pid);
+  }
 
   void forked(std::uint32_t parent_pid, std::uint32_t child_pid, BootTime time) override;
   void executed(std::uint32_t pid, std::uint32_t parent_pid, bool is_target, std::string_view comm,

@@ -14,6 +14,8 @@ enum ws_event_type {
   WS_EV_EXIT,
   WS_EV_LISTEN,
   WS_EV_WAKE,
+  WS_EV_HANDOVER,
+  WS_EV_BIRTHS,
 };
 
 enum ws_direction { WS_RECEIVED = 0, WS_SENT = 1 };
@@ -138,5 +140,34 @@ struct ws_ev_wake {
   __u32 wakee_tid;
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
+
+enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES };
+
+/* A goroutine gives work to an object of the runtime (a client's connection, a channel), or takes it from one. */
+struct ws_ev_handover {
+  struct ws_ev_header h;
+  __u64 object; /* address in the process */
+  __u64 task;
+  __u64 parent_task;
+  __u64 place; /* channels: the element's number in the ring buffer */
+  __u64 other; /* channels: the goroutine that waits at the other end, 0: none, all ones: one in a select */
+  __u32 tid;
+  __u32 role;     /* enum ws_handover_role */
+  __u32 queued;   /* channels: elements in the buffer before */
+  __u32 capacity; /* channels: of the buffer */
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_handover) == 72, "ws_ev_handover");
+
+enum { WS_PROCESSORS = 64 };
+
+/* Told just before a goroutine's read that may begin a request: which ids new goroutines will get. */
+struct ws_ev_births {
+  struct ws_ev_header h;
+  __u64 task;
+  __u32 count;
+  __u32 _pad;
+  __u64 next[WS_PROCESSORS]; /* of each processor; high byte: how many are left of its run; `count` are sent */
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_births) == 544, "ws_ev_births");
 
 #endif

@@ -94,9 +94,32 @@ struct ws_thread {
   __u64 task;       /* goroutine, when the runtime has such */
   __u64 parent_task;
   __u32 capture;
-  __u32 _pad[5]; /* a cache line each: neighbours run on other CPUs */
+  __u32 go_epoch; /* ws_go_epoch when the three below were looked up */
+  __s32 go_g;     /* as in struct ws_go_process */
+  __u16 go_id;
+  __u16 go_parent;
+  __u32 _pad[2]; /* a cache line each: neighbours run on other CPUs */
 };
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
+
+/* Where a process's Go runtime keeps what we read. */
+struct ws_go_process {
+  __s32 g;          /* the thread's g, from the thread pointer; 0: threads are not asked (arm64 has it in a register) */
+  __u16 goid;       /* in struct g */
+  __u16 parent;     /* 0: not to be told */
+  __u16 m;          /* in struct g */
+  __u16 next;       /* goidcache in struct p */
+  __u32 processors; /* 0: not known */
+  __u64 allp;       /* address of the slice runtime.allp */
+  __u64 processor[WS_PROCESSORS];
+  __u16 sendx; /* in struct hchan */
+  __u16 recvx;
+  __u16 recvq;
+  __u16 sendq;
+  __u16 selects; /* isSelect in struct sudog */
+  __u16 _pad[3];
+};
+WS_ABI_ASSERT(sizeof(struct ws_go_process) == 552, "ws_go_process");
 
 enum {
   WS_THREAD_SLOTS = 8192,
@@ -113,6 +136,7 @@ enum ws_stat {
   WS_STAT_THREAD_MAP_FULL, /* I/O calls of threads there was no room for */
   WS_STAT_USER_FAULT,      /* copies of payload that failed: the page was not in memory */
   WS_STAT_COMPAT_CALL,     /* I/O calls of 32-bit processes */
+  WS_STAT_GO_NOT_G,        /* threads of Go processes that keep their g elsewhere than we think */
   WS_STAT_COUNT,
 };
 

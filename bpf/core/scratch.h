@@ -24,6 +24,7 @@ struct ws_scratch {
   __u8 bytes[2 * WS_CALL_CAPTURE_MAX];
   struct ws_ev_opened opened;
   struct ws_conn fresh; /* a connection being made */
+  struct ws_ev_births births;
   struct ws_walk walk;
 };
 

@@ -3,6 +3,7 @@
 #include "bpf/core/cast.h"
 /* Before anything that loads: with it, loads may cast. */
 #include "bpf/core/announce.h"
+#include "bpf/core/goroutine.h"
 #include "bpf/core/payload.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -184,6 +185,13 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
     }
   }
   conn->told = sight->now;
+  if (sight->thread.task) {
+    /* A request may begin here, or its head is read by another goroutine than its first byte (net/http). */
+    if (sight->direction == WS_RECEIVED && conn->side != WS_SIDE_ACTIVE &&
+        (conn->turn == sight->now || conn->task != sight->thread.task))
+      ws_tell_births(sight->pid, sight->thread.task);
+    conn->task = sight->thread.task;
+  }
   ws_data_header(ev, conn);
   ev->h.flags = conn->left ? 0 : WS_EV_SPENT;
   ev->h.pid = sight->pid;
@@ -271,6 +279,9 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
     sight.direction = call.op >= WS_OP_WRITE && call.op != WS_OP_SPLICE ? WS_SENT : WS_RECEIVED;
   }
   if (!ws_moved(&call, &memory, &sight.moved)) return 0;
+  ws_set_goroutine(thread, sight.pid, sight.task, regs, how);
+  sight.thread.task = thread->task;
+  sight.thread.parent_task = thread->parent_task;
   sight.now = sight.direction == WS_SENT && sight.thread.send_began ? sight.thread.send_began : bpf_ktime_get_boot_ns();
   struct ws_conn *conn = ws_conn_in_sight(&sight, how);
   return conn ? ws_data(&sight, &memory, conn, how) : 0;

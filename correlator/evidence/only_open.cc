@@ -1,5 +1,5 @@
 // When a process serves just one request, what it calls is most likely called for it. Not certain: background work
-// exists.
+// exists, and shows itself in a Go process whose goroutines tell.
 #include "correlator/evidence/evidence.h"
 
 namespace wirespan {
@@ -12,6 +12,7 @@ class OnlyOpen : public Evidence {
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
+    if (world.habits.goroutines_explain(node.pid)) return std::nullopt;
     const auto& serving = world.open.serving(node.pid);
     if (serving.size() != 1 || serving.front()->answering) return std::nullopt;
     return Claim{serving.front(), std::nullopt, "only_open", 0.9};

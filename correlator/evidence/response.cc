@@ -11,6 +11,7 @@ class Response : public Evidence {
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
     if (node->role != SpanRole::kClient || touched.kind != MessageKind::kResponse) return;
+    if (touched.touch.actor.task != 0) return;  // goroutines: evidence/goroutine
     if (!node->link || !node->link->parent || node->link->parent->finished) return;
     const Activation* now = world.activations.find(touched.touch.actor);
     // Its own request already: keep the method that was found first.

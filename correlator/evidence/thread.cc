@@ -32,8 +32,8 @@ class Thread : public Evidence {
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
-    // Goroutines move between threads, and net/http writes from another goroutine than the handler's.
-    if (node.process->runtime == Runtime::kGo && actor.task == 0) return std::nullopt;
+    // Goroutines move between threads: see evidence/goroutine.
+    if (node.process->runtime == Runtime::kGo || actor.task != 0) return std::nullopt;
     const Activation* activation = world.activations.find(actor);
     if (activation == nullptr) return std::nullopt;
     NodePtr parent = world.open.find(activation->node);
@@ -49,7 +49,7 @@ class Thread : public Evidence {
 
  private:
   static void activate(const NodePtr& node, const Touch& touch, World& world) {
-    world.activations.set(touch.actor, {node->number, "thread", 1.0, 0, touch.time});
+    if (touch.actor.task == 0) world.activations.set(touch.actor, {node->number, "thread", 1.0, 0, touch.time});
     world.open.move_home(*node, touch.actor.thread.tid);
   }
 };

@@ -48,14 +48,23 @@ class Printer : public Sink<Event> {
                 static_cast<unsigned long long>(e.conn->received_base));
   }
   void print(const event::Data& e) {
-    std::printf("%llu %s %llx pid %u/%u loop %u at %llu length %u captured %zu '%s' tail '%s'\n",
+    std::printf("%llu %s %llx pid %u/%u task %llu<%llu loop %u at %llu length %u captured %zu '%s' tail '%s'\n",
                 static_cast<unsigned long long>(e.time.ns), e.direction == Direction::kSent ? "sent" : "received",
-                id(e.conn), e.actor.thread.pid, e.actor.thread.tid, e.actor.loop,
+                id(e.conn), e.actor.thread.pid, e.actor.thread.tid, static_cast<unsigned long long>(e.actor.task),
+                static_cast<unsigned long long>(e.actor.parent_task), e.actor.loop,
                 static_cast<unsigned long long>(e.position), e.length, e.captured.size(), text(e.captured).c_str(),
                 text(e.tail).c_str());
   }
   void print(const event::Closed& e) { std::printf("closed %llx how %d\n", id(e.conn), static_cast<int>(e.how)); }
   void print(const event::Wake& e) { std::printf("wake %u -> %u\n", e.waker.thread.tid, e.wakee.tid); }
+  void print(const event::Handover& e) {
+    std::printf("handover %d pid %u object %llx task %llu parent %llu\n", static_cast<int>(e.role), e.actor.thread.pid,
+                static_cast<unsigned long long>(e.object), static_cast<unsigned long long>(e.actor.task),
+                static_cast<unsigned long long>(e.actor.parent_task));
+  }
+  void print(const event::Births& e) {
+    std::printf("births pid %u task %llu processors %u\n", e.pid, static_cast<unsigned long long>(e.task), e.count);
+  }
   void print(const event::Forked& e) {
     std::printf("forked %u/%u -> %u/%u\n", e.parent.pid, e.parent.tid, e.child.pid, e.child.tid);
   }

@@ -1,0 +1,265 @@
+#include "agent/capture/go_executable.h"
+
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "agent/capture/go_pclntab.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::uint64_t kMostTable = 256U << 20U;
+constexpr std::size_t kEntryBytes = 32;
+constexpr std::size_t kMostSegments = 8;
+constexpr std::size_t kSampled = 512;                // functions looked at to find where the text begins
+constexpr std::size_t kMostBeforeText = 64U << 10U;  // C start-up code in front of Go's
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+struct ElfEnd {
+  void operator()(Elf* elf) const { elf_end(elf); }
+};
+using ElfPtr = std::unique_ptr<Elf, ElfEnd>;
+
+std::vector<std::uint8_t> read_at(int fd, std::uint64_t offset, std::size_t size) {
+  std::vector<std::uint8_t> out(size);
+  const ssize_t n = pread(fd, out.data(), size, static_cast<off_t>(offset));
+  out.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+  return out;
+}
+
+std::optional<GElf_Shdr> section_named(Elf* elf, std::initializer_list<std::string_view> wanted) {
+  std::size_t names = 0;
+  if (elf_getshdrstrndx(elf, &names) != 0) return std::nullopt;
+  for (Elf_Scn* section = elf_nextscn(elf, nullptr); section != nullptr; section = elf_nextscn(elf, section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr) continue;
+    const char* const name = elf_strptr(elf, names, header.sh_name);
+    if (name != nullptr && std::find(wanted.begin(), wanted.end(), name) != wanted.end()) return header;
+  }
+  return std::nullopt;
+}
+
+std::optional<GElf_Phdr> segment_of_type(Elf* elf, std::uint32_t type) {
+  std::size_t count = 0;
+  if (elf_getphdrnum(elf, &count) != 0) return std::nullopt;
+  for (std::size_t i = 0; i < count; ++i) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf, static_cast<int>(i), &header) != nullptr && header.p_type == type) return header;
+  }
+  return std::nullopt;
+}
+
+// 0: no segment of the file holds it.
+std::uint64_t file_offset_of(Elf* elf, std::uint64_t address) {
+  std::size_t count = 0;
+  if (elf_getphdrnum(elf, &count) != 0) return 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf, static_cast<int>(i), &header) == nullptr || header.p_type != PT_LOAD) continue;
+    if (address >= header.p_vaddr && address - header.p_vaddr < header.p_filesz) {
+      return address - header.p_vaddr + header.p_offset;
+    }
+  }
+  return 0;
+}
+
+void read_segments(Elf* elf, GoExecutable& out) {
+  std::size_t count = 0;
+  if (elf_getphdrnum(elf, &count) != 0) return;
+  for (std::size_t i = 0; i < count && out.data.size() < kMostSegments; ++i) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf, static_cast<int>(i), &header) == nullptr || header.p_type != PT_LOAD) continue;
+    if (header.p_offset == 0) out.base = header.p_vaddr;
+    if ((header.p_flags & PF_W) != 0) out.data.push_back({header.p_vaddr, header.p_memsz});
+  }
+}
+
+struct Symbols {
+  std::optional<std::uint64_t> allp;
+  std::optional<std::uint64_t> tlsg;
+};
+
+Symbols read_symbols(Elf* elf) {
+  Symbols out;
+  for (Elf_Scn* section = elf_nextscn(elf, nullptr); section != nullptr; section = elf_nextscn(elf, section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_SYMTAB || header.sh_entsize == 0) continue;
+    Elf_Data* const data = elf_getdata(section, nullptr);
+    if (data == nullptr) continue;
+    const std::uint64_t count = data->d_size / header.sh_entsize;
+    for (std::uint64_t i = 0; i < count && !(out.allp && out.tlsg); ++i) {
+      GElf_Sym symbol;
+      if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr) break;
+      const char* const name = elf_strptr(elf, header.sh_link, symbol.st_name);
+      if (name == nullptr || std::strncmp(name, "runtime.", 8) != 0) continue;
+      if (std::strcmp(name, "runtime.allp") == 0) out.allp = symbol.st_value;
+      if (std::strcmp(name, "runtime.tlsg") == 0 && GELF_ST_TYPE(symbol.st_info) == STT_TLS) out.tlsg = symbol.st_value;
+    }
+  }
+  return out;
+}
+
+// amd64 ELF TLS, variant II: the executable's block ends at the thread pointer. Go's own linker places g right below
+// it; beside C code g is one thread-local variable among others, and only the symbol tells which.
+std::optional<std::int32_t> g_from_thread_pointer(Elf* elf, const Symbols& symbols) {
+  constexpr std::uint64_t kWord = 8;
+  const auto tls = segment_of_type(elf, PT_TLS);
+  if (!tls || tls->p_memsz == kWord) return -static_cast<std::int32_t>(kWord);
+  if (!symbols.tlsg || tls->p_memsz > 1U << 20U || tls->p_align > 1U << 16U) return std::nullopt;
+  const std::uint64_t align = std::max<std::uint64_t>(tls->p_align, 1);
+  const std::uint64_t block = (tls->p_memsz + align - 1) / align * align;
+  if (*symbols.tlsg + kWord > block) return std::nullopt;
+  return static_cast<std::int32_t>(static_cast<std::int64_t>(*symbols.tlsg) - static_cast<std::int64_t>(block));
+}
+
+// How many of a sample of functions begin with a stack check if the text began there. Most of Go's do.
+std::size_t entries_found(const GoPclntab& table, Bytes text, std::uint64_t begin, bool arm64, std::size_t& looked) {
+  std::size_t found = 0;
+  looked = 0;
+  const std::size_t step = std::max<std::size_t>(table.size() / (4 * kSampled), 1);
+  for (std::size_t i = 0; i < table.size() && looked < kSampled; i += step) {
+    const auto function = table.at(i);
+    if (!function || function->offset >= text.size() || text.size() - function->offset < begin + kEntryBytes) continue;
+    ++looked;
+    found += behind_stack_check(text.subspan(begin + function->offset, kEntryBytes), arm64) > 0 ? 1U : 0U;
+  }
+  return found;
+}
+
+// Newer releases do not write it down, and C start-up code may lie in front of Go's.
+std::optional<std::uint64_t> find_text(int fd, const GElf_Shdr& section, const GoPclntab& table, bool arm64) {
+  constexpr std::size_t kMostText = 8U << 20U;
+  constexpr std::size_t kEnough = 16;
+  const auto text = read_at(fd, section.sh_offset, std::min<std::uint64_t>(section.sh_size, kMostText));
+  const auto plausible = [&](std::uint64_t begin) {
+    std::size_t looked = 0;
+    const std::size_t found = entries_found(table, text, begin, arm64, looked);
+    return looked >= kEnough && found >= looked / 4;
+  };
+  if (table.text_start() >= section.sh_addr && plausible(table.text_start() - section.sh_addr)) {
+    return table.text_start();
+  }
+  for (std::uint64_t begin = 0; begin <= kMostBeforeText; begin += 16) {
+    if (plausible(begin)) return section.sh_addr + begin;
+  }
+  return std::nullopt;
+}
+
+void find_probes(Elf* elf, int fd, bool arm64, GoExecutable& out) {
+  const auto section = section_named(elf, {".gopclntab", ".data.rel.ro.gopclntab"});
+  const auto text = section_named(elf, {".text"});
+  if (!section || !text || section->sh_size > kMostTable) return;
+  const auto bytes = read_at(fd, section->sh_offset, section->sh_size);
+  const auto table = GoPclntab::parse(bytes);
+  if (!table) return;
+  const auto begin = find_text(fd, *text, *table, arm64);
+  if (!begin) return;
+  for (std::size_t i = 0; i < table->size(); ++i) {
+    const auto function = table->at(i);
+    if (!function) continue;
+    for (std::size_t row = 0; row < kGoFunctions.size(); ++row) {
+      if (function->name != kGoFunctions[row].name) continue;
+      const std::uint64_t at = file_offset_of(elf, *begin + function->offset);
+      const int skip = at == 0 ? -1 : behind_stack_check(read_at(fd, at, kEntryBytes), arm64);
+      if (skip >= 0) out.probes[row] = at + static_cast<std::uint64_t>(skip);
+    }
+  }
+}
+
+int behind_stack_check_amd64(std::span<const std::uint8_t> code) {
+  const auto is = [&](std::size_t at, std::initializer_list<std::uint8_t> bytes) {
+    return code.size() >= at + bytes.size() &&
+           std::equal(bytes.begin(), bytes.end(), code.begin() + static_cast<std::ptrdiff_t>(at));
+  };
+  constexpr std::uint8_t kPushRbp = 0x55;
+  std::size_t at = 0;
+  if (is(0, {kPushRbp})) return 0;  // no check: cannot grow the stack
+  if (is(0, {0x49, 0x3b, 0x66, 0x10})) {
+    at = 4;  // cmp 0x10(%r14),%rsp
+  } else {
+    if (is(0, {0x4c, 0x8d, 0x64, 0x24})) at = 5;  // lea -x(%rsp),%r12
+    if (is(0, {0x4c, 0x8d, 0xa4, 0x24})) at = 8;
+    if (at == 0 || !is(at, {0x4d, 0x3b, 0x66, 0x10})) return -1;  // cmp 0x10(%r14),%r12
+    at += 4;
+  }
+  if (is(at, {0x76})) {
+    at += 2;  // jbe
+  } else if (is(at, {0x0f, 0x86})) {
+    at += 6;
+  } else {
+    return -1;
+  }
+  return is(at, {kPushRbp}) ? static_cast<int>(at) : -1;
+}
+
+// ldr x16, [x28, #16]; [sub x17, sp, #n]; cmp sp|x17, x16; b.ls
+int behind_stack_check_arm64(std::span<const std::uint8_t> code) {
+  constexpr std::uint32_t kLoad = 0xf9400b90;
+  std::array<std::uint32_t, 4> words{};
+  if (code.size() < sizeof(words)) return -1;
+  std::memcpy(words.data(), code.data(), sizeof(words));
+  if (words[0] != kLoad) return -1;
+  for (int i = 1; i < 4; ++i) {
+    if ((words[static_cast<std::size_t>(i)] & 0xff00001fU) == 0x54000009U) return 4 * (i + 1);
+  }
+  return -1;
+}
+
+}  // namespace
+
+int behind_stack_check(std::span<const std::uint8_t> code, bool arm64) {
+  return arm64 ? behind_stack_check_arm64(code) : behind_stack_check_amd64(code);
+}
+
+Result<GoExecutable> read_go_executable(const std::string& path, const std::string& version) {
+  elf_version(EV_CURRENT);
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return errno_error("open " + path);
+  const ElfPtr elf(elf_begin(fd.get(), ELF_C_READ, nullptr));
+  GElf_Ehdr header;
+  if (!elf || gelf_getehdr(elf.get(), &header) == nullptr) return Error{"not an ELF file", EINVAL, {}};
+  const bool arm64 = header.e_machine == EM_AARCH64;
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || (!arm64 && header.e_machine != EM_X86_64)) {
+    return Error{"built for a machine other than amd64 and arm64", ENOTSUP, {}};
+  }
+  GoExecutable out;
+  out.version = version;
+  auto offsets = go_offsets_of(version);
+  if (!offsets) offsets = go_offsets_from_dwarf(fd.get());
+  if (!offsets) return Error{"release " + version + " is not known and the executable was stripped", ENOTSUP, {}};
+  out.offsets = *offsets;
+  const Symbols symbols = read_symbols(elf.get());
+  out.allp = symbols.allp.value_or(0);
+  read_segments(elf.get(), out);
+  out.relocated = header.e_type == ET_DYN;
+  const auto g = arm64 ? std::optional<std::int32_t>(1) : g_from_thread_pointer(elf.get(), symbols);
+  if (!g) return Error{"its C code has thread-local variables and the executable was stripped", ENOTSUP, {}};
+  out.g = *g;
+  find_probes(elf.get(), fd.get(), arm64, out);
+  return out;
+}
+
+}  // namespace wirespan

@@ -1,0 +1,35 @@
+// What the Go runtime of a living process holds in its memory, read through /proc/PID/mem. Another program's memory: it
+// changes while it is read, and is believed only where it fits.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/capture/go_executable.h"
+
+namespace wirespan {
+
+class GoMemory {
+ public:
+  explicit GoMemory(std::uint32_t pid);
+  ~GoMemory();
+  GoMemory(const GoMemory&) = delete;
+  GoMemory& operator=(const GoMemory&) = delete;
+
+  // Address of runtime.allp; 0: not found (yet). `executable.allp`, or where it is stripped the one slice in its data
+  // whose elements are processors, numbered from 0: reads all of that, some milliseconds.
+  [[nodiscard]] std::uint64_t find_allp(const GoExecutable& executable, std::uint64_t inode) const;
+  // The runtime's processors (struct p) by number, at most `most`; empty: not understood, more, or not up yet.
+  [[nodiscard]] std::vector<std::uint64_t> processors(std::uint64_t allp, const GoOffsets& offsets,
+                                                      std::size_t most) const;
+
+ private:
+  [[nodiscard]] bool read(std::uint64_t address, void* to, std::size_t size) const;
+
+  std::uint32_t pid_;
+  int fd_;
+};
+
+}  // namespace wirespan

@@ -1,0 +1,109 @@
+// Goroutines of traced Go processes: tells the kernel side where each process's runtime keeps them, and keeps uprobes
+// on the functions of its executable that hand work over (kGoFunctions). Probes belong to an executable (device,
+// inode) and stay while a traced process runs it; they end with the agent, however it ends.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "agent/capture/go_executable.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/result.h"
+#include "bpf/abi/maps.h"
+#include "model/event.h"
+
+namespace wirespan {
+
+// The kernel side, as far as this class needs it.
+class GoKernel {
+ public:
+  virtual ~GoKernel() = default;
+  // A probe in all processes that run the file. The returned number names it.
+  [[nodiscard]] virtual Result<int> attach_uprobe(const char* program, const std::string& path,
+                                                  std::uint64_t offset) = 0;
+  virtual void detach_uprobe(int probe) = 0;
+  virtual void set_go_process(std::uint32_t pid, const ws_go_process& process) = 0;
+  virtual void remove_go_process(std::uint32_t pid) = 0;
+};
+
+// One thread.
+class GoProbes {
+ public:
+  GoProbes(GoKernel& kernel, Counters& counters);
+
+  // A traced process, at first sight and after each exec. Reads the executable, 1 to 50 ms, once per executable.
+  void found(std::uint32_t pid, BootTime now);
+  void exited(std::uint32_t pid);
+  void handed_over(const event::Handover& handover);
+  // A goroutine read what may be a request; one wrote on a connection.
+  void read(const event::Births& births);
+  void wrote(const event::Data& data);
+  // About ten times a second: processors of runtimes that were not up before; probes that are needed for a while.
+  void sweep(BootTime now);
+
+  // One line for each executable: what is known of it, or why nothing is.
+  [[nodiscard]] std::vector<std::string> describe() const;
+
+ private:
+  // Device, inode, and when it last changed: inodes are used again.
+  struct FileId {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t changed = 0;
+    auto operator<=>(const FileId&) const = default;
+  };
+  struct Program {
+    std::string name;  // of the file, for people
+    GoExecutable executable;
+    std::string refused;
+    std::uint32_t processes = 0;
+    std::array<int, kGoFunctions.size()> probes{};  // -1: not attached
+    BootTime old_client_until{};
+    // Channels are watched until it is known whether workers are fed by them, and while they do not cost too much.
+    BootTime channels_since{};
+    BootTime channels_not_before{};
+    std::uint64_t channel_events = 0;
+    std::uint32_t calls = 0;  // since calls_since
+    BootTime calls_since{};
+    std::uint32_t foreign_calls = 0;  // by goroutines that neither read requests nor are children of such
+  };
+  struct Process {
+    FileId file{};
+    ws_go_process told{};
+    std::uint64_t allp = 0;  // its address there
+    BootTime asked{};
+    unsigned searches = 0;                                // for allp
+    std::unordered_map<std::uint64_t, bool> connections;  // client connections: is the goroutine that writes known?
+    bool unknown_writer = false;
+    std::unordered_set<std::uint64_t> readers;  // goroutines that read requests
+    std::unordered_set<std::uint64_t> writers;  // of client connections
+  };
+
+  Program* program_of(std::uint32_t pid, const FileId& file, BootTime now);
+  bool attach(std::uint32_t pid, Program& program, GoFunction::Use use);
+  void detach(Program& program, GoFunction::Use use);
+  void called(std::uint32_t pid, Process& process, const Actor& actor, BootTime now);
+  void watch_channels(std::uint32_t pid, Program& program, BootTime now);
+  void judge_channels(Program& program, BootTime now);
+  void ask_processors(std::uint32_t pid, Process& process, BootTime now);
+
+  GoKernel& kernel_;
+  std::map<FileId, std::unique_ptr<Program>> programs_;
+  std::set<FileId> others_;  // executables that are not Go's
+  std::unordered_map<std::uint32_t, Process> processes_;
+  Counter& known_;
+  Counter& refused_;
+  Counter& probes_;
+  Counter& failed_;
+  Counter& too_busy_;
+};
+
+}  // namespace wirespan

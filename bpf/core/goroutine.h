@@ -1,0 +1,112 @@
+/* Which goroutine a thread runs: g, in thread-local storage (amd64) or a register (arm64), names it.
+ *
+ * key: process (tgid)   value: where its runtime keeps things
+ * set: the agent, for targets whose executable it understood   cleared: the agent, at their exit */
+#ifndef WIRESPAN_BPF_CORE_GOROUTINE_H
+#define WIRESPAN_BPF_CORE_GOROUTINE_H
+
+#include "bpf/core/load.h"
+#include "bpf/core/ring.h"
+#include "bpf/core/scratch.h"
+#include "bpf/core/threads.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 4096);
+  __type(key, __u32);
+  __type(value, struct ws_go_process);
+} ws_go_processes __weak SEC(".maps");
+
+/* Changes with every change of ws_go_processes: a thread looks itself up again. */
+extern __u32 ws_go_epoch;
+
+struct ws_goroutine {
+  __u64 id;
+  __u64 parent;
+};
+
+WS_INLINE __u64 ws_user_word(__u64 address) {
+  __u64 word = 0;
+  bpf_probe_read_user(&word, sizeof(word), (void *)address);
+  return word;
+}
+
+/* g of a system call's caller. */
+WS_INLINE __u64 ws_g_of_thread(const struct ws_thread *thread, struct task_struct *task, struct pt_regs *regs,
+                               const enum ws_how_to_load how) {
+#if defined(__TARGET_ARCH_x86)
+  return ws_user_word(WS_LOAD(how, task, thread.fsbase) + thread->go_g);
+#elif defined(__TARGET_ARCH_arm64)
+  struct user_pt_regs *user = (struct user_pt_regs *)regs;
+  return BPF_CORE_READ(user, regs[28]);
+#endif
+}
+
+/* Proves that g is one before anything is believed of it: g.m.g0.m is g.m (m begins with g0). */
+WS_INLINE bool ws_is_g(__u64 g, __u16 m_offset) {
+  const __u64 m = ws_user_word(g + m_offset);
+  return m && ws_user_word(ws_user_word(m) + m_offset) == m;
+}
+
+static __noinline __attribute__((unused)) int ws_go_ask(struct ws_thread *thread, __u32 pid) {
+  if (!thread) return 0;
+  thread->go_epoch = ws_go_epoch;
+  const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
+  thread->go_g = go ? go->g : 0;
+  thread->go_id = go ? go->goid : 0;
+  thread->go_parent = go ? go->parent : 0;
+  thread->task = thread->parent_task = 0;
+  return go ? go->m : 0;
+}
+
+/* Sets the goroutine the calling thread runs. 0.2 us in a Go process, a comparison in others. */
+WS_INLINE void ws_set_goroutine(struct ws_thread *thread, __u32 pid, struct task_struct *task, struct pt_regs *regs,
+                                const enum ws_how_to_load how) {
+  const int m = thread->go_epoch != ws_go_epoch ? ws_go_ask(thread, pid) : 0;
+  if (!thread->go_g) return;
+  const __u64 g = ws_g_of_thread(thread, task, regs, how);
+  if (m && g && !ws_is_g(g, m)) {
+    ws_count(WS_STAT_GO_NOT_G);
+    thread->go_g = 0;
+    return;
+  }
+  const __u64 id = g ? ws_user_word(g + thread->go_id) : 0;
+  if (id == thread->task) return;
+  thread->task = id;
+  thread->parent_task = id && thread->go_parent ? ws_user_word(g + thread->go_parent) : 0;
+}
+
+/* Which ids the process will give to new goroutines: one that has a lower one than its processor's is older. Out of
+ * line: the common path of the I/O program stays short. Only the I/O program may call it (core/scratch.h). */
+static __noinline __attribute__((unused)) int ws_tell_births(__u32 pid, __u64 task) {
+  const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
+  struct ws_scratch *scratch = ws_scratch();
+  if (!go || !scratch || !go->processors) return 0;
+  /* GOMAXPROCS was raised: there are processors we do not know. */
+  if (ws_user_word(go->allp + 8) != go->processors) return 0;
+  struct ws_ev_births *ev = &scratch->births;
+  __u64 count = go->processors;
+  if (count > WS_PROCESSORS) return 0;
+  ev->h.type = WS_EV_BIRTHS;
+  ev->h.pid = pid;
+  ev->h.time = bpf_ktime_get_boot_ns();
+  ev->task = task;
+  ev->count = count;
+  for (__u32 i = 0; i < WS_PROCESSORS && i < count; i++) {
+    __u32 at = i;
+    /* asm pins the index to one register: clang would step a pointer, whose bound the verifier does not see. */
+    asm volatile("" : "+r"(at));
+    if (at >= WS_PROCESSORS) break;
+    __u64 run[2] = {}; /* goidcache, goidcacheend */
+    bpf_probe_read_user(run, sizeof(run), (void *)(go->processor[at] + go->next));
+    ev->next[at] = run[0] | (run[1] - run[0]) << 56;
+  }
+  __u64 size = sizeof(*ev) - sizeof(ev->next) + count * sizeof(ev->next[0]);
+  asm volatile("" : "+r"(size)); /* as WS_CLAMP (core/payload.h) */
+  if (size > sizeof(*ev)) return 0;
+  ws_emit(ev, size);
+  return 0;
+}
+
+#endif

@@ -1,0 +1,267 @@
+// The goroutine that reads a request works for it; so does one that it starts while the request is open, and what those
+// start. net/http's client writes requests from a goroutine of the connection: who asked it to is told by a hand-over.
+//
+// Goroutines outlive requests (a connection's own, workers, what is fired and forgotten), and a keep-alive connection's
+// goroutine reads one request after the other: so a child is believed only for the request during which it was born.
+// That is known exactly from the ids the runtime was about to give out when each request was read (event::Births).
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "correlator/channels.h"
+#include "correlator/evidence/evidence.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostProcesses = 4096;
+constexpr std::size_t kMostTasks = 65'536;  // of all processes; past it everything is learned anew
+constexpr std::size_t kMostCallers = 65'536;
+constexpr std::size_t kMostWaiting = 4096;  // reads that may have begun a request, of a process
+constexpr int kMostGenerations = 8;
+// Two operations on a channel at once are noticed unless a third hides it; a worker may do two jobs at once.
+constexpr double kChannelConfidence = 0.98;
+constexpr std::uint64_t kRun = 16;  // ids a processor takes at once (_GoidCacheBatch)
+constexpr unsigned kIdBits = 56;
+constexpr std::uint64_t kIdMask = (1ULL << kIdBits) - 1;
+
+enum class Born : std::uint8_t { kBefore, kAfter, kUnknown };
+
+// Whether a goroutine was created after the moment at which those were the next ids (event::Births). Only for children
+// of the goroutine that was reading then: it created none meanwhile.
+Born born(std::uint64_t task, const std::vector<std::uint64_t>& then) {
+  if (then.empty()) return Born::kUnknown;
+  std::uint64_t newest = 0;
+  for (const std::uint64_t processor : then) {
+    const std::uint64_t next = processor & kIdMask;
+    const std::uint64_t end = next + (processor >> kIdBits);
+    if (end <= kRun) continue;  // this processor has created none yet
+    if (task >= end - kRun && task < end) return task >= next ? Born::kAfter : Born::kBefore;
+    newest = std::max(newest, end);
+  }
+  // No processor's current run: one that was used up, or one that nobody had taken yet. Runs are taken in order.
+  return task >= newest ? Born::kAfter : Born::kBefore;
+}
+
+// A request that a goroutine read, and what was known then.
+struct Read {
+  std::uint64_t node = 0;
+  std::vector<std::uint64_t> births;
+  bool first = false;   // of a goroutine that had read none before
+  bool shared = false;  // came with the one before in one read, as far as is known: a child may be of either
+};
+
+struct Task {
+  std::uint64_t parent = 0;
+  std::uint64_t writes_for = 0;  // client connection, 0: none
+  std::array<Read, 2> reads;     // the newest first
+  std::uint32_t requests = 0;
+  // A worker: what came with the last element it received, and from which channel. 0: not known.
+  std::uint64_t work = 0;
+  std::uint64_t channel = 0;
+};
+
+struct Caller {
+  std::uint64_t task = 0;
+  std::uint64_t parent = 0;
+};
+
+struct Process {
+  std::unordered_map<std::uint64_t, Task> tasks;
+  std::unordered_map<std::uint64_t, Caller> callers;  // by client connection
+  std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
+      births;  // by goroutine, until its request is understood
+  Channels channels;
+  bool forgot = false;  // goroutines that are met for the first time may have been met before
+};
+
+class Goroutine : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "goroutine"; }
+  [[nodiscard]] int rank() const override { return 20; }
+
+  void event(const Event& event, World& world) override {
+    if (tasks_ >= kMostTasks) forget_all();  // here, where nobody holds one
+    if (const auto* data = std::get_if<event::Data>(&event)) {
+      if (data->actor.task != 0) meet(data->actor);
+    } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
+      handed_over(*handover, world);
+    } else if (const auto* births = std::get_if<event::Births>(&event)) {
+      auto& waiting = process(births->pid).births;
+      if (waiting.size() >= kMostWaiting && !waiting.contains(births->task)) waiting.clear();
+      waiting[births->task].assign(births->next.begin(), births->next.begin() + births->count);
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      forget(exited->pid);
+    }
+  }
+
+  void opened(const NodePtr& node, World& /*world*/) override {
+    if (node->role != SpanRole::kServer) return;
+    // Not of the first byte: net/http waits for that in another goroutine, to notice a client that hangs up.
+    const Actor& actor = node->exchange->request->last_byte.actor;
+    if (actor.task == 0) return;
+    Process& process = this->process(node->pid);
+    Task& task = meet(actor);
+    const Message& request = *node->exchange->request;
+    std::swap(task.reads[0], task.reads[1]);  // keeps the room for their ids
+    Read& read = task.reads[0];
+    read.node = node->number;
+    read.first = task.requests == 0 && !process.forgot && request.position == 0 && !request.conn->adopted;
+    read.births.clear();
+    const auto it = process.births.find(actor.task);
+    read.shared = task.requests > 0 && it == process.births.end();
+    if (it != process.births.end()) {
+      read.births.swap(it->second);
+      process.births.erase(it);
+    }
+    ++task.requests;
+  }
+
+  [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
+    if (node.role != SpanRole::kClient) return std::nullopt;
+    const Actor& actor = node.exchange->request->first_byte.actor;
+    if (actor.task == 0) return std::nullopt;
+    Found found = request_of(process(node.pid), actor, world);
+    world.habits.explained(node.pid, found.node != nullptr);
+    if (!found.node) return std::nullopt;
+    if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", kChannelConfidence};
+    return Claim{std::move(found.node), std::nullopt, "goroutine", 1.0};
+  }
+
+ private:
+  Process& process(std::uint32_t pid) {
+    if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) {
+      processes_.clear();
+      tasks_ = 0;
+    }
+    return processes_[pid];
+  }
+  void forget(std::uint32_t pid) {
+    const auto it = processes_.find(pid);
+    if (it == processes_.end()) return;
+    tasks_ -= it->second.tasks.size();
+    processes_.erase(it);
+  }
+  // Goroutines end unseen, so the tables only grow: start over rather than scan. What works then is not linked until it
+  // is heard of again.
+  void forget_all() {
+    for (auto& [pid, process] : processes_) {
+      process = Process();
+      process.forgot = true;
+    }
+    tasks_ = 0;
+  }
+
+  Task& meet(Process& process, std::uint64_t number) {
+    const auto it = process.tasks.find(number);
+    if (it != process.tasks.end()) return it->second;
+    ++tasks_;
+    return process.tasks[number];
+  }
+  Task& meet(const Actor& actor) {
+    Task& task = meet(process(actor.thread.pid), actor.task);
+    task.parent = actor.parent_task;
+    return task;
+  }
+
+  void handed_over(const event::Handover& handover, World& world) {
+    Process& process = this->process(handover.actor.thread.pid);
+    Task& task = meet(handover.actor);
+    switch (handover.role) {
+      case event::Handover::Role::kWrites:
+        task.writes_for = handover.object;
+        return;
+      case event::Handover::Role::kCalls:
+        if (process.callers.size() >= kMostCallers) process.callers.clear();
+        process.callers[handover.object] = {handover.actor.task, handover.actor.parent_task};
+        return;
+      case event::Handover::Role::kSends: {
+        const Found found = request_of(process, handover.actor, world);
+        for (const auto& given : process.channels.sends(handover, found.node ? found.node->number : 0)) {
+          give(process, given, handover.object, world);
+        }
+        return;
+      }
+      case event::Handover::Role::kReceives:
+        // It asks for more: what came through this channel before is done.
+        if (task.channel == handover.object) task.work = 0;
+        for (const auto& given : process.channels.receives(handover)) give(process, given, handover.object, world);
+    }
+  }
+
+  void give(Process& process, const Channels::Given& given, std::uint64_t channel, World& world) {
+    Task& task = meet(process, given.task);
+    // In the middle of one request it is handed something of another: a token, a result, or work. Not known which.
+    const bool other = task.channel != channel && task.work != 0 && task.work != given.work;
+    if (other && given.work == 0) return;
+    task.work = other && world.open.find(task.work) ? 0 : given.work;
+    task.channel = channel;
+  }
+
+  struct Found {
+    NodePtr node;  // null when that is not certain
+    bool through_channel = false;
+  };
+
+  // The request a goroutine works for.
+  static Found request_of(const Process& process, const Actor& writer, World& world) {
+    Caller at{writer.task, writer.parent_task};
+    if (const auto it = process.tasks.find(writer.task); it != process.tasks.end() && it->second.writes_for != 0) {
+      const auto caller = process.callers.find(it->second.writes_for);
+      if (caller == process.callers.end()) return {};
+      at = caller->second;
+    }
+    std::uint64_t child = 0;
+    for (int generation = 0; generation < kMostGenerations; ++generation) {
+      const auto it = process.tasks.find(at.task);
+      if (it != process.tasks.end()) {
+        if (it->second.requests > 0) return {request_read_by(it->second, child, world)};
+        // Workers outlive what they were started for.
+        if (it->second.channel != 0) return {world.open.find(it->second.work), true};
+      }
+      // A goroutine never heard of may be anything's child, but not if its child told who it is.
+      if (at.parent == 0) return {};
+      child = at.task;
+      const auto parent = process.tasks.find(at.parent);
+      at = {at.parent, parent == process.tasks.end() ? 0 : parent->second.parent};
+    }
+    return {};
+  }
+
+  // child: of the reading goroutine, 0: itself.
+  static NodePtr request_read_by(const Task& task, std::uint64_t child, World& world) {
+    const Read& newest = task.reads[0];
+    if (child == 0) {
+      // Two at once: pipelined, or it reads for others.
+      if (task.requests > 1 && world.open.find(task.reads[1].node)) return nullptr;
+      return world.open.find(newest.node);
+    }
+    if (newest.shared) return nullptr;
+    switch (born(child, newest.births)) {
+      case Born::kAfter:
+        return world.open.find(newest.node);
+      case Born::kUnknown:
+        return newest.first ? world.open.find(newest.node) : nullptr;
+      case Born::kBefore:
+        break;
+    }
+    // A child of the request before, when that is still open (a goroutine that reads for others).
+    const Read& before = task.reads[1];
+    if (task.requests < 2 || before.shared || born(child, before.births) != Born::kAfter) return nullptr;
+    return world.open.find(before.node);
+  }
+
+  std::unordered_map<std::uint32_t, Process> processes_;
+  std::size_t tasks_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_goroutine() {
+  return std::make_unique<Goroutine>();
+}
+
+}  // namespace wirespan

@@ -1,0 +1,184 @@
+// evidence/goroutine: scenes it must link and scenes it must refuse.
+#include <gtest/gtest.h>
+
+#include "correlator/testing/scene.h"
+
+namespace wirespan {
+namespace {
+
+using testing::goroutine;
+using testing::Scene;
+using Role = event::Handover::Role;
+
+constexpr std::uint32_t kPid = 1;
+
+struct GoScene : Scene {
+  GoScene() { runtimes[kPid] = Runtime::kGo; }
+
+  // A goroutine reads a request while the runtime's processors are about to give out these ids. Two other
+  // requests are open, so that nothing is linked for being the only one.
+  ExchangePtr read(std::uint64_t task, std::vector<std::uint64_t> next, ConnectionPtr conn = nullptr) {
+    event::Births births{now, kPid, task, static_cast<std::uint32_t>(next.size()), {}};
+    // Runs begin at 1, 17, 33, ... here; beside cgo they begin anywhere.
+    std::transform(next.begin(), next.end(), births.next.begin(),
+                   [](std::uint64_t id) { return id | (16 - (id - 1) % 16) << 56U; });
+    if (!next.empty()) correlator.on_event(births);
+    return serve(goroutine(kPid, task, 1), std::move(conn));
+  }
+  void hand_over(Role role, std::uint64_t object, std::uint64_t task, std::uint64_t parent) {
+    correlator.on_event(event::Handover{now, goroutine(kPid, task, parent), role, object});
+  }
+  void finish_all(std::initializer_list<ExchangePtr> exchanges) {
+    for (const auto& e : exchanges) finish(e, goroutine(kPid, 999));
+  }
+  bool is_root(const ExchangePtr& call) { return !span(call).parent.id.valid(); }
+  ExchangePtr other = read(500, {});
+  ExchangePtr another = read(501, {});
+};
+
+TEST(Goroutine, TheOneThatReadTheRequestMakesTheCall) {
+  GoScene s;
+  const auto a = s.read(20, {});
+  const auto b = s.read(21, {});
+  const auto of_a = s.call(goroutine(kPid, 20));
+  const auto of_b = s.call(goroutine(kPid, 21));
+  s.finish_all({of_a, of_b, a, b, s.other});
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_EQ(s.span(of_a).parent.method, "goroutine");
+}
+
+TEST(Goroutine, AConnectionsGoroutineWritesForWhoeverAskedLast) {
+  GoScene s;
+  const auto a = s.read(20, {});
+  const auto b = s.read(21, {});
+  s.hand_over(Role::kCalls, 0xc000, 20, 1);  // before the connection's goroutine has run at all
+  s.hand_over(Role::kWrites, 0xc000, 40, 20);
+  const auto of_a = s.call(goroutine(kPid, 40, 20));
+  s.finish_all({of_a});
+  s.hand_over(Role::kCalls, 0xc000, 21, 1);
+  const auto of_b = s.call(goroutine(kPid, 40, 20));
+  s.finish_all({of_b, a, b, s.other});
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b)) << "although the goroutine was started by the other";
+}
+
+TEST(Goroutine, AConnectionWhoseCallerWasNotSeenIsNotGuessed) {
+  GoScene s;
+  const auto a = s.read(20, {17});
+  s.hand_over(Role::kWrites, 0xc000, 40, 20);
+  const auto call = s.call(goroutine(kPid, 40, 20));
+  s.finish_all({call, a, s.other});
+  EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Goroutine, ChildrenAndGrandchildrenOfTheRequestAreBelieved) {
+  GoScene s;
+  const auto a = s.read(20, {21, 37});
+  const auto child = s.call(goroutine(kPid, 38, 20));
+  s.hand_over(Role::kCalls, 0xc000, 38, 20);  // any event of the child tells whose it is
+  const auto grandchild = s.call(goroutine(kPid, 39, 38));
+  const auto in_a_new_run = s.call(goroutine(kPid, 60, 20));
+  s.finish_all({child, grandchild, in_a_new_run, a, s.other});
+  EXPECT_TRUE(s.is_parent(a, child));
+  EXPECT_TRUE(s.is_parent(a, grandchild));
+  EXPECT_TRUE(s.is_parent(a, in_a_new_run));
+}
+
+TEST(Goroutine, AChildOfAnEarlierRequestOfTheSameConnectionIsNot) {
+  GoScene s;
+  const auto first = s.read(20, {21, 37});
+  s.finish_all({first});
+  const auto second = s.read(20, {23, 40});
+  const auto left_over = s.call(goroutine(kPid, 38, 20));  // 38 < 40: born before
+  const auto also_left = s.call(goroutine(kPid, 22, 20));  // 22 < 23
+  const auto of_used_up = s.call(goroutine(kPid, 5, 20));  // a run that no processor has any more
+  const auto fresh = s.call(goroutine(kPid, 41, 20));
+  s.finish_all({left_over, also_left, of_used_up, fresh, second, s.other});
+  EXPECT_TRUE(s.is_root(left_over));
+  EXPECT_TRUE(s.is_root(also_left));
+  EXPECT_TRUE(s.is_root(of_used_up));
+  EXPECT_TRUE(s.is_parent(second, fresh));
+}
+
+TEST(Goroutine, ARunThatWasUsedUpThenIsOld) {
+  GoScene s;
+  s.finish_all({s.read(20, {21})});
+  event::Births births{s.now, kPid, 20, 1, {34}};  // 18..33 were given out, none is left
+  s.correlator.on_event(births);
+  const auto second = s.serve(goroutine(kPid, 20, 1));
+  const auto old = s.call(goroutine(kPid, 33, 20));
+  const auto young = s.call(goroutine(kPid, 34, 20));
+  s.finish_all({old, young, second, s.other});
+  EXPECT_TRUE(s.is_root(old));
+  EXPECT_TRUE(s.is_parent(second, young));
+}
+
+TEST(Goroutine, WithoutKnowingBirthsOnlyTheFirstRequestHasChildren) {
+  GoScene s;
+  const auto first = s.read(20, {});
+  const auto child = s.call(goroutine(kPid, 38, 20));
+  s.finish_all({child, first});
+  const auto second = s.read(20, {});
+  const auto unknown = s.call(goroutine(kPid, 41, 20));
+  s.finish_all({unknown, second, s.other});
+  EXPECT_TRUE(s.is_parent(first, child));
+  EXPECT_TRUE(s.is_root(unknown));
+}
+
+TEST(Goroutine, LateWorkIsNoChild) {
+  GoScene s;
+  const auto a = s.read(20, {21});
+  s.finish_all({a});
+  const auto late = s.call(goroutine(kPid, 22, 20));
+  const auto later = s.call(goroutine(kPid, 20, 1));
+  s.finish_all({late, later, s.other});
+  EXPECT_TRUE(s.is_root(late));
+  EXPECT_TRUE(s.is_root(later));
+}
+
+TEST(Goroutine, AGoroutineThatReadsForOthersKnowsWhichChildIsWhose) {
+  GoScene s;
+  const auto a = s.read(20, {21});
+  const auto b = s.read(20, {22});
+  const auto of_a = s.call(goroutine(kPid, 21, 20));
+  const auto itself = s.call(goroutine(kPid, 20, 1));
+  s.finish_all({of_a, itself, a, b, s.other});
+  EXPECT_TRUE(s.is_parent(a, of_a)) << "born after it read the one and before it read the other";
+  EXPECT_TRUE(s.is_root(itself));
+}
+
+TEST(Goroutine, BackgroundWorkInAGoProcessIsNotTheOnlyOpenRequests) {
+  GoScene s;
+  s.finish_all({s.other, s.another});
+  for (int i = 0; i < 20; ++i) {
+    const auto a = s.read(20, {});
+    s.finish_all({s.call(goroutine(kPid, 20, 1)), a});
+  }
+  const auto a = s.read(20, {});
+  const auto background = s.call(goroutine(kPid, 7, 1));
+  s.finish_all({background, a});
+  EXPECT_TRUE(s.is_root(background));
+}
+
+TEST(Goroutine, TheHeadCountsNotTheByteThatWasWaitedFor) {
+  GoScene s;
+  const auto b = s.read(21, {});
+  // net/http: backgroundRead took the first byte in a goroutine of its own.
+  auto request = std::make_shared<Message>();
+  request->conn = s.connection(kPid, 0, 0, TcpSide::kPassive);
+  request->first_byte = {s.now, goroutine(kPid, 30, 20)};
+  request->last_byte = {s.now, goroutine(kPid, 20, 1)};
+  auto exchange = std::make_shared<Exchange>();
+  exchange->number = 1000;
+  exchange->role = SpanRole::kServer;
+  exchange->conn = request->conn;
+  exchange->request = request;
+  s.correlator.accept(ExchangeOpened{exchange});
+  const auto call = s.call(goroutine(kPid, 20, 1));
+  s.finish_all({call, exchange, b, s.other});
+  EXPECT_EQ(s.span(call).parent.method, "goroutine");
+}
+
+}  // namespace
+}  // namespace wirespan
