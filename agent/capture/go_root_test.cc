@@ -120,7 +120,7 @@ TEST_P(Goroutines, CallsAreMadeByTheReaderItsChildOrAWorker) {
 INSTANTIATE_TEST_SUITE_P(Builds, Goroutines,
                          ::testing::Values(Build{"plain", ""}, Build{"stripped", "-ldflags='-s -w'"},
                                            Build{"relocated", "-buildmode=pie -ldflags='-s -w'"}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& build) { return std::string(build.param.name); });
 
 }  // namespace
 }  // namespace wirespan
