@@ -22,6 +22,8 @@ constexpr std::array kMethods = {
     Row{"response", "the thread that sent it had just read an answer to an earlier call of the parent"},
     Row{"wakeup", "the thread that sent it was woken by the one working for the parent"},
     Row{"goroutine", "the goroutine that sent it works for the parent, or was started by the one that does"},
+    Row{"channel",
+        "the goroutine that sent it works on what came through a channel from the one working for the parent"},
     Row{"fork", "the process that sent it was started while working for the parent"},
     Row{"only_open", "the parent was the only request the process was serving; background work would look the same"},
     Row{"inferred",

@@ -119,6 +119,7 @@ struct Handover {
   } role = Role::kCalls;
   std::uint64_t object = 0;  // an address: unique within the process while it lives
   std::uint64_t place = 0;   // channels: the element's slot in the buffer
+  static constexpr std::uint64_t kSelecting = ~std::uint64_t{0};  // one that waits for other channels as well
   std::uint64_t other = 0;   // channels: the goroutine that already waits at the other end; 0: none
   std::uint32_t queued = 0;  // channels: elements in the buffer before
   std::uint32_t capacity = 0;

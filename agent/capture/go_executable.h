@@ -27,6 +27,9 @@ inline constexpr std::array kGoFunctions{
     GoFunction{"net/http.(*persistConn).roundTrip", "go_calls", GoFunction::Use::kAlways},
     GoFunction{"net/http.(*persistConn).writeLoop", "go_writes", GoFunction::Use::kAlways},
     GoFunction{"net/http.persistConnWriter.Write", "go_writes", GoFunction::Use::kOldClient},
+    GoFunction{"runtime.chansend1", "go_sends", GoFunction::Use::kChannel},
+    GoFunction{"runtime.chanrecv1", "go_receives", GoFunction::Use::kChannel},
+    GoFunction{"runtime.chanrecv2", "go_receives", GoFunction::Use::kChannel},
 };
 
 struct GoExecutable {

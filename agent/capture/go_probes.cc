@@ -18,8 +18,23 @@ constexpr std::size_t kMostConnections = 65'536;
 // A connection older than the probes shows itself with its next request; it is looked for this long.
 constexpr std::int64_t kOldClientNs = 10'000'000'000;
 constexpr std::int64_t kAskAgainNs = 5'000'000'000;  // GOMAXPROCS changes rarely
+constexpr std::uint32_t kForeignCalls = 4;
+constexpr std::uint32_t kCallsToJudge = 256;
+constexpr std::int64_t kTimeToJudgeNs = 10'000'000'000;
+constexpr std::uint32_t kUsefulShare = 32;  // one call in so many
+
+// A channel operation costs its goroutine about 2 us while it is watched, and us as much: past this rate it is not.
+constexpr std::uint64_t kMostChannelEvents = 50'000;  // a second
+constexpr std::int64_t kChannelWindowNs = 100'000'000;
+constexpr std::int64_t kChannelsAgainNs = 60'000'000'000;
+constexpr std::size_t kMostRemembered = 65'536;
 constexpr unsigned kMostSearches = 50;
 constexpr std::int64_t kAskSoonNs = 100'000'000;  // the runtime is still starting
+
+void remember(std::unordered_set<std::uint64_t>& set, std::uint64_t task) {
+  if (set.size() >= kMostRemembered) set.clear();
+  set.insert(task);
+}
 
 std::string proc_file(std::uint32_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
@@ -32,7 +47,8 @@ GoProbes::GoProbes(GoKernel& kernel, Counters& counters)
       known_(counters.get("capture.go.processes")),
       refused_(counters.get("capture.go.executables_refused")),
       probes_(counters.get("capture.go.probes_attached")),
-      failed_(counters.get("capture.go.probes_failed")) {}
+      failed_(counters.get("capture.go.probes_failed")),
+      too_busy_(counters.get("capture.go.channels_too_busy")) {}
 
 bool GoProbes::attach(std::uint32_t pid, Program& program, GoFunction::Use use) {
   bool all = true;
@@ -83,6 +99,7 @@ GoProbes::Program* GoProbes::program_of(std::uint32_t pid, const FileId& file, B
   if (executable) {
     program->executable = std::move(*executable);
     if (!attach(pid, *program, GoFunction::Use::kAlways)) program->executable.offsets.parent = 0;
+    watch_channels(pid, *program, now);
     if (attach(pid, *program, GoFunction::Use::kOldClient)) program->old_client_until = now + kOldClientNs;
   } else {
     program->refused = executable.error().text();
@@ -117,6 +134,7 @@ void GoProbes::found(std::uint32_t pid, BootTime now) {
   process.told.recvx = executable.offsets.recvx;
   process.told.recvq = executable.offsets.recvq;
   process.told.sendq = executable.offsets.sendq;
+  process.told.selects = executable.offsets.selects;
   known_.set(processes_.size());
   ask_processors(pid, process, now);
   kernel_.set_go_process(pid, process.told);
@@ -138,19 +156,92 @@ void GoProbes::exited(std::uint32_t pid) {
 
 void GoProbes::handed_over(const event::Handover& handover) {
   using Role = event::Handover::Role;
-  if (handover.role != Role::kCalls && handover.role != Role::kWrites) return;
   const auto it = processes_.find(handover.actor.thread.pid);
   if (it == processes_.end()) return;
   auto& connections = it->second.connections;
-  if (handover.role == Role::kWrites) {
-    if (connections.size() >= kMostConnections) connections.clear();
-    connections[handover.object] = true;
-  } else if (const auto known = connections.find(handover.object); known == connections.end()) {
+  switch (handover.role) {
+    case Role::kSends:
+    case Role::kReceives:
+      if (const auto program = programs_.find(it->second.file); program != programs_.end()) {
+        ++program->second->channel_events;
+      }
+      return;
+    case Role::kWrites:
+      if (connections.size() >= kMostConnections) connections.clear();
+      connections[handover.object] = true;
+      remember(it->second.writers, handover.actor.task);
+      return;
+    case Role::kCalls:
+      called(it->first, it->second, handover.actor, handover.time);
+      break;
+  }
+  const auto known = connections.find(handover.object);
+  if (known == connections.end()) {
     // The first request of a new connection may be handed over before its goroutine has begun to run.
     if (connections.size() < kMostConnections) connections.emplace(handover.object, false);
   } else if (!known->second) {
     it->second.unknown_writer = true;
   }
+}
+
+void GoProbes::read(const event::Births& births) {
+  if (const auto it = processes_.find(births.pid); it != processes_.end()) remember(it->second.readers, births.task);
+}
+
+void GoProbes::wrote(const event::Data& data) {
+  if (data.actor.task == 0 || data.direction != Direction::kSent || data.conn->side != TcpSide::kActive) return;
+  const auto it = processes_.find(data.actor.thread.pid);
+  if (it == processes_.end() || it->second.writers.contains(data.actor.task)) return;
+  called(it->first, it->second, data.actor, data.time);
+}
+
+// Calls by goroutines that have nothing to do with one that reads requests: workers, most likely fed by channels.
+void GoProbes::called(std::uint32_t pid, Process& process, const Actor& actor, BootTime now) {
+  const auto it = programs_.find(process.file);
+  if (it == programs_.end()) return;
+  Program& program = *it->second;
+  ++program.calls;
+  if (process.readers.empty() || process.readers.contains(actor.task) || process.readers.contains(actor.parent_task))
+    return;
+  if (++program.foreign_calls >= kForeignCalls) watch_channels(pid, program, now);
+}
+
+void GoProbes::watch_channels(std::uint32_t pid, Program& program, BootTime now) {
+  if (program.channels_since.ns != 0 || now - program.channels_not_before < 0) return;
+  program.calls = program.foreign_calls = 0;
+  program.channel_events = 0;
+  if (attach(pid, program, GoFunction::Use::kChannel)) {
+    program.channels_since = program.calls_since = now;
+  } else {
+    detach(program, GoFunction::Use::kChannel);
+    program.channels_not_before = now + kChannelsAgainNs;
+  }
+}
+
+// After a sweep's time with them on.
+void GoProbes::judge_channels(Program& program, BootTime now) {
+  const std::int64_t elapsed = now - program.channels_since;
+  if (program.channels_since.ns == 0 || elapsed < kChannelWindowNs) return;
+  const bool too_many =
+      program.channel_events > kMostChannelEvents * static_cast<std::uint64_t>(elapsed) / 1'000'000'000;
+  const bool judged = program.calls >= kCallsToJudge || now - program.calls_since >= kTimeToJudgeNs;
+  const bool useless = judged && program.foreign_calls <= program.calls / kUsefulShare;
+  if (too_many || useless) {
+    detach(program, GoFunction::Use::kChannel);
+    program.channels_since = BootTime{};
+    program.calls = program.foreign_calls = 0;
+    if (too_many) {
+      too_busy_.add();
+      program.channels_not_before = now + kChannelsAgainNs;
+    }
+    return;
+  }
+  if (judged) {
+    program.calls = program.foreign_calls = 0;
+    program.calls_since = now;
+  }
+  program.channels_since = now;
+  program.channel_events = 0;
 }
 
 void GoProbes::ask_processors(std::uint32_t pid, Process& process, BootTime now) {
@@ -192,6 +283,7 @@ void GoProbes::sweep(BootTime now) {
       detach(*program, GoFunction::Use::kOldClient);
       program->old_client_until = BootTime{};
     }
+    judge_channels(*program, now);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "agent/capture/go_executable.h"
@@ -42,6 +43,9 @@ class GoProbes {
   void found(std::uint32_t pid, BootTime now);
   void exited(std::uint32_t pid);
   void handed_over(const event::Handover& handover);
+  // A goroutine read what may be a request; one wrote on a connection.
+  void read(const event::Births& births);
+  void wrote(const event::Data& data);
   // About ten times a second: processors of runtimes that were not up before; probes that are needed for a while.
   void sweep(BootTime now);
 
@@ -63,6 +67,13 @@ class GoProbes {
     std::uint32_t processes = 0;
     std::array<int, kGoFunctions.size()> probes{};  // -1: not attached
     BootTime old_client_until{};
+    // Channels are watched until it is known whether workers are fed by them, and while they do not cost too much.
+    BootTime channels_since{};
+    BootTime channels_not_before{};
+    std::uint64_t channel_events = 0;
+    std::uint32_t calls = 0;  // since calls_since
+    BootTime calls_since{};
+    std::uint32_t foreign_calls = 0;  // by goroutines that neither read requests nor are children of such
   };
   struct Process {
     FileId file{};
@@ -72,11 +83,16 @@ class GoProbes {
     unsigned searches = 0;                                // for allp
     std::unordered_map<std::uint64_t, bool> connections;  // client connections: is the goroutine that writes known?
     bool unknown_writer = false;
+    std::unordered_set<std::uint64_t> readers;  // goroutines that read requests
+    std::unordered_set<std::uint64_t> writers;  // of client connections
   };
 
   Program* program_of(std::uint32_t pid, const FileId& file, BootTime now);
   bool attach(std::uint32_t pid, Program& program, GoFunction::Use use);
   void detach(Program& program, GoFunction::Use use);
+  void called(std::uint32_t pid, Process& process, const Actor& actor, BootTime now);
+  void watch_channels(std::uint32_t pid, Program& program, BootTime now);
+  void judge_channels(Program& program, BootTime now);
   void ask_processors(std::uint32_t pid, Process& process, BootTime now);
 
   GoKernel& kernel_;
@@ -87,6 +103,7 @@ class GoProbes {
   Counter& refused_;
   Counter& probes_;
   Counter& failed_;
+  Counter& too_busy_;
 };
 
 }  // namespace wirespan

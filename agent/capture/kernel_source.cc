@@ -179,6 +179,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_.exited(exited->pid);
       } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
         go_.handed_over(*handover);
+      } else if (const auto* births = std::get_if<event::Births>(&event)) {
+        go_.read(*births);
+      } else if (const auto* data = std::get_if<event::Data>(&event)) {
+        go_.wrote(*data);
       }
     }
     sink_->accept(event);

@@ -17,6 +17,8 @@ constexpr Candidate kExit[] = {{"exit__tp_btf", kTyped}, {"exit__raw_tp", kRaw}}
 constexpr const char* kUprobe = "uprobes: CONFIG_UPROBE_EVENTS";
 constexpr Candidate kGoCalls[] = {{"go_calls", kUprobe}};
 constexpr Candidate kGoWrites[] = {{"go_writes", kUprobe}};
+constexpr Candidate kGoSends[] = {{"go_sends", kUprobe}};
+constexpr Candidate kGoReceives[] = {{"go_receives", kUprobe}};
 constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
 constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
 
@@ -37,6 +39,8 @@ std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines) {
   if (goroutines) {
     hooks.push_back({"go_calls", "Go clients: the goroutine that asks", false, kGoCalls, true});
     hooks.push_back({"go_writes", "Go clients: the goroutine that writes", false, kGoWrites, true});
+    hooks.push_back({"go_sends", "Go channels: the goroutine that sends", false, kGoSends, true});
+    hooks.push_back({"go_receives", "Go channels: the goroutine that receives", false, kGoReceives, true});
   }
   hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});
   return hooks;

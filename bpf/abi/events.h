@@ -150,7 +150,7 @@ struct ws_ev_handover {
   __u64 task;
   __u64 parent_task;
   __u64 place; /* channels: the element's number in the ring buffer */
-  __u64 other; /* channels: the goroutine that waits at the other end, 0: none */
+  __u64 other; /* channels: the goroutine that waits at the other end, 0: none, all ones: one in a select */
   __u32 tid;
   __u32 role;     /* enum ws_handover_role */
   __u32 queued;   /* channels: elements in the buffer before */

@@ -116,8 +116,10 @@ struct ws_go_process {
   __u16 recvx;
   __u16 recvq;
   __u16 sendq;
+  __u16 selects; /* isSelect in struct sudog */
+  __u16 _pad[3];
 };
-WS_ABI_ASSERT(sizeof(struct ws_go_process) == 544, "ws_go_process");
+WS_ABI_ASSERT(sizeof(struct ws_go_process) == 552, "ws_go_process");
 
 enum {
   WS_THREAD_SLOTS = 8192,

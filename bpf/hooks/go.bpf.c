@@ -52,3 +52,47 @@ SEC("uprobe")
 int go_writes(struct pt_regs *regs) {
   return ws_handover(regs, WS_WRITES);
 }
+
+enum {
+  WS_HCHAN_COUNT = 0, /* qcount, then dataqsiz: the same in every release */
+  WS_HCHAN_ELEMENT_SIZE = 24,
+  WS_SUDOG_G = 0,
+};
+
+/* The goroutine that waits first in a queue of the channel, struct waitq { first, last *sudog }. */
+WS_INLINE __u64 ws_waiting(const struct ws_go_process *go, __u64 queue) {
+  const __u64 sudog = ws_user_word(queue);
+  __u8 selects = 0;
+  if (!sudog) return 0;
+  bpf_probe_read_user(&selects, sizeof(selects), (void *)(sudog + go->selects));
+  return selects ? ~0ULL : ws_user_word(ws_user_word(sudog + WS_SUDOG_G) + go->goid);
+}
+
+WS_INLINE int ws_channel(struct pt_regs *regs, __u32 role) {
+  struct ws_ev_handover ev = {};
+  const __u64 channel = ws_go_argument(regs);
+  __u16 size = 0;
+  bpf_probe_read_user(&size, sizeof(size), (void *)(channel + WS_HCHAN_ELEMENT_SIZE));
+  /* Signals, locks and tokens hand no work over. */
+  if (size <= 1) return 0;
+  const struct ws_go_process *go = ws_handover_begin(regs, role, &ev);
+  if (!go) return 0;
+  __u64 counts[2] = {};
+  bpf_probe_read_user(counts, sizeof(counts), (void *)(channel + WS_HCHAN_COUNT));
+  ev.queued = counts[0];
+  ev.capacity = counts[1];
+  ev.place = ws_user_word(channel + (role == WS_SENDS ? go->sendx : go->recvx));
+  ev.other = ws_waiting(go, channel + (role == WS_SENDS ? go->recvq : go->sendq));
+  ws_emit(&ev, sizeof(ev));
+  return 0;
+}
+
+SEC("uprobe")
+int go_sends(struct pt_regs *regs) {
+  return ws_channel(regs, WS_SENDS);
+}
+
+SEC("uprobe")
+int go_receives(struct pt_regs *regs) {
+  return ws_channel(regs, WS_RECEIVES);
+}

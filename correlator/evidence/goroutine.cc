@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "correlator/channels.h"
 #include "correlator/evidence/evidence.h"
 
 namespace wirespan {
@@ -21,6 +22,8 @@ constexpr std::size_t kMostTasks = 65'536;  // of all processes; past it everyth
 constexpr std::size_t kMostCallers = 65'536;
 constexpr std::size_t kMostWaiting = 4096;  // reads that may have begun a request, of a process
 constexpr int kMostGenerations = 8;
+// Two operations on a channel at once are noticed unless a third hides it; a worker may do two jobs at once.
+constexpr double kChannelConfidence = 0.98;
 constexpr std::uint64_t kRun = 16;  // ids a processor takes at once (_GoidCacheBatch)
 constexpr unsigned kIdBits = 56;
 constexpr std::uint64_t kIdMask = (1ULL << kIdBits) - 1;
@@ -56,6 +59,9 @@ struct Task {
   std::uint64_t writes_for = 0;  // client connection, 0: none
   std::array<Read, 2> reads;     // the newest first
   std::uint32_t requests = 0;
+  // A worker: what came with the last element it received, and from which channel. 0: not known.
+  std::uint64_t work = 0;
+  std::uint64_t channel = 0;
 };
 
 struct Caller {
@@ -67,7 +73,8 @@ struct Process {
   std::unordered_map<std::uint64_t, Task> tasks;
   std::unordered_map<std::uint64_t, Caller> callers;  // by client connection
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
-      births;           // by goroutine, until its request is understood
+      births;  // by goroutine, until its request is understood
+  Channels channels;
   bool forgot = false;  // goroutines that are met for the first time may have been met before
 };
 
@@ -76,11 +83,12 @@ class Goroutine : public Evidence {
   [[nodiscard]] std::string_view name() const override { return "goroutine"; }
   [[nodiscard]] int rank() const override { return 20; }
 
-  void event(const Event& event, World& /*world*/) override {
+  void event(const Event& event, World& world) override {
+    if (tasks_ >= kMostTasks) forget_all();  // here, where nobody holds one
     if (const auto* data = std::get_if<event::Data>(&event)) {
       if (data->actor.task != 0) meet(data->actor);
     } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
-      handed_over(*handover);
+      handed_over(*handover, world);
     } else if (const auto* births = std::get_if<event::Births>(&event)) {
       auto& waiting = process(births->pid).births;
       if (waiting.size() >= kMostWaiting && !waiting.contains(births->task)) waiting.clear();
@@ -116,10 +124,11 @@ class Goroutine : public Evidence {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
     if (actor.task == 0) return std::nullopt;
-    NodePtr parent = request_of(node.pid, actor, world);
-    world.habits.explained(node.pid, parent != nullptr);
-    if (!parent) return std::nullopt;
-    return Claim{std::move(parent), std::nullopt, "goroutine", 1.0};
+    Found found = request_of(process(node.pid), actor, world);
+    world.habits.explained(node.pid, found.node != nullptr);
+    if (!found.node) return std::nullopt;
+    if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", kChannelConfidence};
+    return Claim{std::move(found.node), std::nullopt, "goroutine", 1.0};
   }
 
  private:
@@ -146,49 +155,80 @@ class Goroutine : public Evidence {
     tasks_ = 0;
   }
 
+  Task& meet(Process& process, std::uint64_t number) {
+    const auto it = process.tasks.find(number);
+    if (it != process.tasks.end()) return it->second;
+    ++tasks_;
+    return process.tasks[number];
+  }
   Task& meet(const Actor& actor) {
-    Process& process = this->process(actor.thread.pid);
-    auto it = process.tasks.find(actor.task);
-    if (it == process.tasks.end()) {
-      if (tasks_ >= kMostTasks) forget_all();
-      it = process.tasks.try_emplace(actor.task).first;
-      ++tasks_;
-    }
-    it->second.parent = actor.parent_task;
-    return it->second;
+    Task& task = meet(process(actor.thread.pid), actor.task);
+    task.parent = actor.parent_task;
+    return task;
   }
 
-  void handed_over(const event::Handover& handover) {
+  void handed_over(const event::Handover& handover, World& world) {
     Process& process = this->process(handover.actor.thread.pid);
     Task& task = meet(handover.actor);
-    if (handover.role == event::Handover::Role::kWrites) {
-      task.writes_for = handover.object;
-    } else if (handover.role == event::Handover::Role::kCalls) {
-      if (process.callers.size() >= kMostCallers) process.callers.clear();
-      process.callers[handover.object] = {handover.actor.task, handover.actor.parent_task};
+    switch (handover.role) {
+      case event::Handover::Role::kWrites:
+        task.writes_for = handover.object;
+        return;
+      case event::Handover::Role::kCalls:
+        if (process.callers.size() >= kMostCallers) process.callers.clear();
+        process.callers[handover.object] = {handover.actor.task, handover.actor.parent_task};
+        return;
+      case event::Handover::Role::kSends: {
+        const Found found = request_of(process, handover.actor, world);
+        for (const auto& given : process.channels.sends(handover, found.node ? found.node->number : 0)) {
+          give(process, given, handover.object, world);
+        }
+        return;
+      }
+      case event::Handover::Role::kReceives:
+        // It asks for more: what came through this channel before is done.
+        if (task.channel == handover.object) task.work = 0;
+        for (const auto& given : process.channels.receives(handover)) give(process, given, handover.object, world);
     }
   }
 
-  // The request a goroutine works for, null when that is not certain.
-  NodePtr request_of(std::uint32_t pid, const Actor& writer, World& world) {
-    Process& process = this->process(pid);
+  void give(Process& process, const Channels::Given& given, std::uint64_t channel, World& world) {
+    Task& task = meet(process, given.task);
+    // In the middle of one request it is handed something of another: a token, a result, or work. Not known which.
+    const bool other = task.channel != channel && task.work != 0 && task.work != given.work;
+    if (other && given.work == 0) return;
+    task.work = other && world.open.find(task.work) ? 0 : given.work;
+    task.channel = channel;
+  }
+
+  struct Found {
+    NodePtr node;  // null when that is not certain
+    bool through_channel = false;
+  };
+
+  // The request a goroutine works for.
+  static Found request_of(const Process& process, const Actor& writer, World& world) {
     Caller at{writer.task, writer.parent_task};
     if (const auto it = process.tasks.find(writer.task); it != process.tasks.end() && it->second.writes_for != 0) {
       const auto caller = process.callers.find(it->second.writes_for);
-      if (caller == process.callers.end()) return nullptr;
+      if (caller == process.callers.end()) return {};
       at = caller->second;
     }
     std::uint64_t child = 0;
     for (int generation = 0; generation < kMostGenerations; ++generation) {
       const auto it = process.tasks.find(at.task);
-      if (it != process.tasks.end() && it->second.requests > 0) return request_read_by(it->second, child, world);
+      if (it != process.tasks.end()) {
+        if (it->second.requests > 0) return {request_read_by(it->second, child, world)};
+        // Workers outlive what they were started for.
+        if (it->second.channel != 0) return {world.open.find(it->second.work), true};
+      }
       // A goroutine never heard of may be anything's child, but not if its child told who it is.
-      if (at.parent == 0) return nullptr;
+      if (at.parent == 0) return {};
       child = at.task;
       const auto parent = process.tasks.find(at.parent);
       at = {at.parent, parent == process.tasks.end() ? 0 : parent->second.parent};
     }
-    return nullptr;
+    return {};
   }
 
   // child: of the reading goroutine, 0: itself.

@@ -35,15 +35,17 @@ def test_one_request_at_a_time_is_one_whole_trace(stack, ledger):
     assert "nginx" in names
 
 
-# The kinds whose link the kernel shows for certain: the thread (or process) that reads the request writes the calls.
+# The kinds whose link is seen for certain: the thread, process or goroutine that reads the request makes the calls.
 CERTAIN = {
     "gunicorn-sync": lambda stack, url: stack.flask(url, "sync", workers=8),
     "gunicorn-gthread": lambda stack, url: stack.flask(url, "gthread", workers=2, threads=16),
     "java-cached-pool": lambda stack, url: stack.java(url),
     "java-thread-per-connection": lambda stack, url: stack.java(url, "TaxThreads"),
+    "go-direct": lambda stack, url: stack.go(url, direct=True),
+    "go-client": lambda stack, url: stack.go(url),
     "php-workers": lambda stack, url: stack.php(url, workers=8),
 }
-REQUESTS = 2000  # 10,000 over the kinds
+REQUESTS = 2000  # 14,000 over the kinds
 
 
 @pytest.mark.parametrize("kind", CERTAIN)
@@ -56,11 +58,9 @@ def test_concurrency_64_nothing_wrong_nothing_missing(stack, ledger, kind):
     assert (verdict.right, verdict.wrong, verdict.doubled) == (REQUESTS, 0, 0), verdict
 
 
-# Here one thread serves many requests, or goroutines move between threads: a link may be missing, none may be wrong.
+# Here one thread serves many requests: a link may be missing, none may be wrong.
 UNCERTAIN = {
-    "go-direct": lambda stack, url: stack.go(url, direct=True),
     "node": lambda stack, url: stack.node(url),
-    "go-client": lambda stack, url: stack.go(url),
     "nginx": lambda stack, url: stack.nginx(url.removeprefix("http://").split("/")[0]),
 }
 

@@ -1,6 +1,7 @@
 """kill -9: the services go on as if nothing happened, and the kernel holds nothing of ours."""
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -82,3 +83,32 @@ def test_sigterm_flushes(stack, ledger):
     drive(ledger, 100, 4)
     assert agent.stop(signal.SIGTERM) == 0, agent.stderr()
     assert len(agent.spans()) == 100
+
+
+def altered_code(pid):
+    """How many bytes of a process's program code differ from its file: probes are breakpoints in it."""
+    different = 0
+    with open(f"/proc/{pid}/mem", "rb") as memory, open(f"/proc/{pid}/exe", "rb") as file:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            addresses, rights, offset, _, inode = line.split()[:5]
+            if "x" not in rights or int(inode) != os.fstat(file.fileno()).st_ino:
+                continue
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            memory.seek(start)
+            file.seek(int(offset, 16))
+            code = file.read(end - start)
+            different += sum(a != b for a, b in zip(memory.read(len(code)), code))
+    return different
+
+
+def test_kill_9_leaves_no_breakpoint_in_a_go_program(stack, ledger):
+    service = stack.go(ledger.url)
+    assert altered_code(service.pid) == 0
+    agent = Agent(stack.directory, stack.selectors())
+    agent.wait_ready()
+    assert altered_code(service.pid) > 0, "no probe was attached: this test shows nothing"
+    agent.kill()
+    wait_until(lambda: altered_code(service.pid) == 0, "the program's code to be what it was")
+    connection = Connection(service.host, service.port)
+    assert connection.request("/stock/1")[0] == 200
+    connection.close()

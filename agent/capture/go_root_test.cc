@@ -1,0 +1,126 @@
+// Goroutines of a real Go program, as `go build` makes it in several ways. Needs root and go; leaves itself out else.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+
+#include "agent/capture/testing/traced_child.h"
+
+namespace wirespan {
+namespace {
+
+using Role = event::Handover::Role;
+using testing::must;
+using testing::Script;
+using testing::Seen;
+
+constexpr int kRequests = 40;  // of testing/goroutines
+
+// The program, up and waiting to be told to go on.
+class Program {
+ public:
+  void start(const std::string& path) {
+    int in[2];
+    int out[2];
+    must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipes");
+    child_ = fork();
+    if (child_ == 0) {
+      dup2(in[0], STDIN_FILENO);
+      dup2(out[1], STDOUT_FILENO);
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      execl(path.c_str(), path.c_str(), nullptr);
+      _exit(127);
+    }
+    go_on_ = in[1];
+    char ready = 0;
+    must(read(out[0], &ready, 1) == 1, "start of the Go program");
+  }
+  void finish() const {
+    must(write(go_on_, "g", 1) == 1, "word to the Go program");
+    int status = 0;
+    must(waitpid(child_, &status, 0) == child_ && WIFEXITED(status) && WEXITSTATUS(status) == 0, "the Go program");
+  }
+
+ private:
+  pid_t child_ = 0;
+  int go_on_ = -1;
+};
+
+struct Build {
+  const char* name;
+  const char* flags;
+};
+
+class Goroutines : public ::testing::TestWithParam<Build> {
+ protected:
+  void SetUp() override {
+    directory_ = std::filesystem::temp_directory_path() / ("wirespan-go-" + std::to_string(getpid()));
+    std::filesystem::create_directory(directory_);
+    const std::string build =
+        "export PATH=$PATH:/usr/local/go/bin GO111MODULE=off GOFLAGS=-buildvcs=false; "
+        "command -v go >/dev/null || exit 77; exec go build -o " +
+        program() + " " + GetParam().flags + " " WIRESPAN_SOURCE_DIR "/agent/capture/testing/goroutines/main.go";
+    const int status = std::system(build.c_str());
+    if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "go is not installed";
+    ASSERT_EQ(status, 0);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+  [[nodiscard]] std::string program() const { return directory_ / "goroutines"; }
+
+ private:
+  std::filesystem::path directory_;
+};
+
+TEST_P(Goroutines, CallsAreMadeByTheReaderItsChildOrAWorker) {
+  Script script;
+  Program running;
+  script.before = [&] { running.start(program()); };
+  script.after = [&] { running.finish(); };
+  const Seen seen = testing::trace(script);
+
+  std::set<std::uint64_t> readers;
+  for (const auto& births : seen.all<event::Births>()) {
+    readers.insert(births.task);
+    EXPECT_GT(births.count, 0U);
+  }
+  int direct = 0;
+  int children = 0;
+  int others = 0;
+  std::set<std::uint64_t> called;
+  std::map<std::uint64_t, std::uint64_t> writers;
+  for (const auto& e : seen.all<event::Handover>()) {
+    if (e.role == Role::kWrites) writers[e.actor.task] = e.object;
+    if (e.role != Role::kCalls) continue;
+    called.insert(e.object);
+    direct += readers.contains(e.actor.task) ? 1 : 0;
+    children += readers.contains(e.actor.parent_task) ? 1 : 0;
+    others += readers.contains(e.actor.task) || readers.contains(e.actor.parent_task) ? 0 : 1;
+  }
+  EXPECT_EQ(direct, kRequests);
+  EXPECT_EQ(children, kRequests);
+  EXPECT_EQ(others, 2 * kRequests) << "the worker's, and those of the goroutines that drive the server";
+  // Every request was written by a goroutine of which it is known for whom.
+  int written = 0;
+  for (const auto& data : seen.data) {
+    if (data.direction != Direction::kSent || data.conn->side != TcpSide::kActive) continue;
+    ++written;
+    EXPECT_TRUE(writers.contains(data.actor.task) && called.contains(writers[data.actor.task])) << data.captured;
+  }
+  EXPECT_EQ(written, 4 * kRequests);
+}
+
+INSTANTIATE_TEST_SUITE_P(Builds, Goroutines,
+                         ::testing::Values(Build{"plain", ""}, Build{"stripped", "-ldflags='-s -w'"},
+                                           Build{"relocated", "-buildmode=pie -ldflags='-s -w'"}),
+                         [](const auto& build) { return std::string(build.param.name); });
+
+}  // namespace
+}  // namespace wirespan
