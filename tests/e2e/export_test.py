@@ -45,7 +45,9 @@ def test_receiver_killed_and_restarted(stack, ledger, sink, protocol):
     """Nothing blocks, memory stays bounded, every span is delivered or counted as dropped, and export goes on."""
     ports = {"grpc_port": free_port(), "http_port": free_port()}
     first = sink(**ports)
-    with Agent(stack.directory, stack.selectors(), "--otlp", first.url_for(protocol), env={"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}) as agent:
+    config = stack.directory / "patient.yaml"  # a busy machine's receiver may be slow
+    config.write_text("export: {flush: {silence: 1m, longest: 2m}}\n")
+    with Agent(stack.directory, stack.selectors(), "--otlp", first.url_for(protocol), "--config", config, env={"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}) as agent:
         drive(ledger, 300, 8)
         before = agent.resident_kib()
         first.wait_for(1)
