@@ -218,8 +218,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
     }
   }
 
-  // The kernel runs no program inside itself on one CPU: an interrupt that closes a connection in the middle of another's
-  // closing is not seen by tcp_state. tcp_destroy tells that end a moment later; the others' are lost.
+  // The kernel runs no program inside itself on one CPU: an interrupt that closes a connection in the middle of
+  // another's closing is not seen by tcp_state. tcp_destroy tells that end a moment later; the others' are lost.
   void count_missed() {
     std::uint64_t lost = 0;
     std::uint64_t late = 0;
