@@ -46,8 +46,9 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
   std::erase_if(evidence_, [this](const auto& e) { return options_.disabled.contains(e->name()); });
   if (options_.infer) {
     inference_ = std::make_unique<LiveInference>(
-        options_.window_ns, counters, [this](const NodePtr& call, std::vector<Claim> claims, double distance) {
-          answered(call, std::move(claims), distance);
+        options_.window_ns, counters,
+        [this](const NodePtr& call, std::vector<Claim> claims, double distance, std::string_view unlinked) {
+          answered(call, std::move(claims), distance, unlinked);
         });
   }
   std::sort(evidence_.begin(), evidence_.end(), [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
@@ -138,7 +139,8 @@ void Correlator::opened(const ExchangePtr& exchange) {
   if (inference_ && known && habits_.of(node->pid) != ThreadHabits::Verdict::kStays) inference_->opened(node);
 }
 
-void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance) {
+void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance,
+                          std::string_view unlinked) {
   if (call->decided) return;
   call->runner_up_distance = runner_up_distance;
   const bool sure = !claims.empty() && claims.front().confidence >= options_.threshold;
@@ -150,7 +152,7 @@ void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double
   call->weak = std::move(claims);
   if (call->weak.size() > kMostWeakLinks) call->weak.resize(kMostWeakLinks);
   begin_trace(call);
-  call->unlinked_reason = call->weak.empty() ? "none_fits" : "ambiguous";
+  call->unlinked_reason = unlinked;
 }
 
 void Correlator::decide(const NodePtr& node, bool last_chance) {

@@ -68,7 +68,7 @@ class Correlator : public Sink<ExchangeItem> {
   static bool resolve_trace(const NodePtr& node);
   [[nodiscard]] NodePtr make_node(const ExchangePtr& exchange);
   Counter& links_by(std::string_view method);
-  void answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance);
+  void answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance, std::string_view unlinked);
   void settle(BootTime now, bool all);
   void emit(const NodePtr& node);
   // Forgets what only links to come need.

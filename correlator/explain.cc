@@ -24,6 +24,13 @@ constexpr std::array kMethods = {
     Row{"goroutine", "the goroutine that sent it works for the parent, or was started by the one that does"},
     Row{"channel",
         "the goroutine that sent it works on what came through a channel from the one working for the parent"},
+    Row{"turn",
+        "its event loop sent it right after it had read the parent, or the answer to another call of the parent's, and "
+        "in this process what a loop sends next has always been because of what it read"},
+    Row{"answered",
+        "right after its response was read the loop sent the answer to the parent, and in this process answers have "
+        "always followed the response that made them possible"},
+    Row{"worker", "the thread that answered the parent had made it, and nothing else since its answer before"},
     Row{"fork", "the process that sent it was started while working for the parent"},
     Row{"only_open", "the parent was the only request the process was serving; background work would look the same"},
     Row{"inferred",
@@ -38,6 +45,9 @@ constexpr std::array kMissing = {
         "moves between threads"},
     Row{"ambiguous", "several open requests fit about equally well; the candidates are listed as span links"},
     Row{"table_full", "more exchanges were open than the agent keeps (counted as correlator.lost.open_table_full)"},
+    Row{"over_budget",
+        "so many requests and calls were open that weighing them all would have cost too much (counted as "
+        "inference.over_budget.calls)"},
     Row{"none_fits", "no open request of the process fits the call"},
 };
 

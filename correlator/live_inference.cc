@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMostProcesses = 65'536;
 constexpr std::size_t kMostThreads = 65'536;
+constexpr std::uint32_t kMostWork = 20'000;  // a second: about a tenth of a core
 constexpr std::size_t kMostConnecting = 65'536;
 constexpr std::size_t kMostCandidates = 4;
 constexpr float kLeastProbability = 0.05F;
@@ -37,7 +38,8 @@ std::string peer_of(const Connection& conn) {
 LiveInference::LiveInference(std::int64_t window_ns, Counters& counters, Answer answer)
     : window_ns_(window_ns),
       answer_(std::move(answer)),
-      engine_({.window_ns = window_ns}, counters, [this](const inference::Decision& d) { decided(d); }) {}
+      engine_({.window_ns = window_ns, .max_work_per_second = kMostWork}, counters,
+              [this](const inference::Decision& d) { decided(d); }) {}
 
 std::int64_t LiveInference::in_order(BootTime time) {
   return last_ns_ = std::max(last_ns_, static_cast<std::int64_t>(time.ns));
@@ -171,7 +173,11 @@ void LiveInference::decided(const inference::Decision& decision) {
     if (claims.size() >= kMostCandidates || candidate.probability < kLeastProbability) break;
     if (candidate.request != decision.parent) claim(candidate.request, static_cast<double>(candidate.probability));
   }
-  answer_(call, std::move(claims), static_cast<double>(decision.runner_up_distance));
+  const bool nothing = claims.empty();
+  answer_(call, std::move(claims), static_cast<double>(decision.runner_up_distance),
+          decision.given_up ? "over_budget"
+          : nothing         ? "none_fits"
+                            : "ambiguous");
 }
 
 }  // namespace wirespan

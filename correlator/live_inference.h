@@ -17,7 +17,9 @@ namespace wirespan {
 class LiveInference {
  public:
   // claims: best first, with their probabilities; never empty of meaning: an empty list says that no open request fits.
-  using Answer = std::function<void(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance)>;
+  // unlinked: why, if none of them is taken.
+  using Answer = std::function<void(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance,
+                                    std::string_view unlinked)>;
 
   LiveInference(std::int64_t window_ns, Counters& counters, Answer answer);
 

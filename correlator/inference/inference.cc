@@ -21,6 +21,7 @@ constexpr Solver::Effort kTentative{8, 8, 1, 0, true};
 constexpr float kDoubt = 0.1F;   // share that makes a call unfit as an example
 constexpr int kFirstPasses = 5;  // over the first stretches, each with the model of the pass before
 constexpr int kFurtherPasses = 2;
+constexpr double kWorkOfKnown = 8;  // of a call with a certain parent: it is learned from
 constexpr float kEnoughTests = 100;
 constexpr float kUntested = 0.75F;
 constexpr std::size_t kFewCandidates = 2;
@@ -114,6 +115,7 @@ Inference::Inference(const Options& options, Counters& counters, Sink sink)
       sink_(std::move(sink)),
       lost_open_(counters.get("inference.lost.open_requests")),
       lost_waiting_(counters.get("inference.lost.waiting_calls")),
+      over_budget_(counters.get("inference.over_budget.calls")),
       lost_endless_(counters.get("inference.lost.endless_requests")) {
   shared_.densities_left = options.max_densities;
 }
@@ -510,6 +512,41 @@ void Inference::forget_endless(Process& process, std::int64_t now) {
   });
 }
 
+bool Inference::afford(const Process& process, const Stretch& stretch, std::int64_t now) {
+  if (options_.max_work_per_second == 0) return true;
+  constexpr double kUsPerSecond = 1e6;
+  const double rate = options_.max_work_per_second;
+  const double most = rate * static_cast<double>(options_.window_ns) / 1e9;
+  work_left_ = std::min(most, work_left_ + rate * static_cast<double>(now - work_since_) / kUsPerSecond);
+  work_since_ = now;
+  double work = 0;
+  for (const std::uint32_t c : stretch.calls) {
+    const Call& call = process.calls[c];
+    work += call.decided ? kWorkOfKnown : static_cast<double>(call.candidates.size());
+  }
+  // The first stretches are gone over several times.
+  if (process.service->model.seen() < kMatureRequests) work *= kFirstPasses;
+  if (work > work_left_) return false;
+  work_left_ -= work;
+  return true;
+}
+
+void Inference::give_up(Process& process, const Stretch& stretch, std::int64_t until) {
+  for (const std::uint32_t c : stretch.calls) {
+    Call& call = process.calls[c];
+    call.tested = false;
+    if (call.decided || call.start > until) continue;
+    Decision d;
+    d.call = call.id;
+    d.given_up = true;
+    sink_(d);
+    call.parent = Call::kOrphan;
+    call.decided = true;
+    --waiting_;
+    over_budget_.add();
+  }
+}
+
 // Frees what no undecided call can refer to.
 void Inference::retire(Process& process, Stretch& stretch, std::int64_t until) {
   for (const std::uint32_t r : stretch.requests) {
@@ -544,6 +581,17 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
     return s.closed;
   };
   if (!due(process.stretches.front())) return;
+  if (!afford(process, process.stretches.front(), now)) {
+    while (due(process.stretches.front())) {
+      Stretch& s = process.stretches.front();
+      const std::int64_t until = s.closed || everything ? kOpen : now - window / 2;
+      give_up(process, s, until);
+      retire(process, s, until);
+      if (!s.closed) break;
+      process.stretches.pop_front();
+    }
+    return;
+  }
   learn_mixtures(process, process.stretches.front());
   const ServiceModel* known = &service.model;
   if (service.model.seen() < kMatureRequests) {

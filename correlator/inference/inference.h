@@ -31,6 +31,7 @@ struct Decision {
   std::uint64_t call = 0;
   std::uint64_t parent = 0;               // 0: none
   float confidence = 0;                   // calibrated probability that parent is right
+  bool given_up = false;                  // over budget: nothing was weighed
   float runner_up_distance = 0;           // log-odds of parent against the next best
   std::span<const Candidate> candidates;  // most probable first, parent among them; valid during the callback
 };
@@ -40,7 +41,10 @@ struct Options {
   std::size_t max_open_requests = 65536;   // over all processes
   std::size_t max_waiting_calls = 262144;  // undecided, over all processes
   std::size_t max_candidates = 256;        // per call
-  std::size_t max_densities = 4096;        // learned delay densities, 3 KiB each
+  // Weighing one call against one request is a unit of work, about 5 us of CPU time. Past this many in a second, by the
+  // events' own clock, calls are given up unweighed. 0: no limit.
+  std::uint32_t max_work_per_second = 0;
+  std::size_t max_densities = 4096;  // learned delay densities, 3 KiB each
 };
 
 class Inference {
@@ -86,6 +90,9 @@ class Inference {
   static float confidence(const Service& service, const Call& call, float share, std::size_t candidates);
   void decide(Process& process, const Stretch& stretch, std::int64_t until);
   void forget_endless(Process& process, std::int64_t now);
+  // Takes the work of a stretch from the budget; false: it does not fit.
+  bool afford(const Process& process, const Stretch& stretch, std::int64_t now);
+  void give_up(Process& process, const Stretch& stretch, std::int64_t until);
   void retire(Process& process, Stretch& stretch, std::int64_t until);
   void keep_examples(Process& process, const Stretch& stretch);
   void rehearse(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model);
@@ -113,6 +120,9 @@ class Inference {
   std::vector<std::uint32_t> loaded_;
   Counter& lost_open_;
   Counter& lost_waiting_;
+  Counter& over_budget_;
+  double work_left_ = 0;
+  std::int64_t work_since_ = 0;  // us
   Counter& lost_endless_;
   Solver solver_;
   Solver rehearsal_;
