@@ -10,6 +10,8 @@ from harness.stack import NotHere  # noqa: E402
 
 # So that a terminated run, too, stops what it started.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
+# Whoever runs the tests in the background may have had it ignored, which the shells among our children cannot undo.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)
