@@ -23,6 +23,7 @@ constexpr std::size_t kMostFresh = 16'384;
 constexpr float kProvenCalls = 32;
 constexpr float kRareCalls = 400;
 constexpr std::size_t kMostPutOff = 1024;
+constexpr std::size_t kLookedThrough = 64;
 constexpr std::size_t kMostGuesses = 32'768;
 
 // How often a rule held in a process, and how often not; old observations fade.
@@ -209,10 +210,11 @@ class Turn : public Evidence {
   }
 
   static void put_off(Pairs& pairs, const NodePtr& call, const NodePtr& request) {
-    if (pairs.size() >= kMostPutOff) {
+    // Where a rule is never believed, inference has long decided most of them.
+    if (!pairs.empty() && pairs.size() % kLookedThrough == 0) {
       std::erase_if(pairs, [](const auto& pair) { return pair.first->decided; });
-      if (pairs.size() >= kMostPutOff / 2) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
     }
+    if (pairs.size() >= kMostPutOff) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
     pairs.emplace_back(call, request);
   }
 

@@ -410,6 +410,8 @@ EXTRA = {"node": node_only, "apache": apache_only}
 
 
 def main():
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     out = pathlib.Path(sys.argv[1])
     wanted = sys.argv[2:] or [*SERVERS, "clients"]
     for name in wanted:
