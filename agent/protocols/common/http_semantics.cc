@@ -303,7 +303,8 @@ void add_carried(Message& message, std::string_view name, std::string_view value
     // SkyWalking: fields in base64 between dashes; the second is the trace, unchanged from hop to hop.
     const std::size_t begin = value.find('-') + 1;
     const std::size_t end = value.find('-', begin);
-    if (begin != 0 && end != std::string_view::npos) add_rare(message.rare_values, value.substr(begin, end - begin));
+    if (begin != 0 && end != std::string_view::npos && end - begin >= 16 && message.rare_values.size() < kMaxRareValues)
+      message.rare_values.push_back(token_hash(value.substr(begin, end - begin)));
   }
 }
 
