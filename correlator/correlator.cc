@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kMostWeakLinks = 3;
 constexpr int kDeepestCycleCheck = 256;
+constexpr std::size_t kMostChecked = 1024;  // open requests of a process among which one is looked for
+constexpr std::string_view kHeader = "header";
 
 // The same for both ends; an unknown side counts as passive (model/event.h).
 std::uint64_t bases_of(const Connection& conn) {
@@ -42,7 +44,8 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
       evidence_(all_evidence()),
       spans_(counters.get("correlator.spans")),
       roots_(counters.get("correlator.links.none")),
-      overflow_(counters.get("correlator.lost.open_table_full")) {
+      overflow_(counters.get("correlator.lost.open_table_full")),
+      report_(counters) {
   std::erase_if(evidence_, [this](const auto& e) { return options_.disabled.contains(e->name()); });
   if (options_.infer) {
     inference_ = std::make_unique<LiveInference>(
@@ -136,7 +139,11 @@ void Correlator::opened(const ExchangePtr& exchange) {
   }
   for (const auto& evidence : evidence_) evidence->opened(node, world_);
   // Where threads stay with their requests there is nothing to infer.
-  if (inference_ && known && habits_.of(node->pid) != ThreadHabits::Verdict::kStays) inference_->opened(node);
+  if (!inference_ || !known || habits_.of(node->pid) == ThreadHabits::Verdict::kStays) return;
+  inference_->opened(node);
+  if (node->true_request == 0) return;
+  // Traffic that carries headers teaches inference, and tells what its confidence is worth.
+  if (const NodePtr truth = open_.find(node->true_request)) inference_->known(*node, *truth);
 }
 
 void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance,
@@ -172,7 +179,10 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
         node->fallback = std::move(*claim);
         break;
       } else if (!claim->provisional) {
-        return link(node, std::move(*claim));
+        const bool from_header = evidence->name() == kHeader && node->role == SpanRole::kClient;
+        link(node, std::move(*claim));
+        if (from_header) check(node);
+        return;
       }
       continue;
     }
@@ -187,6 +197,32 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
   } else if (last_chance && !(inference_ && node->candidates > 0)) {
     begin_trace(node);
   }
+}
+
+void Correlator::check(const NodePtr& call) {
+  NodePtr truth;
+  if (open_.serving(call->pid).size() > kMostChecked) return;
+  for (const NodePtr& serving : open_.serving(call->pid)) {
+    if (!serving->carried || !(serving->carried->trace == call->carried->trace)) continue;
+    if (truth) return;  // a context used again and again gives nothing away
+    truth = serving;
+  }
+  if (!truth || truth->opened > call->opened) return;
+  call->true_request = truth->number;
+  report_.checked(*call);
+  for (const auto& evidence : evidence_) {
+    if (evidence->name() == kHeader) continue;
+    const auto claim = evidence->claim(*call, world_);
+    if (!claim || !claim->parent || claim->provisional || claim->confidence < options_.threshold) continue;
+    judge(call, *claim);
+    break;
+  }
+}
+
+void Correlator::judge(const NodePtr& call, const Claim& claim) {
+  if (call->judged || call->true_request == 0 || !claim.parent) return;
+  call->judged = true;
+  report_.judged(*call, claim.parent->number);
 }
 
 void Correlator::confirm_children(Node& parent) {
@@ -224,6 +260,7 @@ void Correlator::link(const NodePtr& node, Claim claim) {
 }
 
 void Correlator::found(const NodePtr& call, Claim claim) {
+  if (claim.confidence >= options_.threshold) judge(call, claim);
   if (call->decided || claim.confidence < options_.threshold || is_ancestor(*call, claim.parent)) return;
   call->provisional.reset();
   call->fallback.reset();
@@ -349,6 +386,7 @@ void Correlator::flush() {
 
 void Correlator::emit(const NodePtr& node) {
   spans_.add();
+  report_.emitted(*node);
   build_span(*node, clock_, span_);
   out_.take(std::move(span_));
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "correlator/evidence/evidence.h"
+#include "correlator/link_report.h"
 #include "correlator/live_inference.h"
 #include "model/exchange.h"
 #include "model/process.h"
@@ -57,6 +58,9 @@ class Correlator : public Sink<ExchangeItem> {
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
   void found(const NodePtr& call, Claim claim);
+  // A call that a header has just linked: what would have been said of it without?
+  void check(const NodePtr& call);
+  void judge(const NodePtr& call, const Claim& claim);
   // The request that calls were provisionally linked to has ended: they are, or they are not.
   void confirm_children(Node& parent);
   void settle_provisional(const NodePtr& node, bool proven);
@@ -102,6 +106,7 @@ class Correlator : public Sink<ExchangeItem> {
   Counter& spans_;
   Counter& roots_;
   Counter& overflow_;
+  LinkReport report_;
 };
 
 }  // namespace wirespan

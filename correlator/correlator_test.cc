@@ -189,5 +189,25 @@ TEST(Links, FullTableStillGivesEverySpan) {
   EXPECT_EQ(s.spans.size(), 10U);
 }
 
+// An SDK in the service says whose call it is; what the agent would have said without is counted, per service.
+TEST(LinkReport, LinksAreCheckedAgainstHeaders) {
+  Scene s;
+  s.runtimes[1] = Runtime::kGo;
+  constexpr std::string_view kTraces[] = {"4bf92f3577b34da6a3ce929d0e0e4736", "5bf92f3577b34da6a3ce929d0e0e4736"};
+  const auto context = [&](int trace, std::string_view span) {
+    return CarriedHeaders{{"traceparent", "00-" + std::string(kTraces[trace]) + "-" + std::string(span) + "-01"}};
+  };
+  for (int trace : {0, 1})
+    s.serve(testing::goroutine(1, 10U + static_cast<unsigned>(trace)), nullptr, context(trace, "00f067aa0ba902b7"));
+  // The goroutine that read the first request calls for it, and once for the second; a third call is anybody's.
+  s.call(testing::goroutine(1, 10), nullptr, context(0, "10f067aa0ba902b7"));
+  s.call(testing::goroutine(1, 10), nullptr, context(1, "20f067aa0ba902b7"));
+  s.call(testing::goroutine(1, 99), nullptr, context(1, "30f067aa0ba902b7"));
+  s.correlator.flush();
+  EXPECT_EQ(s.counters.get("links.service.checked.calls").value(), 3U);
+  EXPECT_EQ(s.counters.get("links.service.checked.right").value(), 1U);
+  EXPECT_EQ(s.counters.get("links.service.checked.wrong").value(), 1U);
+}
+
 }  // namespace
 }  // namespace wirespan

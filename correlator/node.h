@@ -44,6 +44,9 @@ struct Node {
   // Below the threshold: exported as span links on a trace of their own. Best first.
   std::vector<Claim> weak;
   double runner_up_distance = 0;  // log-odds of an inferred link against the next best
+  // A call whose own trace context gives its request away: that, and whether other evidence was held against it.
+  std::uint64_t true_request = 0;
+  bool judged = false;
   // Open requests in the process when this call was made, and why none of them was taken. For `wirespan explain`.
   std::uint32_t candidates = 0;
   std::string_view unlinked_reason;

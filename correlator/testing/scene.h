@@ -102,6 +102,7 @@ class Scene : public Sink<Span>, public ProcessDirectory {
   ProcessInfoPtr find(std::uint32_t pid) override {
     auto info = std::make_shared<ProcessInfo>();
     info->pid = pid;
+    info->service = "service";
     info->runtime = runtimes[pid];
     return info;
   }
