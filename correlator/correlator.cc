@@ -45,6 +45,8 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
       spans_(counters.get("correlator.spans")),
       roots_(counters.get("correlator.links.none")),
       overflow_(counters.get("correlator.lost.open_table_full")),
+      synthetic_(counters.get("correlator.synthetic_parents")),
+      late_(counters.get("correlator.late_spans")),
       report_(counters) {
   std::erase_if(evidence_, [this](const auto& e) { return options_.disabled.contains(e->name()); });
   if (options_.infer) {
@@ -65,10 +67,10 @@ void Correlator::accept(const ExchangeItem& item) {
 
 void Correlator::on_event(const Event& event) {
   if (const auto* opened = std::get_if<event::Opened>(&event)) {
-    count_end(*opened->conn, true);
+    count_end(opened->conn, true);
     if (inference_) inference_->opened(*opened);
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
-    count_end(*closed->conn, false);
+    count_end(closed->conn, false);
     if (inference_) inference_->closed(closed->conn->id);
   } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
     if (inference_) inference_->woke(*wake);
@@ -78,24 +80,31 @@ void Correlator::on_event(const Event& event) {
   for (const auto& evidence : evidence_) evidence->event(event, world_);
 }
 
-void Correlator::count_end(const Connection& conn, bool opened) {
-  if (!conn.has_base) return;
-  const auto member = conn.side == TcpSide::kActive ? &TracedEnds::active : &TracedEnds::passive;
+void Correlator::count_end(const ConnectionPtr& conn, bool opened) {
+  if (!conn->has_base) return;
+  const bool active = conn->side == TcpSide::kActive;
+  const auto member = active ? &TracedEnds::active : &TracedEnds::passive;
   if (opened) {
-    ++(traced_ends_[bases_of(conn)].*member);
+    TracedEnds& ends = traced_ends_[bases_of(*conn)];
+    ++(ends.*member);
+    if (active) ends.caller = conn;
     return;
   }
-  const auto it = traced_ends_.find(bases_of(conn));
+  const auto it = traced_ends_.find(bases_of(*conn));
   if (it == traced_ends_.end() || it->second.*member == 0) return;
   --(it->second.*member);
   if (it->second.active == 0 && it->second.passive == 0) traced_ends_.erase(it);
 }
 
-bool Correlator::other_end_is_traced(const Connection& conn) const {
-  if (!conn.has_base) return false;
+const Correlator::TracedEnds* Correlator::ends_of(const Connection& conn) const {
+  if (!conn.has_base) return nullptr;
   const auto it = traced_ends_.find(bases_of(conn));
-  if (it == traced_ends_.end()) return false;
-  return (conn.side == TcpSide::kActive ? it->second.passive : it->second.active) > 0;
+  return it == traced_ends_.end() ? nullptr : &it->second;
+}
+
+bool Correlator::other_end_is_traced(const Connection& conn) const {
+  const TracedEnds* ends = ends_of(conn);
+  return ends != nullptr && (conn.side == TcpSide::kActive ? ends->passive : ends->active) > 0;
 }
 
 NodePtr Correlator::make_node(const ExchangePtr& exchange) {
@@ -132,7 +141,13 @@ void Correlator::opened(const ExchangePtr& exchange) {
     decide(node, true);
     // The callee's read can be seen before the caller's write: its span is waiting for this one.
     const NodePtr peer = known && exchange->key.valid() ? open_.peer_of(*node) : nullptr;
+    if (peer) node->peer_seen = peer->peer_seen = true;
     if (peer && !peer->decided && !is_ancestor(*peer, node)) link(peer, Claim{node, std::nullopt, "peer", 1.0});
+    if (peer && peer->synthetic_parent && !peer->emitted) {
+      // Too late to be the parent, as spans of that trace are out; still no secret.
+      peer->synthetic_parent = false;
+      peer->weak.push_back(Claim{node, std::nullopt, "peer", 1.0});
+    }
   } else {
     decide(node, !other_end_is_traced(*exchange->conn));
     if (!node->decided) undecided_.push_back(node);
@@ -248,6 +263,7 @@ void Correlator::settle_provisional(const NodePtr& node, bool proven) {
 void Correlator::link(const NodePtr& node, Claim claim) {
   links_by(claim.method).add();
   node->weak.clear();
+  if (node->role == SpanRole::kServer && claim.parent) node->peer_seen = claim.parent->peer_seen = true;
   if (claim.remote) {
     node->trace = claim.remote->trace;
     node->trace_flags = claim.remote->flags;
@@ -256,6 +272,7 @@ void Correlator::link(const NodePtr& node, Claim claim) {
   node->link = std::move(claim);
   node->decided = true;
   if (inference_ && node->link->parent) inference_->known(*node, *node->link->parent);
+  take_stock(*node);
   resolve_trace(node);
 }
 
@@ -277,6 +294,9 @@ void Correlator::begin_trace(const NodePtr& node) {
       node->unlinked_reason =
           "several_open";  // requests were open; nothing the kernel showed tied this call to one of them
     }
+  }
+  if (node->role == SpanRole::kServer && node->exchange->key.valid() && !node->peer_seen) {
+    node->synthetic_parent = other_end_is_traced(*node->exchange->conn);
   }
   // Only this host names its traces, so the time and the host may go in: 128 bits that do not repeat.
   const std::uint64_t high = combine64(options_.host_seed, node->opened.ns);
@@ -307,6 +327,7 @@ void Correlator::finished(const ExchangePtr& exchange) {
   for (const auto& evidence : evidence_) evidence->finished(node, world_);
   open_.erase(*node);
   if (!node->provisional_children.empty()) confirm_children(*node);
+  take_stock(*node);
   if (!ready(node)) {
     waiting_.push_back(node);
     return;
@@ -384,8 +405,38 @@ void Correlator::flush() {
   settle(now_, true);
 }
 
+void Correlator::take_stock(Node& node) {
+  if (node.told || !node.finished || !node.link || !node.link->parent) return;
+  node.told = true;
+  Node::Below add = node.below;
+  ++add.seen;
+  if (node.role == SpanRole::kClient && !node.peer_seen) {
+    ++(other_end_is_traced(*node.exchange->conn) ? add.lost : add.untraced);
+  }
+  if (node.link->parent->emitted) late_.add();
+  // Who has not been told of yet takes it along when it is.
+  const Node* at = &node;
+  for (int depth = 0; depth < kDeepestCycleCheck && at->told && at->link->parent; ++depth) {
+    Node& parent = *at->link->parent;
+    parent.below.seen += add.seen;
+    parent.below.lost += add.lost;
+    parent.below.untraced += add.untraced;
+    at = &parent;
+  }
+}
+
+void Correlator::emit_synthetic_parent(const Node& node) {
+  const TracedEnds* ends = ends_of(*node.exchange->conn);
+  if (ends == nullptr || !ends->caller) return;
+  synthetic_.add();
+  build_synthetic_parent(node, ends->caller, processes_.find(ends->caller->pid), clock_, span_);
+  out_.take(std::move(span_));
+}
+
 void Correlator::emit(const NodePtr& node) {
   spans_.add();
+  node->emitted = true;
+  if (node->synthetic_parent) emit_synthetic_parent(*node);
   report_.emitted(*node);
   build_span(*node, clock_, span_);
   out_.take(std::move(span_));

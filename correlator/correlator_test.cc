@@ -209,5 +209,38 @@ TEST(LinkReport, LinksAreCheckedAgainstHeaders) {
   EXPECT_EQ(s.counters.get("links.service.checked.wrong").value(), 1U);
 }
 
+// Both ends are traced, but of the caller's end the request was lost: its span is made up, and the trace says so.
+TEST(Completeness, ACallerThatWasNotSeenIsMadeUp) {
+  Scene s;
+  const auto caller = s.connection(1, 100, 200, TcpSide::kActive);
+  const auto callee = s.connection(2, 200, 100, TcpSide::kPassive);
+  const auto request = s.serve(testing::thread(2, 20), callee);
+  s.wait(1'000'000'000);
+  s.finish(request, testing::thread(2, 20));
+  s.correlator.flush();
+  ASSERT_EQ(s.spans.size(), 2U);
+  const Span& synthetic = s.spans[0];
+  const Span& server = s.spans[1];
+  EXPECT_EQ(synthetic.role, SpanRole::kClient);
+  EXPECT_EQ(synthetic.process->pid, 1U);
+  EXPECT_TRUE(synthetic.find("wirespan.synthetic"));
+  EXPECT_EQ(server.parent.id, synthetic.id);
+  EXPECT_EQ(server.trace, synthetic.trace);
+  EXPECT_EQ(std::get<double>(*server.find("wirespan.trace.completeness")), 0.5);
+  EXPECT_EQ(s.counters.get("correlator.synthetic_parents").value(), 1U);
+}
+
+TEST(Completeness, WhoIsNotTracedIsNotLost) {
+  Scene s;
+  const auto request = s.serve(testing::thread(1, 10));
+  const auto call = s.call(testing::thread(1, 10), s.connection(1, 300, 400, TcpSide::kActive));
+  s.finish(call, testing::thread(1, 10));
+  s.finish(request, testing::thread(1, 10));
+  const Span& server = s.span(request);
+  EXPECT_EQ(std::get<double>(*server.find("wirespan.trace.completeness")), 1.0);
+  EXPECT_EQ(std::get<std::int64_t>(*server.find("wirespan.trace.untraced")), 1);
+  EXPECT_FALSE(s.span(call).find("wirespan.trace.completeness"));
+}
+
 }  // namespace
 }  // namespace wirespan

@@ -55,6 +55,17 @@ struct Node {
   std::uint8_t trace_flags = 1;
   std::string trace_state;
 
+  bool peer_seen = false;         // the other end of the exchange, on this host
+  bool synthetic_parent = false;  // server: the caller is traced but its span was never seen; it is made up
+  bool emitted = false;
+  bool told = false;  // its ancestors know of it
+  // Of its descendants on this host, as far as they are known.
+  struct Below {
+    std::uint32_t seen = 0;
+    std::uint32_t lost = 0;      // the other end is traced, but its span was not seen
+    std::uint32_t untraced = 0;  // calls to who is not traced here
+  } below;
+
   bool finished = false;            // its response was sent or received, or never will be
   bool answering = false;           // the first byte of its response was seen
   bool answered_elsewhere = false;  // server: another thread than its home wrote of its response

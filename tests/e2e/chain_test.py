@@ -23,6 +23,8 @@ def test_one_request_at_a_time_is_one_whole_trace(stack, ledger):
     assert len({span.trace for span in spans}) == 200
     assert len(spans) == 200 * 11
     assert forest.not_nested() == []
+    entries = [span for span in spans if not span.parent]
+    assert {span.attributes["wirespan.trace.completeness"] for span in entries} == {1}
     for span in spans:
         assert span.kind in (SERVER, CLIENT)
         assert span.attributes["http.request.method"] == "POST"
