@@ -12,13 +12,20 @@ namespace {
 
 constexpr std::size_t kMostWeakLinks = 3;
 constexpr int kDeepestCycleCheck = 256;
-constexpr std::size_t kMostChecked = 1024;  // open requests of a process among which one is looked for
+constexpr std::int64_t kLossLasts = 10'000'000'000;  // requests that were not seen may be open for so long
+constexpr double kDoubtful = 0.75;                   // a span link at best
+constexpr std::size_t kMostChecked = 1024;           // open requests of a process among which one is looked for
 constexpr std::string_view kHeader = "header";
 
 // The same for both ends; an unknown side counts as passive (model/event.h).
 std::uint64_t bases_of(const Connection& conn) {
   const bool active = conn.side == TcpSide::kActive;
   return combine64(mix64(active ? conn.sent_base : conn.received_base), active ? conn.received_base : conn.sent_base);
+}
+
+// Of what is counted as lost, the calls of 32-bit processes and unknown goroutines hide nobody else's requests.
+bool hides_requests(std::string_view lost) {
+  return lost != "compat_call" && lost != "go_not_g";
 }
 
 bool is_ancestor(const Node& candidate, const NodePtr& of) {
@@ -74,6 +81,8 @@ void Correlator::on_event(const Event& event) {
     if (inference_) inference_->closed(closed->conn->id);
   } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
     if (inference_) inference_->woke(*wake);
+  } else if (const auto* lost = std::get_if<event::Lost>(&event)) {
+    if (hides_requests(lost->reason)) world_.lossy_until = lost->time + kLossLasts;
   } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
     settle(tick->time, false);
   }
@@ -165,6 +174,10 @@ void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double
                           std::string_view unlinked) {
   if (call->decided) return;
   call->runner_up_distance = runner_up_distance;
+  if (now_ < world_.lossy_until) {
+    // The request it was made for may be one that was not seen: no count of what fits accounts for that.
+    for (Claim& claim : claims) claim.confidence = std::min(claim.confidence, kDoubtful);
+  }
   const bool sure = !claims.empty() && claims.front().confidence >= options_.threshold;
   if (call->provisional) {
     if (sure && !call->fallback) call->fallback = std::move(claims.front());

@@ -242,5 +242,15 @@ TEST(Completeness, WhoIsNotTracedIsNotLost) {
   EXPECT_FALSE(s.span(call).find("wirespan.trace.completeness"));
 }
 
+TEST(Losses, AfterThemTheOnlyOpenRequestSeenMayNotBeTheOnlyOne) {
+  Scene s;
+  s.correlator.on_event(event::Lost{s.now, "ringbuf_full", 1});
+  const auto request = s.serve(testing::thread(1, 10, 2));
+  const auto call = s.call(testing::thread(1, 11));
+  s.finish(call, testing::thread(1, 11));
+  s.finish(request, testing::thread(1, 10, 4));
+  EXPECT_FALSE(s.span(call).parent.id.valid());
+}
+
 }  // namespace
 }  // namespace wirespan
