@@ -17,6 +17,11 @@ void Pipeline::accept(const Event& event) {
   const bool tick = std::holds_alternative<event::Tick>(event);
   if (!tick) correlator_.on_event(event);
   streams_.accept(event);
+  if (streams_.late()) {
+    // What its thread does next is told before it.
+    const auto& data = std::get<event::Data>(event);
+    correlator_.on_event(event::Missed{data.time, data.actor.thread});
+  }
   if (tick) correlator_.on_event(event);
 }
 

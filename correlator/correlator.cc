@@ -83,6 +83,9 @@ void Correlator::on_event(const Event& event) {
     if (inference_) inference_->woke(*wake);
   } else if (const auto* lost = std::get_if<event::Lost>(&event)) {
     if (hides_requests(lost->reason)) world_.lossy_until = lost->time + kLossLasts;
+  } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
+    activations_.forget_thread(missed->thread.tid);
+    if (inference_) inference_->exited(missed->thread.tid);
   } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
     settle(tick->time, false);
   }

@@ -174,6 +174,12 @@ struct Lost {
   std::uint64_t count = 0;
 };
 
+// What this thread did right before the next event of it was dropped: what it is in the middle of is not known.
+struct Missed {
+  BootTime time{};
+  ThreadRef thread;
+};
+
 // Nothing happened for a while: lets stages close what is overdue. Also what makes a replay's timers deterministic.
 struct Tick {
   BootTime time{};
@@ -183,6 +189,6 @@ struct Tick {
 
 using Event =
     std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births, event::Forked,
-                 event::Process, event::ProcessExited, event::ThreadExited, event::Lost, event::Tick>;
+                 event::Process, event::ProcessExited, event::ThreadExited, event::Lost, event::Missed, event::Tick>;
 
 }  // namespace wirespan

@@ -179,6 +179,9 @@ void encode(Writer& w, const event::ThreadExited& e) {
 void encode(Writer& w, const event::Lost& e) {
   w.begin(Type::kLost).put(e.time).text(e.reason).put(e.count).end();
 }
+void encode(Writer& w, const event::Missed& e) {
+  w.begin(Type::kMissed).put(e.time).put(e.thread).end();
+}
 void encode(Writer& w, const event::Tick& e) {
   w.begin(Type::kTick).put(e.time).end();
 }
@@ -301,6 +304,11 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
       event::Lost e;
       f.get(e.time).get(e.reason).get(e.count);
       return finish(f, std::move(e), event);
+    }
+    case Type::kMissed: {
+      event::Missed e;
+      f.get(e.time).get(e.thread);
+      return finish(f, e, event);
     }
     case Type::kTick: {
       event::Tick e;

@@ -76,6 +76,7 @@ class RecordingTest : public ::testing::Test {
         event::Wake{BootTime{10}, actor, {42, 44}},
         event::Forked{BootTime{11}, {42, 43}, {50, 50}},
         event::Lost{BootTime{12}, "ringbuf_full", 3},
+        event::Missed{BootTime{12}, {4, 5}},
         event::Closed{conn, BootTime{13}, event::Closed::How::kReset},
         event::ThreadExited{BootTime{14}, {42, 43}},
         event::ProcessExited{BootTime{15}, 42},

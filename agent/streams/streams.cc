@@ -61,6 +61,7 @@ Streams::Streams(Sink<StreamItem>& next, Counters& counters, const StreamsOption
 Streams::~Streams() = default;
 
 void Streams::accept(const Event& event) {
+  late_ = false;
   if (const auto* data = std::get_if<event::Data>(&event))
     return consistent(*data) ? on_data(*data) : on_data(clamped(*data));
   if (const auto* closed = std::get_if<event::Closed>(&event)) return on_closed(*closed);
@@ -104,6 +105,7 @@ void Streams::on_data(const event::Data& data) {
   if (data.position > next || overtakes) {
     hold(e, data);
     if (alone && !e.held.empty()) release(e);
+    late_ = !e.held.empty();
     return;
   }
   forward(e, data);

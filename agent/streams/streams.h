@@ -39,6 +39,8 @@ class Streams : public Sink<Event> {
   ~Streams() override;
 
   void accept(const Event& event) override;
+  // Whether the last event waits for an earlier call: what it says will be told late.
+  [[nodiscard]] bool late() const { return late_; }
   [[nodiscard]] std::size_t connections() const { return entries_.size(); }
 
  private:
@@ -79,6 +81,7 @@ class Streams : public Sink<Event> {
   Sink<StreamItem>& next_;
   const StreamsOptions options_;
   std::unordered_map<ConnId, Entry> entries_;
+  bool late_ = false;
   Entry* last_ = nullptr;  // entry of the last event: most come in runs on one connection
   Entry* oldest_ = nullptr;
   Entry* newest_ = nullptr;

@@ -98,7 +98,8 @@ struct ws_thread {
   __s32 go_g;     /* as in struct ws_go_process */
   __u16 go_id;
   __u16 go_parent;
-  __u32 _pad[2]; /* a cache line each: neighbours run on other CPUs */
+  __u32 missed; /* there was no room for a record of it since the last one that fitted */
+  __u32 _pad;   /* a cache line each: neighbours run on other CPUs */
 };
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 

@@ -198,7 +198,7 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
     conn->task = sight->thread.task;
   }
   ws_data_header(ev, conn);
-  ev->h.flags = conn->left ? 0 : WS_EV_SPENT;
+  ev->h.flags = (conn->left ? 0 : WS_EV_SPENT) | (sight->thread.missed ? WS_EV_MISSED : 0);
   ev->h.pid = sight->pid;
   ev->h.time = sight->now;
   ev->tid = sight->tid;
@@ -207,7 +207,10 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
   ev->parent_task = sight->thread.parent_task;
   ev->position = position;
   WS_CLAMP(size, WS_CALL_CAPTURE_MAX);
-  ws_emit_often(ev, sizeof(*ev) + size, scratch->records++);
+  if (!ws_emit_often(ev, sizeof(*ev) + size, scratch->records++))
+    ws_thread_missed(sight->tid, 1);
+  else if (sight->thread.missed)
+    ws_thread_missed(sight->tid, 0);
   return 0;
 }
 

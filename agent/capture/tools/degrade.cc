@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <random>
 #include <type_traits>
+#include <unordered_set>
 
 #include "agent/capture/recording.h"
 
@@ -17,17 +18,50 @@ template <class T>
 constexpr bool kFromRing =
     !std::is_same_v<T, event::Tick> && !std::is_same_v<T, event::Process> && !std::is_same_v<T, event::Lost>;
 
+// Whose doing an event is: the agent would notice by the gap in what it is told of the thread.
+ThreadRef thread_of(const event::Data& e) {
+  return e.actor.thread;
+}
+ThreadRef thread_of(const event::Opened& e) {
+  return e.actor.thread;
+}
+ThreadRef thread_of(const event::Wake& e) {
+  return e.waker.thread;
+}
+ThreadRef thread_of(const event::Handover& e) {
+  return e.actor.thread;
+}
+template <class T>
+ThreadRef thread_of(const T& /*other*/) {
+  return {};
+}
+
+BootTime time_of(const Event& event) {
+  return std::visit(
+      [](const auto& e) {
+        if constexpr (requires { e.time; }) {
+          return e.time;
+        } else {
+          return BootTime{};
+        }
+      },
+      event);
+}
+
 class Degrade : public Sink<Event> {
  public:
   Degrade(RecordingWriter& out, double share, std::uint64_t seed) : out_(out), dropped_(share), random_(seed) {}
 
   void accept(const Event& event) override {
     const bool from_ring = std::visit([](const auto& e) { return kFromRing<std::decay_t<decltype(e)>>; }, event);
+    const ThreadRef thread = std::visit([](const auto& e) { return thread_of(e); }, event);
     if (from_ring && dropped_(random_)) {
       ++lost_;
       ++all_;
+      if (thread.tid != 0) missed_.insert(thread.tid);
       return;
     }
+    if (from_ring && missed_.erase(thread.tid) != 0) out_.accept(event::Missed{time_of(event), thread});
     out_.accept(event);
     const auto* tick = std::get_if<event::Tick>(&event);
     if (tick == nullptr || lost_ == 0 || tick->time - told_ < kToldEvery) return;
@@ -40,6 +74,7 @@ class Degrade : public Sink<Event> {
   RecordingWriter& out_;
   std::bernoulli_distribution dropped_;
   std::mt19937_64 random_;
+  std::unordered_set<std::uint32_t> missed_;  // threads
   std::uint64_t lost_ = 0;
   std::uint64_t all_ = 0;
   BootTime told_{};

@@ -75,6 +75,7 @@ class Printer : public Sink<Event> {
   }
   void print(const event::ProcessExited& e) { std::printf("process %u exited\n", e.pid); }
   void print(const event::ThreadExited& e) { std::printf("thread %u/%u exited\n", e.thread.pid, e.thread.tid); }
+  void print(const event::Missed& e) { std::printf("missed before %u/%u\n", e.thread.pid, e.thread.tid); }
   void print(const event::Lost& e) {
     std::printf("lost %llu %s\n", static_cast<unsigned long long>(e.count), e.reason.c_str());
   }
