@@ -14,6 +14,7 @@
 #include "base/counters.h"
 #include "correlator/evidence/evidence.h"
 #include "correlator/live_inference.h"
+#include "correlator/sampling.h"
 #include "model/exchange.h"
 #include "model/process.h"
 #include "model/sink.h"
@@ -46,11 +47,16 @@ class Correlator : public Sink<ExchangeItem> {
   // In ring-buffer order with the exchanges that came of the same events; before them for connections, after them for
   // the rest.
   void on_event(const Event& event);
+  // A sampling window ended: what is finished goes out as it is, what is open is forgotten.
+  void restart();
+  // Of the window that begins: said on every span, and, where a trace begins here, in its tracestate.
+  void set_share(double share);
   void set_threshold(double threshold) { options_.threshold = threshold; }
   // Everything still waiting goes out now, as it is.
   void flush();
 
  private:
+  void begin_inference();
   void opened(const ExchangePtr& exchange);
   void touched(const ExchangeTouched& item);
   void finished(const ExchangePtr& exchange);
@@ -61,6 +67,9 @@ class Correlator : public Sink<ExchangeItem> {
   void confirm_children(Node& parent);
   void settle_provisional(const NodePtr& node, bool proven);
   void begin_trace(const NodePtr& node);
+  // Requests read before the window and not answered yet (event::Unanswered).
+  void unanswered(const event::Unanswered& request);
+  void answered_unseen(ConnId conn);
   void count_end(const Connection& conn, bool opened);
   [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
   // True when everything the node's span says about other spans is final.
@@ -92,6 +101,9 @@ class Correlator : public Sink<ExchangeItem> {
     std::uint32_t passive = 0;
   };
   std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
+  std::unordered_map<ConnId, std::uint32_t> unseen_;            // connection to process
+  std::unordered_map<std::uint32_t, std::uint32_t> unseen_of_;  // how many, by process
+  Sampling sampling_;
   std::vector<NodePtr> provisional_;  // calls that wait for their parent's end
   std::vector<NodePtr> undecided_;    // servers whose other end may still show up
   std::vector<NodePtr> waiting_;      // finished, not out yet
@@ -102,6 +114,7 @@ class Correlator : public Sink<ExchangeItem> {
   Counter& spans_;
   Counter& roots_;
   Counter& overflow_;
+  Counter& blind_;
 };
 
 }  // namespace wirespan

@@ -80,6 +80,9 @@ class RecordingTest : public ::testing::Test {
         event::ThreadExited{BootTime{14}, {42, 43}},
         event::ProcessExited{BootTime{15}, 42},
         event::Tick{BootTime{16}},
+        event::Window{BootTime{17}, false, 0.125},
+        event::Unanswered{BootTime{18}, ConnId{77}, 42},
+        event::Counted{BootTime{19}, 42, TcpSide::kPassive, 10, 9, 5'000'000, {1, 2, 6}},
     };
   }
 

@@ -111,6 +111,7 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
         default:
           break;
       }
+      if (hooks.round) hooks.round();
       if (hooks.report && hooks.report_every.count() > 0 && steady_clock::now() >= next_report) {
         hooks.report();
         next_report += hooks.report_every;

@@ -39,6 +39,7 @@ class Supervisor {
     std::function<void()> hurry;                // SIGINT or SIGTERM once more: what still waits is given up
     std::function<void()> reload;               // SIGHUP
     std::chrono::milliseconds report_every{0};  // 0: only when asked
+    std::function<void()> round;                // about every 50 ms
   };
   Supervisor();
   ~Supervisor();

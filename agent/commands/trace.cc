@@ -8,6 +8,7 @@
 #include "agent/capture/doctor.h"
 #include "agent/capture/recording.h"
 #include "agent/capture/targets.h"
+#include "agent/commands/governed.h"
 #include "agent/commands/launch.h"
 #include "agent/commands/session.h"
 #include "agent/commands/settings.h"
@@ -141,7 +142,7 @@ int with_source(const Flags& flags, Counters& counters,
   return supervisor.child_status().value_or(0);
 }
 
-int run_session(const Flags& flags, std::string_view default_exporter) {
+int run_session(const Flags& flags, std::string_view default_exporter, bool daemon) {
   const auto limit = flags.time_limit();
   if (!limit) return failed(limit.error());
   Counters counters;
@@ -155,10 +156,12 @@ int run_session(const Flags& flags, std::string_view default_exporter) {
         Pipeline pipeline(pipeline_options(loaded.config, read_host_facts(WIRESPAN_VERSION)), **queue, &source,
                           source.clock(), counters);
         Reloadable sink(pipeline, loaded.config);
+        const auto governed = govern(loaded.config, daemon, source, counters, say);
         supervisor.start({.report = [&] { say(report(counters)); },
                           .hurry = [&] { (*queue)->give_up(); },
                           .reload = [&] { sink.offer(flags); },
-                          .report_every = loaded.config.self.stats_interval},
+                          .report_every = loaded.config.self.stats_interval,
+                          .round = governed},
                          *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(sink, supervisor.stop());
@@ -171,11 +174,11 @@ int run_session(const Flags& flags, std::string_view default_exporter) {
 }  // namespace
 
 int trace(const Flags& flags) {
-  return run_session(flags, "console");
+  return run_session(flags, "console", false);
 }
 
 int run(const Flags& flags) {
-  return run_session(flags, "otlp");
+  return run_session(flags, "otlp", true);
 }
 
 int record(const Flags& flags, const std::string& file) {
@@ -194,8 +197,9 @@ int record(const Flags& flags, const std::string& file) {
         Pipeline pipeline(pipeline_options(loaded.config, host), nowhere, &source, source.clock(), counters);
         auto writer = RecordingWriter::create(file, host, &pipeline, counters);
         if (!writer) return writer.error();
-        supervisor.start({.report = [&] { say(report(counters)); }, .hurry = {}, .reload = {}, .report_every = {}},
-                         *limit);
+        supervisor.start(
+            {.report = [&] { say(report(counters)); }, .hurry = {}, .reload = {}, .report_every = {}, .round = {}},
+            *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(**writer, supervisor.stop());
         (*writer)->accept(event::Tick{source.clock().now()});
@@ -223,7 +227,8 @@ int replay(const Flags& flags, const std::string& file) {
   supervisor.start({.report = [&] { say(report(counters)); },
                     .hurry = [&] { (*queue)->give_up(); },
                     .reload = {},
-                    .report_every = {}},
+                    .report_every = {},
+                    .round = {}},
                    std::nullopt);
   const Status ran = (*source)->run(pipeline, supervisor.stop());
   pipeline.finish((*source)->clock().now());

@@ -37,6 +37,9 @@ class Streams : public Sink<Event> {
   ~Streams() override;
 
   void accept(const Event& event) override;
+  // A sampling window begins: nothing of before is known, connections opened before `since` are older than what is
+  // seen.
+  void restart(BootTime since);
   [[nodiscard]] std::size_t connections() const { return entries_.size(); }
 
  private:
@@ -81,6 +84,7 @@ class Streams : public Sink<Event> {
   std::deque<Deadline> deadlines_;
   std::size_t held_bytes_ = 0;
   BootTime last_tick_{};
+  BootTime since_{};
 
   Counter& calls_;
   Counter& bytes_;
