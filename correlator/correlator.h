@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "correlator/evidence/evidence.h"
+#include "correlator/link_report.h"
 #include "correlator/live_inference.h"
 #include "correlator/sampling.h"
 #include "model/exchange.h"
@@ -56,6 +57,13 @@ class Correlator : public Sink<ExchangeItem> {
   void flush();
 
  private:
+  // Connections by their bases: how many of each kind of end are traced.
+  struct TracedEnds {
+    std::uint32_t active = 0;
+    std::uint32_t passive = 0;
+    ConnectionPtr caller;  // the active end
+  };
+
   void begin_inference();
   void opened(const ExchangePtr& exchange);
   void touched(const ExchangeTouched& item);
@@ -63,6 +71,9 @@ class Correlator : public Sink<ExchangeItem> {
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
   void found(const NodePtr& call, Claim claim);
+  // A call that a header has just linked: what would have been said of it without?
+  void check(const NodePtr& call);
+  void judge(const NodePtr& call, const Claim& claim);
   // The request that calls were provisionally linked to has ended: they are, or they are not.
   void confirm_children(Node& parent);
   void settle_provisional(const NodePtr& node, bool proven);
@@ -70,7 +81,8 @@ class Correlator : public Sink<ExchangeItem> {
   // Requests read before the window and not answered yet (event::Unanswered).
   void unanswered(const event::Unanswered& request);
   void answered_unseen(ConnId conn);
-  void count_end(const Connection& conn, bool opened);
+  void count_end(const ConnectionPtr& conn, bool opened);
+  [[nodiscard]] const TracedEnds* ends_of(const Connection& conn) const;
   [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
   // True when everything the node's span says about other spans is final.
   static bool ready(const NodePtr& node);
@@ -80,6 +92,9 @@ class Correlator : public Sink<ExchangeItem> {
   void answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance, std::string_view unlinked);
   void settle(BootTime now, bool all);
   void emit(const NodePtr& node);
+  // What is known to be missing around a span, told upwards to the span that enters this host.
+  void take_stock(Node& node);
+  void emit_synthetic_parent(const Node& node);
   // Forgets what only links to come need.
   void release(Node& node);
 
@@ -95,11 +110,6 @@ class Correlator : public Sink<ExchangeItem> {
                [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::unique_ptr<LiveInference> inference_;  // null when switched off
-  // Connections by their bases: how many of each kind of end are traced.
-  struct TracedEnds {
-    std::uint32_t active = 0;
-    std::uint32_t passive = 0;
-  };
   std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
   std::unordered_map<ConnId, std::uint32_t> unseen_;            // connection to process
   std::unordered_map<std::uint32_t, std::uint32_t> unseen_of_;  // how many, by process
@@ -115,6 +125,9 @@ class Correlator : public Sink<ExchangeItem> {
   Counter& roots_;
   Counter& overflow_;
   Counter& blind_;
+  Counter& synthetic_;
+  Counter& late_;
+  LinkReport report_;
 };
 
 }  // namespace wirespan
