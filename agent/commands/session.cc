@@ -137,7 +137,7 @@ std::optional<int> Supervisor::child_status() const {
   return status < 0 ? std::nullopt : std::optional<int>(status);
 }
 
-std::string report(Counters& counters) {
+void measure_self(Counters& counters) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto milliseconds_of = [](const timeval& t) {
@@ -146,6 +146,10 @@ std::string report(Counters& counters) {
   counters.get("self.cpu_ms").set(milliseconds_of(usage.ru_utime) + milliseconds_of(usage.ru_stime));
   counters.get("self.rss_kib").set(resident_kib());
   counters.get("self.max_rss_kib").set(static_cast<std::uint64_t>(usage.ru_maxrss));
+}
+
+std::string report(Counters& counters) {
+  measure_self(counters);
   std::string out;
   for (const auto& [name, value] : counters.snapshot()) {
     out.append(name).append(name.size() < 44 ? 44 - name.size() : 1, ' ').append(std::to_string(value)).append("\n");

@@ -60,6 +60,8 @@ class Supervisor {
   std::unique_ptr<State> state_;
 };
 
+// The process's own CPU time and memory, as counters.
+void measure_self(Counters& counters);
 // Counters and the process's own CPU time and memory, a line each: "name value".
 [[nodiscard]] std::string report(Counters& counters);
 

@@ -103,6 +103,10 @@ struct Config {
     Milliseconds period{10'000};
   } governor;
 
+  struct Health {
+    std::string listen;
+  } health;
+
   struct Self {
     bool disabled = false;
     Milliseconds stats_interval{0};

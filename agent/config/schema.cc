@@ -312,6 +312,12 @@ std::vector<Key> make_schema() {
        .least = 100,
        .most = kHour},
 
+      {.name = "health.listen",
+       .form = Form::kText,
+       .slot = SLOT(health.listen),
+       .doc = "Where /healthz, /metrics (OpenMetrics) and /services (what `wirespan top` reads) are served: "
+              "`unix:/run/wirespan/health.sock` or `127.0.0.1:PORT`. Only addresses of this host. Empty: nowhere."},
+
       {.name = "self.disabled",
        .form = Form::kFlag,
        .slot = SLOT(self.disabled),
