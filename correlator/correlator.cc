@@ -52,18 +52,51 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
       spans_(counters.get("correlator.spans")),
       roots_(counters.get("correlator.links.none")),
       overflow_(counters.get("correlator.lost.open_table_full")),
+      blind_(counters.get("correlator.calls.blind")),
       synthetic_(counters.get("correlator.synthetic_parents")),
       late_(counters.get("correlator.late_spans")),
       report_(counters) {
   std::erase_if(evidence_, [this](const auto& e) { return options_.disabled.contains(e->name()); });
-  if (options_.infer) {
-    inference_ = std::make_unique<LiveInference>(
-        options_.window_ns, counters,
-        [this](const NodePtr& call, std::vector<Claim> claims, double distance, std::string_view unlinked) {
-          answered(call, std::move(claims), distance, unlinked);
-        });
-  }
+  begin_inference();
   std::sort(evidence_.begin(), evidence_.end(), [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
+}
+
+void Correlator::begin_inference() {
+  if (!options_.infer) return;
+  inference_ = std::make_unique<LiveInference>(
+      options_.window_ns, counters_,
+      [this](const NodePtr& call, std::vector<Claim> claims, double distance, std::string_view unlinked) {
+        answered(call, std::move(claims), distance, unlinked);
+      });
+}
+
+void Correlator::restart() {
+  // What inference would have to decide without the rest of the story stays undecided.
+  inference_.reset();
+  settle(now_, true);
+  for (const auto& evidence : evidence_) evidence->restart();
+  open_.clear();
+  activations_.clear();
+  unseen_.clear();
+  unseen_of_.clear();
+  begin_inference();
+}
+
+void Correlator::set_share(double share) {
+  sampling_ = Sampling(share);
+}
+
+void Correlator::unanswered(const event::Unanswered& request) {
+  if (unseen_.size() >= options_.most_open || !unseen_.emplace(request.connection, request.pid).second) return;
+  ++unseen_of_[request.pid];
+}
+
+void Correlator::answered_unseen(ConnId conn) {
+  const auto it = unseen_.find(conn);
+  if (it == unseen_.end()) return;
+  const auto of = unseen_of_.find(it->second);
+  if (of != unseen_of_.end() && --of->second == 0) unseen_of_.erase(of);
+  unseen_.erase(it);
 }
 
 void Correlator::accept(const ExchangeItem& item) {
@@ -78,6 +111,7 @@ void Correlator::on_event(const Event& event) {
     if (inference_) inference_->opened(*opened);
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
     count_end(closed->conn, false);
+    answered_unseen(closed->conn->id);
     if (inference_) inference_->closed(closed->conn->id);
   } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
     if (inference_) inference_->woke(*wake);
@@ -88,6 +122,10 @@ void Correlator::on_event(const Event& event) {
     if (inference_) inference_->exited(missed->thread.tid);
   } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
     settle(tick->time, false);
+  } else if (const auto* request = std::get_if<event::Unanswered>(&event)) {
+    unanswered(*request);
+  } else if (const auto* data = std::get_if<event::Data>(&event)) {
+    if (!unseen_.empty() && data->direction == Direction::kSent) answered_unseen(data->conn->id);
   }
   for (const auto& evidence : evidence_) evidence->event(event, world_);
 }
@@ -147,6 +185,10 @@ void Correlator::opened(const ExchangePtr& exchange) {
   if (!exchange->request->carried.empty()) node->carried = extract(exchange->request->carried);
   now_ = std::max(now_, node->opened);
 
+  if (node->role == SpanRole::kClient && unseen_of_.contains(node->pid)) {
+    node->blind = true;
+    blind_.add();
+  }
   const bool known = open_.insert(node);
   if (!known) overflow_.add();
   if (node->role == SpanRole::kClient) {
@@ -166,7 +208,7 @@ void Correlator::opened(const ExchangePtr& exchange) {
   }
   for (const auto& evidence : evidence_) evidence->opened(node, world_);
   // Where threads stay with their requests there is nothing to infer.
-  if (!inference_ || !known || habits_.of(node->pid) == ThreadHabits::Verdict::kStays) return;
+  if (!inference_ || !known || node->blind || habits_.of(node->pid) == ThreadHabits::Verdict::kStays) return;
   inference_->opened(node);
   if (node->true_request == 0) return;
   // Traffic that carries headers teaches inference, and tells what its confidence is worth.
@@ -196,7 +238,7 @@ void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double
 void Correlator::decide(const NodePtr& node, bool last_chance) {
   for (const auto& evidence : evidence_) {
     auto claim = evidence->claim(*node, world_);
-    if (!claim) continue;
+    if (!claim || (node->blind && evidence->needs_all_requests())) continue;
     if (claim->parent && claim->parent->exchange && node->exchange->key.valid() &&
         claim->parent->exchange->key == node->exchange->key && node->role == SpanRole::kClient) {
       continue;  // a service calling itself: its own server end is not its parent
@@ -225,14 +267,14 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
   if (node->provisional) {
     node->provisional->parent->provisional_children.push_back(node);
     provisional_.push_back(node);
-  } else if (last_chance && !(inference_ && node->candidates > 0)) {
+  } else if (last_chance && !(inference_ && node->candidates > 0 && !node->blind)) {
     begin_trace(node);
   }
 }
 
 void Correlator::check(const NodePtr& call) {
   NodePtr truth;
-  if (open_.serving(call->pid).size() > kMostChecked) return;
+  if (call->blind || open_.serving(call->pid).size() > kMostChecked) return;
   for (const NodePtr& serving : open_.serving(call->pid)) {
     if (!serving->carried || !(serving->carried->trace == call->carried->trace)) continue;
     if (truth) return;  // a context used again and again gives nothing away
@@ -294,7 +336,7 @@ void Correlator::link(const NodePtr& node, Claim claim) {
 
 void Correlator::found(const NodePtr& call, Claim claim) {
   if (claim.confidence >= options_.threshold) judge(call, claim);
-  if (call->decided || claim.confidence < options_.threshold || is_ancestor(*call, claim.parent)) return;
+  if (call->decided || call->blind || claim.confidence < options_.threshold || is_ancestor(*call, claim.parent)) return;
   call->provisional.reset();
   call->fallback.reset();
   link(call, std::move(claim));
@@ -317,6 +359,8 @@ void Correlator::begin_trace(const NodePtr& node) {
   // Only this host names its traces, so the time and the host may go in: 128 bits that do not repeat.
   const std::uint64_t high = combine64(options_.host_seed, node->opened.ns);
   node->trace = TraceId::from_u64(high, combine64(high, node->id.to_u64()));
+  if (sampling_.sampled()) node->trace_state = sampling_.trace_state(node->trace);
+  if (node->blind) node->unlinked_reason = "window_began";
 }
 
 void Correlator::touched(const ExchangeTouched& item) {
@@ -455,6 +499,7 @@ void Correlator::emit(const NodePtr& node) {
   if (node->synthetic_parent) emit_synthetic_parent(*node);
   report_.emitted(*node);
   build_span(*node, clock_, span_);
+  if (sampling_.sampled()) span_.attributes.set("wirespan.sampling.ratio", sampling_.share());
   out_.take(std::move(span_));
 }
 

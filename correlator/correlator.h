@@ -15,6 +15,7 @@
 #include "correlator/evidence/evidence.h"
 #include "correlator/link_report.h"
 #include "correlator/live_inference.h"
+#include "correlator/sampling.h"
 #include "model/exchange.h"
 #include "model/process.h"
 #include "model/sink.h"
@@ -47,6 +48,10 @@ class Correlator : public Sink<ExchangeItem> {
   // In ring-buffer order with the exchanges that came of the same events; before them for connections, after them for
   // the rest.
   void on_event(const Event& event);
+  // A sampling window ended: what is finished goes out as it is, what is open is forgotten.
+  void restart();
+  // Of the window that begins: said on every span, and, where a trace begins here, in its tracestate.
+  void set_share(double share);
   void set_threshold(double threshold) { options_.threshold = threshold; }
   // Everything still waiting goes out now, as it is.
   void flush();
@@ -59,6 +64,7 @@ class Correlator : public Sink<ExchangeItem> {
     ConnectionPtr caller;  // the active end
   };
 
+  void begin_inference();
   void opened(const ExchangePtr& exchange);
   void touched(const ExchangeTouched& item);
   void finished(const ExchangePtr& exchange);
@@ -72,6 +78,9 @@ class Correlator : public Sink<ExchangeItem> {
   void confirm_children(Node& parent);
   void settle_provisional(const NodePtr& node, bool proven);
   void begin_trace(const NodePtr& node);
+  // Requests read before the window and not answered yet (event::Unanswered).
+  void unanswered(const event::Unanswered& request);
+  void answered_unseen(ConnId conn);
   void count_end(const ConnectionPtr& conn, bool opened);
   [[nodiscard]] const TracedEnds* ends_of(const Connection& conn) const;
   [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
@@ -102,6 +111,9 @@ class Correlator : public Sink<ExchangeItem> {
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::unique_ptr<LiveInference> inference_;  // null when switched off
   std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
+  std::unordered_map<ConnId, std::uint32_t> unseen_;            // connection to process
+  std::unordered_map<std::uint32_t, std::uint32_t> unseen_of_;  // how many, by process
+  Sampling sampling_;
   std::vector<NodePtr> provisional_;  // calls that wait for their parent's end
   std::vector<NodePtr> undecided_;    // servers whose other end may still show up
   std::vector<NodePtr> waiting_;      // finished, not out yet
@@ -112,6 +124,7 @@ class Correlator : public Sink<ExchangeItem> {
   Counter& spans_;
   Counter& roots_;
   Counter& overflow_;
+  Counter& blind_;
   Counter& synthetic_;
   Counter& late_;
   LinkReport report_;

@@ -49,6 +49,8 @@ struct Node {
   bool judged = false;
   // Open requests in the process when this call was made, and why none of them was taken. For `wirespan explain`.
   std::uint32_t candidates = 0;
+  // A call made while its process also served requests nobody saw: what rests on knowing all of them says nothing.
+  bool blind = false;
   std::string_view unlinked_reason;
 
   TraceId trace;  // valid once known and final

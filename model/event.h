@@ -180,6 +180,33 @@ struct Missed {
   ThreadRef thread;
 };
 
+// A sampling window opens or shuts: of the whole host, so that whatever is seen of a request is seen of all it caused
+// there. Between windows nothing is told of data; connections come back as if they were older than the agent.
+struct Window {
+  BootTime time{};
+  bool open = true;
+  double share = 1;  // of time in which windows are open
+};
+
+// A request was read before the window opened and is not answered yet: nothing else is known of it.
+struct Unanswered {
+  BootTime time{};
+  ConnId connection{};  // perhaps not told yet
+  std::uint32_t pid = 0;
+};
+
+// What one side of a process's connections did between windows since it was last told, from counters of the kernel.
+struct Counted {
+  static constexpr std::size_t kSlots = 26;
+  BootTime time{};
+  std::uint32_t pid = 0;
+  TcpSide side{};                             // passive: requests it served
+  std::uint64_t requests = 0;                 // turns towards the server
+  std::uint64_t answers = 0;                  // turns back
+  std::uint64_t answer_ns = 0;                // from a request's first byte to its answer's, summed
+  std::array<std::uint64_t, kSlots> slots{};  // answers by floor(log2(ns / 1024)); the last and longer
+};
+
 // Nothing happened for a while: lets stages close what is overdue. Also what makes a replay's timers deterministic.
 struct Tick {
   BootTime time{};
@@ -187,8 +214,8 @@ struct Tick {
 
 }  // namespace event
 
-using Event =
-    std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births, event::Forked,
-                 event::Process, event::ProcessExited, event::ThreadExited, event::Lost, event::Missed, event::Tick>;
+using Event = std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births,
+                           event::Forked, event::Process, event::ProcessExited, event::ThreadExited, event::Lost,
+                           event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted>;
 
 }  // namespace wirespan

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/capture/bpf_object.h"
+#include "agent/capture/gate.h"
 #include "agent/capture/selectors.h"
 #include "agent/capture/source.h"
 #include "base/counters.h"
@@ -31,6 +32,9 @@ struct KernelOptions {
 class KernelSource : public Source, public VerdictSink {
  public:
   [[nodiscard]] static Result<std::unique_ptr<KernelSource>> open(const KernelOptions& options, Counters& counters);
+
+  // How much is told from now on. Any thread; obeyed within 50 ms.
+  virtual void set_limits(const CaptureLimits& limits) = 0;
 
   // Name of the program attached for each hook, "socket_io: io__tp_btf".
   [[nodiscard]] virtual std::vector<std::string> plan() const = 0;

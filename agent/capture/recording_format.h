@@ -39,7 +39,10 @@ enum class Type : std::uint16_t {
   kHost,  // facts of the host the events are of; once, before the first of them
   kHandover,
   kBirths,
-  kMissed = 20,
+  kWindow,
+  kUnanswered,
+  kCounted,
+  kMissed = 30,
 };
 constexpr Type kLastType = Type::kMissed;
 

@@ -81,6 +81,9 @@ class RecordingTest : public ::testing::Test {
         event::ThreadExited{BootTime{14}, {42, 43}},
         event::ProcessExited{BootTime{15}, 42},
         event::Tick{BootTime{16}},
+        event::Window{BootTime{17}, false, 0.125},
+        event::Unanswered{BootTime{18}, ConnId{77}, 42},
+        event::Counted{BootTime{19}, 42, TcpSide::kPassive, 10, 9, 5'000'000, {1, 2, 6}},
     };
   }
 
@@ -111,7 +114,7 @@ TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
   }
   Collector replayed;
   EXPECT_TRUE(replay(replayed));
-  EXPECT_EQ(replayed.count, 10);
+  EXPECT_EQ(replayed.count, 13);
   EXPECT_EQ(replayed.text, live.text);
 }
 
@@ -239,7 +242,7 @@ TEST_F(RecordingTest, CutAnywhereItGivesTheEventsBeforeTheCut) {
     EXPECT_GE(replayed.count, last) << size;
     last = replayed.count;
   }
-  EXPECT_EQ(last, 10);
+  EXPECT_EQ(last, 13);
 }
 
 TEST_F(RecordingTest, RefusesWhatIsNotARecording) {
@@ -268,7 +271,7 @@ TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
   for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   EXPECT_FALSE((*writer)->flush());
   (*writer)->accept(event::Tick{BootTime{1}});
-  EXPECT_EQ(live.count, 11);
+  EXPECT_EQ(live.count, 14);
   EXPECT_EQ(counters_.get("recording.lost").value(), 1U);
 }
 

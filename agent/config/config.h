@@ -95,6 +95,18 @@ struct Config {
     } flush;
   } exporting;
 
+  struct Governor {
+    std::string mode = "auto";
+    double cpu = 0.02;
+    std::int64_t memory = 50 << 20;
+    std::int64_t network = 5 << 20;
+    Milliseconds period{10'000};
+  } governor;
+
+  struct Health {
+    std::string listen;
+  } health;
+
   struct Self {
     bool disabled = false;
     Milliseconds stats_interval{0};

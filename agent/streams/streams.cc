@@ -86,7 +86,7 @@ void Streams::on_data(const event::Data& data) {
 
   if (!e.joined[side]) {
     e.joined[side] = true;
-    if (data.conn->adopted && data.position > 0) {
+    if ((data.conn->adopted || data.conn->opened < since_) && data.position > 0) {
       joined_late_.add();
       gap(data, 0, data.position, Gap::Why::kJoinedLate);
       next = data.position;
@@ -187,6 +187,15 @@ void Streams::close(Entry& e, BootTime time, event::Closed::How how) {
   if (last_ == &e) last_ = nullptr;
   entries_.erase(e.conn->id);
   open_.set(entries_.size());
+}
+
+void Streams::restart(BootTime since) {
+  since_ = since;
+  entries_.clear();
+  deadlines_.clear();
+  last_ = oldest_ = newest_ = nullptr;
+  held_bytes_ = 0;
+  open_.set(0);
 }
 
 // Precondition: data begins at or before what is expected.

@@ -41,6 +41,9 @@ class Streams : public Sink<Event> {
   void accept(const Event& event) override;
   // Whether the last event waits for an earlier call: what it says will be told late.
   [[nodiscard]] bool late() const { return late_; }
+  // A sampling window begins: nothing of before is known, connections opened before `since` are older than what is
+  // seen.
+  void restart(BootTime since);
   [[nodiscard]] std::size_t connections() const { return entries_.size(); }
 
  private:
@@ -88,6 +91,7 @@ class Streams : public Sink<Event> {
   std::deque<Deadline> deadlines_;
   std::size_t held_bytes_ = 0;
   BootTime last_tick_{};
+  BootTime since_{};
 
   Counter& calls_;
   Counter& bytes_;

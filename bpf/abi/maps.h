@@ -130,6 +130,23 @@ enum {
   WS_HINTS = 16384,
 };
 
+enum { WS_TURN_SLOTS = 26 }; /* the last: a minute and longer */
+
+struct ws_turns_key {
+  __u32 pid;
+  __u32 side; /* enum ws_side */
+};
+WS_ABI_ASSERT(sizeof(struct ws_turns_key) == 8, "ws_turns_key");
+
+/* What one side of a process's connections did while the gate was shut (core/gate.h). */
+struct ws_turns {
+  __u64 requests;
+  __u64 answers;
+  __u64 answer_ns;           /* from a request's first byte to its answer's, summed */
+  __u64 slot[WS_TURN_SLOTS]; /* answers by floor(log2(ns / 1024)) */
+};
+WS_ABI_ASSERT(sizeof(struct ws_turns) == 232, "ws_turns");
+
 enum ws_stat {
   WS_STAT_RINGBUF_FULL,    /* records that did not fit */
   WS_STAT_CONN_MAP_FULL,   /* I/O calls of connections there was no room for */
@@ -138,6 +155,7 @@ enum ws_stat {
   WS_STAT_USER_FAULT,      /* copies of payload that failed: the page was not in memory */
   WS_STAT_COMPAT_CALL,     /* I/O calls of 32-bit processes */
   WS_STAT_GO_NOT_G,        /* threads of Go processes that keep their g elsewhere than we think */
+  WS_STAT_TURNS_MAP_FULL,  /* turns of processes there was no room to count */
   WS_STAT_COUNT,
 };
 

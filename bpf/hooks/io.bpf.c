@@ -148,6 +148,10 @@ WS_INLINE void ws_remember_pending(const struct ws_sight *sight, struct ws_conn 
 
 WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memory, struct ws_conn *conn,
                       const enum ws_how_to_load how) {
+  if (ws_gate_shut) {
+    conn->position[sight->direction & 1] += sight->moved; /* Unix sockets'; TCP's are taken from the socket again */
+    return ws_gate_count(conn, sight->pid, sight->now, sight->direction);
+  }
   struct ws_scratch *scratch = ws_scratch();
   if (!scratch) return 0;
   struct ws_ev_data *ev = &scratch->data;
@@ -156,7 +160,7 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
   if (conn->direction != sight->direction) {
     ws_flush_pending(conn);
     conn->direction = sight->direction;
-    conn->left = conn->capture;
+    conn->left = ws_gate_captures(conn);
     conn->turn = sight->now;
   }
   __u64 position = ws_position(sight, conn, how);
@@ -293,7 +297,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   struct ws_conn *conn = ws_conn_find((__u64)sight.s.sk);
   if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) return 0;
   if (!ws_moved(&call, &memory, &sight.moved)) return 0;
-  ws_set_goroutine(thread, sight.pid, sight.task, regs, how);
+  if (!ws_gate_shut) ws_set_goroutine(thread, sight.pid, sight.task, regs, how);
   sight.thread = *thread;
   sight.now = sight.direction == WS_SENT && sight.thread.send_began ? sight.thread.send_began : bpf_ktime_get_boot_ns();
   conn = ws_conn_in_sight(&sight, conn, how);

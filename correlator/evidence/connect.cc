@@ -12,6 +12,8 @@ class Connect : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "connect"; }
   [[nodiscard]] int rank() const override { return 35; }
+  [[nodiscard]] bool needs_all_requests() const override { return true; }
+  void restart() override { fresh_.clear(); }
 
   void event(const Event& event, World& world) override {
     const auto* opened = std::get_if<event::Opened>(&event);

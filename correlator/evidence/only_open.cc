@@ -9,6 +9,7 @@ class OnlyOpen : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "only_open"; }
   [[nodiscard]] int rank() const override { return 90; }
+  [[nodiscard]] bool needs_all_requests() const override { return true; }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;

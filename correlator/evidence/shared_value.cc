@@ -83,6 +83,14 @@ class SharedValue : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "shared_value"; }
   [[nodiscard]] int rank() const override { return 38; }
+  // One that was not seen may have come with the same value.
+  [[nodiscard]] bool needs_all_requests() const override { return true; }
+  void restart() override {
+    holders_.clear();
+    guesses_.clear();
+    now_ = {};
+    for (auto& [pid, process] : processes_) process->put_off.clear();
+  }
 
   void event(const Event& event, World& /*world*/) override {
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) processes_.erase(exited->pid);

@@ -45,6 +45,18 @@ class Turn : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "turn"; }
   [[nodiscard]] int rank() const override { return 33; }
+  [[nodiscard]] bool needs_all_requests() const override { return true; }
+  void restart() override {
+    unproven_ = nullptr;
+    threads_.clear();
+    fresh_.clear();
+    guesses_.clear();
+    older_guesses_.clear();
+    for (auto& [pid, process] : processes_) {
+      process.answered.clear();
+      for (Pairs& pairs : process.guessed) pairs.clear();
+    }
+  }
 
   void event(const Event& event, World& /*world*/) override {
     if (const auto* opened = std::get_if<event::Opened>(&event)) return connecting(*opened);

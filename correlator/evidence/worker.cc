@@ -22,6 +22,10 @@ class Worker : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "worker"; }
   [[nodiscard]] int rank() const override { return 36; }
+  void restart() override {
+    work_.clear();
+    for (auto& [pid, record] : records_) record.waiting.clear();
+  }
 
   void event(const Event& event, World& /*world*/) override {
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -54,6 +58,8 @@ class Worker : public Evidence {
     if (it == work_.end() || actor.loop >= 2 || touched.touch.time < it->second.since) return;
     const Work work = std::exchange(it->second, Work{.since = touched.touch.time});
     if (work.calls.empty() || work.unsure) return;
+    // It may have answered another in between, unseen.
+    if (std::any_of(work.calls.begin(), work.calls.end(), [](const NodePtr& call) { return call->blind; })) return;
     if (records_.size() >= kMostThreads) records_.clear();
     Record& record = records_[node->pid];
     const bool fits = !work.too_much && std::all_of(work.calls.begin(), work.calls.end(), [&](const NodePtr& call) {

@@ -16,7 +16,10 @@ constexpr std::int64_t kToldEvery = 100'000'000;
 
 template <class T>
 constexpr bool kFromRing =
-    !std::is_same_v<T, event::Tick> && !std::is_same_v<T, event::Process> && !std::is_same_v<T, event::Lost>;
+    std::is_same_v<T, event::Opened> || std::is_same_v<T, event::Data> || std::is_same_v<T, event::Closed> ||
+    std::is_same_v<T, event::Wake> || std::is_same_v<T, event::Handover> || std::is_same_v<T, event::Births> ||
+    std::is_same_v<T, event::Forked> || std::is_same_v<T, event::ProcessExited> ||
+    std::is_same_v<T, event::ThreadExited>;
 
 // Whose doing an event is: the agent would notice by the gap in what it is told of the thread.
 ThreadRef thread_of(const event::Data& e) {

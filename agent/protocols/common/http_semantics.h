@@ -76,7 +76,8 @@ class HttpSemantics {
   mutable std::string scratch_;  // one thread: the pipeline's
 };
 
-// A field that carries an identity: kept raw for the correlator. What stays the same from hop to hop is a rare value too.
+// A field that carries an identity: kept raw for the correlator. What stays the same from hop to hop is a rare value
+// too.
 void add_carried(Message& message, std::string_view name, std::string_view value);
 
 }  // namespace wirespan::protocols
