@@ -14,6 +14,7 @@
 #include "agent/capture/decoder.h"
 #include "agent/capture/go_probes.h"
 #include "agent/capture/plan.h"
+#include "agent/capture/python_probes.h"
 #include "agent/capture/ring_reader.h"
 #include "agent/capture/targets.h"
 
@@ -32,7 +33,8 @@ constexpr unsigned kReapEvery = 2;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
-    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault", "compat_call", "go_not_g",
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",
+    "user_fault",   "compat_call",   "go_not_g",        "context_map_full",
 };
 
 std::uint64_t boot_id() {
@@ -109,7 +111,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
         targets_(options.selectors, static_cast<std::uint32_t>(getpid()), kernel_targets_, counters),
         decoder_(conns_, targets_, counters, boot_id()),
         go_(*object_, counters),
+        python_(*object_, counters),
         goroutines_(options.goroutines),
+        contexts_(options.contexts),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")) {
@@ -125,6 +129,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
     if (goroutines_) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
+    if (contexts_) targets_.visit([this](std::uint32_t pid) { python_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] != nullptr) plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
     }
@@ -165,6 +170,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
 
   [[nodiscard]] std::vector<std::string> plan() const override { return plan_; }
   [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
+  [[nodiscard]] std::vector<std::string> python_programs() const override { return python_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
   [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
@@ -183,6 +189,13 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_.read(*births);
       } else if (const auto* data = std::get_if<event::Data>(&event)) {
         go_.wrote(*data);
+      }
+    }
+    if (contexts_) {
+      if (const auto* process = std::get_if<event::Process>(&event)) {
+        python_.found(process->pid, process->time);
+      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+        python_.exited(exited->pid);
       }
     }
     sink_->accept(event);
@@ -209,6 +222,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       report_losses(now);
       connections_.set(conns_.size());
       if (goroutines_) go_.sweep(now);
+      if (contexts_) python_.sweep(now);
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
       last_slow_sweep_ = now;
@@ -289,6 +303,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       last_stats_[i] = stats[i];
       lost_[i]->add(fresh);
       if (i == WS_STAT_CONN_MAP_FULL) evict_idle(now);
+      if (i == WS_STAT_CONTEXT_MAP_FULL) python_.contexts_full();
       sink_->accept(event::Lost{now, kReasons[i], fresh});
     }
   }
@@ -300,7 +315,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
   ConnTable conns_;
   Decoder decoder_;
   GoProbes go_;
+  PythonProbes python_;
   bool goroutines_;
+  bool contexts_;
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;
@@ -328,7 +345,7 @@ Result<std::unique_ptr<KernelSource>> KernelSource::open(const KernelOptions& op
   settings.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(options.ring_bytes, 64U << 10U));
   settings.max_connections = options.max_connections;
 
-  const std::vector<Hook> hooks = hooks_of_plan(options.wakeups, options.goroutines);
+  const std::vector<Hook> hooks = hooks_of_plan(options.wakeups, options.goroutines, options.contexts);
   std::vector<const char*> programs;
   auto object = load_plan(settings, hooks, options.prefer, programs);
   if (!object) return object.error();
