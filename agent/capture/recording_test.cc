@@ -111,7 +111,7 @@ TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
   }
   Collector replayed;
   EXPECT_TRUE(replay(replayed));
-  EXPECT_EQ(replayed.count, 10);
+  EXPECT_EQ(replayed.count, 11);
   EXPECT_EQ(replayed.text, live.text);
 }
 
@@ -239,7 +239,7 @@ TEST_F(RecordingTest, CutAnywhereItGivesTheEventsBeforeTheCut) {
     EXPECT_GE(replayed.count, last) << size;
     last = replayed.count;
   }
-  EXPECT_EQ(last, 10);
+  EXPECT_EQ(last, 11);
 }
 
 TEST_F(RecordingTest, RefusesWhatIsNotARecording) {
@@ -268,7 +268,7 @@ TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
   for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   EXPECT_FALSE((*writer)->flush());
   (*writer)->accept(event::Tick{BootTime{1}});
-  EXPECT_EQ(live.count, 11);
+  EXPECT_EQ(live.count, 12);
   EXPECT_EQ(counters_.get("recording.lost").value(), 1U);
 }
 
