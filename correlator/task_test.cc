@@ -193,6 +193,22 @@ TEST(Task, BackgroundWorkIsNotTheOnlyOpenRequests) {
   EXPECT_TRUE(s.is_root(background));
 }
 
+TEST(Task, NorWhereAnswersTellWhoCalled) {
+  Answering s;
+  s.finish(s.other, s.in(s.loop));
+  s.finish(s.another, s.in(s.loop));
+  std::vector<Connected> connections{Connected(s)};
+  for (int i = 0; i < 20; ++i) s.practise(connections);
+  const auto a = s.serve(s.in(connections[0].reader));
+  const auto background = s.call(s.in(s.copy(s.loop)));
+  const auto call = s.call(s.in(s.copy(connections[0].server)));
+  s.finish(background, s.in(s.loop));
+  s.finish(call, s.in(s.loop));
+  s.finish(a, s.in(connections[0].server));
+  EXPECT_TRUE(s.is_root(background));
+  EXPECT_TRUE(s.is_parent(a, call));
+}
+
 TEST(Task, AThreadThatReadsWithoutAContextAndCallsInOneIsStillThatThread) {
   PythonScene s;
   const Actor worker{{2, 7}, 0, 0, 0};

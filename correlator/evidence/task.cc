@@ -101,7 +101,7 @@ class ByTask : public Evidence {
     const Message& request = *node->exchange->request;
     if (node->role == SpanRole::kServer) {
       if (is_context(request.last_byte.actor.task)) read(*node, request.last_byte.actor.task, world);
-    } else if (is_context(request.first_byte.actor.task) && !node->decided) {
+    } else if (is_context(request.first_byte.actor.task) && (!node->decided || is_guess(*node))) {
       put_off(node, request.first_byte.actor);
     }
   }
@@ -135,6 +135,8 @@ class ByTask : public Evidence {
     std::vector<std::pair<NodePtr, NodePtr>> waiting;  // found before the second rule was proven: call and request
   };
 
+  // A link that answers may confirm, so that it need not be guessed at any more.
+  static bool is_guess(const Node& call) { return call.link && call.link->method == "only_open"; }
   static std::uint64_t key(std::uint32_t pid, std::uint64_t task) { return combine64(mix64(pid), task); }
   Process& process_of(std::uint32_t pid) {
     if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) processes_.clear();
@@ -182,7 +184,7 @@ class ByTask : public Evidence {
   void put_off(const NodePtr& call, const Actor& actor) {
     auto& pending = process_of(call->pid).pending;
     if (pending.size() >= kMostPending) {
-      std::erase_if(pending, [](const Pending& p) { return p.call->decided; });
+      std::erase_if(pending, [](const Pending& p) { return p.call->decided && !is_guess(*p.call); });
       if (pending.size() >= kMostPending) pending.erase(pending.begin(), pending.begin() + kMostPending / 2);
     }
     Pending& one = pending.emplace_back();
@@ -207,7 +209,7 @@ class ByTask : public Evidence {
     bool fits = last <= request->opened;  // else it answers several at a time: whose calls they are is not known
     std::erase_if(process.pending, [&](const Pending& pending) {
       const Node& call = *pending.call;
-      if (call.decided) return true;
+      if (call.decided && !is_guess(call)) return true;
       const auto at = std::find(pending.line.begin(), pending.line.end(), touch.actor.task);
       if (at == pending.line.end()) return false;
       // Begun for an earlier request, and goes on.
