@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "correlator/evidence/evidence.h"
+#include "correlator/link_report.h"
 #include "correlator/live_inference.h"
 #include "model/exchange.h"
 #include "model/process.h"
@@ -51,17 +52,28 @@ class Correlator : public Sink<ExchangeItem> {
   void flush();
 
  private:
+  // Connections by their bases: how many of each kind of end are traced.
+  struct TracedEnds {
+    std::uint32_t active = 0;
+    std::uint32_t passive = 0;
+    ConnectionPtr caller;  // the active end
+  };
+
   void opened(const ExchangePtr& exchange);
   void touched(const ExchangeTouched& item);
   void finished(const ExchangePtr& exchange);
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
   void found(const NodePtr& call, Claim claim);
+  // A call that a header has just linked: what would have been said of it without?
+  void check(const NodePtr& call);
+  void judge(const NodePtr& call, const Claim& claim);
   // The request that calls were provisionally linked to has ended: they are, or they are not.
   void confirm_children(Node& parent);
   void settle_provisional(const NodePtr& node, bool proven);
   void begin_trace(const NodePtr& node);
-  void count_end(const Connection& conn, bool opened);
+  void count_end(const ConnectionPtr& conn, bool opened);
+  [[nodiscard]] const TracedEnds* ends_of(const Connection& conn) const;
   [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
   // True when everything the node's span says about other spans is final.
   static bool ready(const NodePtr& node);
@@ -71,6 +83,9 @@ class Correlator : public Sink<ExchangeItem> {
   void answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance, std::string_view unlinked);
   void settle(BootTime now, bool all);
   void emit(const NodePtr& node);
+  // What is known to be missing around a span, told upwards to the span that enters this host.
+  void take_stock(Node& node);
+  void emit_synthetic_parent(const Node& node);
   // Forgets what only links to come need.
   void release(Node& node);
 
@@ -86,11 +101,6 @@ class Correlator : public Sink<ExchangeItem> {
                [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::unique_ptr<LiveInference> inference_;  // null when switched off
-  // Connections by their bases: how many of each kind of end are traced.
-  struct TracedEnds {
-    std::uint32_t active = 0;
-    std::uint32_t passive = 0;
-  };
   std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
   std::vector<NodePtr> provisional_;  // calls that wait for their parent's end
   std::vector<NodePtr> undecided_;    // servers whose other end may still show up
@@ -102,6 +112,9 @@ class Correlator : public Sink<ExchangeItem> {
   Counter& spans_;
   Counter& roots_;
   Counter& overflow_;
+  Counter& synthetic_;
+  Counter& late_;
+  LinkReport report_;
 };
 
 }  // namespace wirespan

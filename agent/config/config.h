@@ -33,8 +33,9 @@ struct Config {
   } capture;
 
   struct Http {
-    Texts request_headers;   // lower case
-    Texts response_headers;  // lower case
+    Texts request_headers;     // lower case
+    Texts response_headers;    // lower case
+    Texts request_id_headers;  // lower case
     std::string query = "redact";
     Texts query_keep;
     Texts known_methods;

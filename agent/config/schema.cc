@@ -74,6 +74,12 @@ std::vector<Key> make_schema() {
        .slot = SLOT(http.response_headers),
        .doc = "Response headers copied to `http.response.header.<name>`.",
        .lower = true},
+      {.name = "http.request_id_headers",
+       .form = Form::kTexts,
+       .slot = SLOT(http.request_id_headers),
+       .doc = "Request headers whose value names a request and is handed on to what it calls: links by shared values. "
+              "Besides `x-request-id`, `x-correlation-id`, `x-trace-id` and their like.",
+       .lower = true},
       {.name = "http.query",
        .form = Form::kChoice,
        .slot = SLOT(http.query),

@@ -91,7 +91,21 @@ void Streams::on_data(const event::Data& data) {
       next = data.position;
     }
   }
-  if (data.position > next) return hold(e, data);
+  const bool alone = e.tid != 0 && e.tid == data.actor.thread.tid && data.time - e.alone_since >= options_.reorder_ns;
+  if (e.tid != data.actor.thread.tid) {
+    e.tid = data.actor.thread.tid;
+    e.alone_since = data.time;
+  }
+  // While a call is awaited, what comes later waits with it, in either direction: an answer must not overtake its
+  // request.
+  const bool overtakes = !e.held.empty() && std::any_of(e.held.begin(), e.held.end(), [&](const Held& h) {
+    return h.data.direction != data.direction && h.data.time < data.time;
+  });
+  if (data.position > next || overtakes) {
+    hold(e, data);
+    if (alone && !e.held.empty()) release(e);
+    return;
+  }
   forward(e, data);
   if (!e.held.empty()) drain(e);
 }

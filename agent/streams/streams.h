@@ -22,7 +22,9 @@ namespace wirespan {
 struct StreamsOptions {
   // Past it the connection that was silent longest is forgotten (StreamClosed, kForgotten).
   std::size_t max_connections = 262144;
-  // Two threads on one socket are seen out of order by microseconds; what is still missing after this is lost.
+  // Two threads on one socket are seen out of order by microseconds, or by what one of them waits for a CPU; what is
+  // still missing after this is lost. Where only one thread has used the connection for so long, what is missing is
+  // lost at once.
   std::int64_t reorder_ns = 100'000'000;
   std::size_t max_held_calls = 32;  // per connection
   std::size_t max_held_bytes = 65536;
@@ -49,6 +51,8 @@ class Streams : public Sink<Event> {
     ConnectionPtr conn;
     std::array<std::uint64_t, 2> next{};  // position expected, by direction
     std::array<bool, 2> joined{};         // direction has been seen
+    std::uint32_t tid = 0;                // who used it last
+    BootTime alone_since{};               // and nobody else since then
     std::vector<Held> held;
     Entry* older = nullptr;  // list of connections by last use
     Entry* newer = nullptr;

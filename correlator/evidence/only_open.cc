@@ -12,6 +12,7 @@ class OnlyOpen : public Evidence {
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
+    if (node.opened < world.lossy_until) return std::nullopt;
     if (world.habits.goroutines_explain(node.pid)) return std::nullopt;
     const auto& serving = world.open.serving(node.pid);
     if (serving.size() != 1 || serving.front()->answering) return std::nullopt;
