@@ -78,6 +78,10 @@ Supervisor::Supervisor() : state_(std::make_unique<State>()) {
 }
 
 Supervisor::~Supervisor() {
+  end();
+}
+
+void Supervisor::end() {
   state_->quit = true;
   if (state_->thread.joinable()) state_->thread.join();
 }
@@ -86,7 +90,7 @@ void Supervisor::watch(int child) {
   state_->child = child;
 }
 
-void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
+Supervisor::Running Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
   state_->thread = std::thread([this, hooks = std::move(hooks), limit, child = state_->child] {
     const sigset_t set = our_signals();
     std::optional<steady_clock::time_point> deadline;
@@ -124,6 +128,7 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
       if (deadline && steady_clock::now() >= *deadline) state_->stop = true;
     }
   });
+  return Running(*this);
 }
 
 const std::atomic<bool>& Supervisor::stop() const {

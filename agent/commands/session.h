@@ -48,14 +48,27 @@ class Supervisor {
 
   // Ends shortly after this child has ended. Before start().
   void watch(int child);
-  // From now on signals are obeyed; ends by itself after `limit`.
-  void start(Hooks hooks, std::optional<std::chrono::milliseconds> limit);
+  // From now on signals are obeyed; asks to stop after `limit`. For as long as what is returned lives: no hook runs, or
+  // is running, once it is gone, so it must go before what they use.
+  class Running {
+   public:
+    explicit Running(Supervisor& supervisor) : supervisor_(supervisor) {}
+    ~Running() { supervisor_.end(); }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+
+   private:
+    Supervisor& supervisor_;
+  };
+  [[nodiscard]] Running start(Hooks hooks, std::optional<std::chrono::milliseconds> limit);
   [[nodiscard]] const std::atomic<bool>& stop() const;
   void request_stop();
   // Exit status of the child as a shell would say it, once it has ended.
   [[nodiscard]] std::optional<int> child_status() const;
 
  private:
+  void end();
+
   struct State;
   std::unique_ptr<State> state_;
 };
