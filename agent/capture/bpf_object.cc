@@ -103,6 +103,16 @@ void apply(wirespan_bpf& skeleton, const BpfSettings& settings, std::size_t cpus
   bpf_map__set_max_entries(skeleton.maps.ws_scratches, static_cast<std::uint32_t>(cpus));
 }
 
+// At the first uprobe libbpf loads a program to find out whether the kernel has links for them (FEAT_PERF_LINK) and
+// remembers it. Let it happen now: later our own filter refuses to load programs (agent/rights). The map is no perf
+// event, so that nothing is attached.
+void settle_uprobe_links(wirespan_bpf& skeleton) {
+  LIBBPF_OPTS(bpf_perf_event_opts, options);
+  bpf_link__destroy(
+      bpf_program__attach_perf_event_opts(skeleton.progs.control, bpf_map__fd(skeleton.maps.ws_targets), &options));
+  complaints.clear();
+}
+
 }  // namespace
 
 BpfObject::BpfObject(wirespan_bpf* skeleton) : skeleton_(skeleton) {}
@@ -152,6 +162,7 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
   for (const auto& [of, text] : sums) object->instructions_[bpf_program__name(of)] = instructions_of(text.data());
   object->targets_fd_ = bpf_map__fd(skeleton->maps.ws_targets);
   object->control_fd_ = bpf_program__fd(skeleton->progs.control);
+  settle_uprobe_links(*skeleton);
   malloc_trim(0);  // libbpf parsed the whole kernel's types; 20 MB of it went back to the heap just now
   return object;
 }

@@ -12,42 +12,21 @@
 #include <iterator>
 #include <map>
 #include <sstream>
-#include <string_view>
 #include <utility>
 
 #include "agent/capture/bpf_object.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/python_probes.h"
+#include "agent/rights/capabilities.h"
 
 namespace wirespan {
 namespace {
-
-// linux/capability.h; what the agent needs and for what.
-struct Needed {
-  unsigned bit;
-  std::string_view name;
-  std::string_view reason;
-};
-constexpr std::array kNeeded = {
-    Needed{39, "CAP_BPF", "load programs and maps"},
-    Needed{38, "CAP_PERFMON", "attach tracing programs and read kernel memory in them"},
-    Needed{19, "CAP_SYS_PTRACE", "read /proc of services of other users"},
-};
-constexpr unsigned kSysAdmin = 21;  // stands for CAP_BPF and CAP_PERFMON
 
 std::string first_line(const char* path) {
   std::ifstream in(path);
   std::string line;
   std::getline(in, line);
   return line;
-}
-
-std::uint64_t effective_capabilities() {
-  std::ifstream in("/proc/self/status");
-  for (std::string line; std::getline(in, line);) {
-    if (line.rfind("CapEff:", 0) == 0) return std::strtoull(line.c_str() + 7, nullptr, 16);
-  }
-  return 0;
 }
 
 Finding kernel() {
@@ -69,18 +48,21 @@ Finding btf() {
 }
 
 Finding capabilities() {
-  const std::uint64_t have = effective_capabilities();
-  const auto has = [have](unsigned bit) { return (have >> bit & 1U) != 0; };
+  const auto missing = missing_capabilities(held_capabilities());
   std::string text;
-  std::string missing;
-  for (const Needed& needed : kNeeded) {
-    const bool stands_in = has(kSysAdmin) && needed.bit != 19;
-    std::string& list = has(needed.bit) || stands_in ? text : missing;
-    list.append(list.empty() ? "" : ", ").append(needed.name);
-    if (&list == &missing) list.append(" (").append(needed.reason).append(")");
+  bool ok = true;
+  for (const Capability& needed : needed_capabilities()) {
+    if (std::find(missing.begin(), missing.end(), &needed) != missing.end()) continue;
+    text.append(text.empty() ? "" : ", ").append(needed.name);
+  }
+  std::string without;
+  for (const Capability* lacking : missing) {
+    ok = ok && !lacking->required;
+    without.append(without.empty() ? "missing " : ", ").append(lacking->name);
+    without.append(" (").append(lacking->purpose).append(")");
   }
   if (missing.empty()) return {"capabilities", text, true, ""};
-  return {"capabilities", "missing " + missing, false, "Run it with sudo, or give the service these capabilities."};
+  return {"capabilities", without, ok, "Run it with sudo, or give the service these capabilities."};
 }
 
 Finding lockdown() {

@@ -29,14 +29,18 @@ HealthSnapshot Observed::snapshot() const {
   return out;
 }
 
-Status Observed::serve(const std::string& address) {
+Status Observed::listen(const std::string& address) {
   if (address.empty()) return {};
   const auto parsed = parse_health_address(address);
   if (!parsed) return parsed.error();
-  auto server = HealthServer::start(*parsed, [this] { return snapshot(); });
+  auto server = HealthServer::listen(*parsed, [this] { return snapshot(); });
   if (!server) return server.error();
   server_ = std::move(*server);
   return {};
+}
+
+void Observed::serve() {
+  if (server_) server_->run();
 }
 
 }  // namespace wirespan

@@ -21,8 +21,9 @@ class Observed {
 
   void beat() { last_beat_.store(now_ms(), std::memory_order_relaxed); }
   [[nodiscard]] HealthSnapshot snapshot() const;
-  // Serves it there; "" is nowhere.
-  Status serve(const std::string& address);
+  // Opens that address, "" is none; serve() starts to answer there.
+  Status listen(const std::string& address);
+  void serve();
 
  private:
   static std::int64_t now_ms();

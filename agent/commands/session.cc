@@ -42,24 +42,25 @@ std::uint64_t resident_kib() {
 
 }  // namespace
 
-Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters, const Say& say) {
-  auto queue = std::make_unique<ExportQueue>(options.queue, counters, say);
+Result<std::vector<std::unique_ptr<Exporter>>> open_exporters(const ExportOptions& options, Counters& counters,
+                                                              const Say& say) {
+  std::vector<std::unique_ptr<Exporter>> exporters;
   if (!options.json_file.empty()) {
     auto json = JsonFileExporter::open(options.json_file, counters);
     if (!json) return json.error();
-    queue->add(std::move(*json));
+    exporters.push_back(std::move(*json));
   }
   if (options.otlp) {
     auto otlp = OtlpExporter::create(*options.otlp, counters, say);
     if (!otlp) return otlp.error();
-    queue->add(std::move(*otlp));
+    exporters.push_back(std::move(*otlp));
   }
   if (options.console) {
     auto writer = FdWriter::borrow(STDOUT_FILENO);
     if (!writer) return writer.error();
-    queue->add(std::make_unique<ConsoleExporter>(std::move(*writer), *options.console, counters));
+    exporters.push_back(std::make_unique<ConsoleExporter>(std::move(*writer), *options.console, counters));
   }
-  return queue;
+  return exporters;
 }
 
 struct Supervisor::State {

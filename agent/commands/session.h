@@ -26,9 +26,9 @@ struct ExportOptions {
   FlushLimits at_end{};
 };
 
-// The queue with every exporter asked for.
-[[nodiscard]] Result<std::unique_ptr<ExportQueue>> make_exporters(const ExportOptions& options, Counters& counters,
-                                                                  const Say& say);
+// Every exporter asked for, with its files open; threads start when they are given to a queue.
+[[nodiscard]] Result<std::vector<std::unique_ptr<Exporter>>> open_exporters(const ExportOptions& options,
+                                                                            Counters& counters, const Say& say);
 
 // Signals and deadlines, on a thread of their own: SIGINT and SIGTERM end, SIGUSR1 reports, SIGHUP reloads. Must exist
 // before any other thread is started, so that all of them leave these signals to it.

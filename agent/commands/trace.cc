@@ -10,12 +10,14 @@
 #include "agent/capture/doctor.h"
 #include "agent/capture/recording.h"
 #include "agent/capture/targets.h"
+#include "agent/commands/confined.h"
 #include "agent/commands/governed.h"
 #include "agent/commands/launch.h"
 #include "agent/commands/observed.h"
 #include "agent/commands/session.h"
 #include "agent/commands/settings.h"
 #include "agent/enrich/host.h"
+#include "agent/rights/capabilities.h"
 
 namespace wirespan::commands {
 namespace {
@@ -133,6 +135,7 @@ int with_source(const Flags& flags, Counters& counters,
     return failed({"there is no cgroup " + directory, 0, "Give a directory below /sys/fs/cgroup."});
   }
   Supervisor supervisor;
+  stop_inheritance();
   std::optional<Launch> launch;
   if (!flags.command.empty()) {
     auto prepared = Launch::prepare(flags.command);
@@ -143,6 +146,7 @@ int with_source(const Flags& flags, Counters& counters,
   }
   auto source = KernelSource::open(kernel, counters);
   if (!source) return failed(explained(source.error()));
+  if (level != "error") tell_missing_rights(say);
   const Status ran = body(*loaded, **source, supervisor, [&]() -> Status {
     say(ready_line(**source, kernel.selectors));
     return launch ? launch->go() : Status();
@@ -176,18 +180,22 @@ int run_session(const Flags& flags, std::string_view default_exporter, bool daem
       [&](const LoadedConfig& loaded, KernelSource& source, Supervisor& supervisor, const auto& go) -> Status {
         const auto exports = export_options(loaded, default_exporter, flags.otlp_url);
         if (!exports) return exports.error();
-        auto queue = make_exporters(*exports, counters, say);
-        if (!queue) return queue.error();
-        ServiceTable services(**queue);
+        auto exporters = open_exporters(*exports, counters, say);
+        if (!exporters) return exporters.error();
+        ExportQueue queue(exports->queue, counters, say);
+        ServiceTable services(queue);
         Observed observed(counters, services);
         Pipeline pipeline(pipeline_options(loaded.config, read_host_facts(WIRESPAN_VERSION)), services, &source,
                           source.clock(), counters);
         Reloadable sink(pipeline, loaded.config, services, observed);
-        if (Status served = observed.serve(loaded.config.health.listen); !served) return served;
+        if (Status listening = observed.listen(loaded.config.health.listen); !listening) return listening;
+        if (Status confined = confine(loaded.config, true, counters); !confined) return confined;
+        for (auto& exporter : *exporters) queue.add(std::move(exporter));
+        observed.serve();
         const auto governed = govern(loaded.config, daemon, source, counters, say);
         const auto look = top == nullptr ? std::function<void()>() : looking(*top, observed, supervisor);
         const auto running = supervisor.start({.report = [&] { say(report(counters)); },
-                                               .hurry = [&] { (*queue)->give_up(); },
+                                               .hurry = [&] { queue.give_up(); },
                                                .reload = [&] { sink.offer(flags); },
                                                .report_every = loaded.config.self.stats_interval,
                                                .round =
@@ -199,7 +207,7 @@ int run_session(const Flags& flags, std::string_view default_exporter, bool daem
         if (Status started = go(); !started) return started;
         Status ran = source.run(sink, supervisor.stop());
         pipeline.finish(source.clock().now());
-        (*queue)->stop(exports->at_end);
+        queue.stop(exports->at_end);
         return ran;
       });
 }
@@ -235,6 +243,7 @@ int record(const Flags& flags, const std::string& file) {
         Pipeline pipeline(pipeline_options(loaded.config, host), nowhere, &source, source.clock(), counters);
         auto writer = RecordingWriter::create(file, host, &pipeline, counters);
         if (!writer) return writer.error();
+        if (Status confined = confine(loaded.config, true, counters); !confined) return confined;
         const auto running = supervisor.start(
             {.report = [&] { say(report(counters)); }, .hurry = {}, .reload = {}, .report_every = {}, .round = {}},
             *limit);
@@ -258,19 +267,22 @@ int replay(const Flags& flags, const std::string& file) {
   // Nothing is lost and nothing depends on how fast it runs: the same recording gives the same bytes.
   exports->queue.when_full = QueueOptions::WhenFull::kWait;
   exports->queue.batch_age = Exporter::kNever;
-  auto queue = make_exporters(*exports, counters, say);
-  if (!queue) return failed(queue.error());
+  auto exporters = open_exporters(*exports, counters, say);
+  if (!exporters) return failed(exporters.error());
+  if (const Status confined = confine(loaded->config, false, counters); !confined) return failed(confined.error());
+  ExportQueue queue(exports->queue, counters, say);
+  for (auto& exporter : *exporters) queue.add(std::move(exporter));
   HostFacts host = (*source)->host() ? *(*source)->host() : read_host_facts(WIRESPAN_VERSION);
-  Pipeline pipeline(pipeline_options(loaded->config, std::move(host)), **queue, nullptr, (*source)->clock(), counters);
+  Pipeline pipeline(pipeline_options(loaded->config, std::move(host)), queue, nullptr, (*source)->clock(), counters);
   const auto running = supervisor.start({.report = [&] { say(report(counters)); },
-                                         .hurry = [&] { (*queue)->give_up(); },
+                                         .hurry = [&] { queue.give_up(); },
                                          .reload = {},
                                          .report_every = {},
                                          .round = {}},
                                         std::nullopt);
   const Status ran = (*source)->run(pipeline, supervisor.stop());
   pipeline.finish((*source)->clock().now());
-  (*queue)->stop(exports->at_end);
+  queue.stop(exports->at_end);
   say(report(counters));
   return ran ? 0 : failed(ran.error());
 }

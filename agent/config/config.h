@@ -110,6 +110,7 @@ struct Config {
   struct Self {
     bool disabled = false;
     Milliseconds stats_interval{0};
+    std::string sandbox = "on";
   } self;
   struct Log {
     std::string level = "info";

@@ -329,6 +329,13 @@ std::vector<Key> make_schema() {
        .doc = "How often wirespan's own counters are logged; 0: on exit and on SIGUSR1 only.",
        .least = 0,
        .most = 24 * kHour},
+      {.name = "self.sandbox",
+       .form = Form::kChoice,
+       .slot = SLOT(self.sandbox),
+       .doc =
+           "After start, wirespan makes only the system calls it needs (seccomp): `on` refuses others, `log` lets the "
+           "kernel log them. Capabilities it does not need are given up in any case (docs/hardening.md).",
+       .choices = {"on", "log", "off"}},
       {.name = "log.level",
        .form = Form::kChoice,
        .slot = SLOT(log.level),

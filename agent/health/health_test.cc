@@ -95,10 +95,16 @@ TEST(HealthAddress, OnlyOfThisHost) {
   }
 }
 
+Result<std::unique_ptr<HealthServer>> serve(const HealthAddress& address, std::function<HealthSnapshot()> ask) {
+  auto server = HealthServer::listen(address, std::move(ask));
+  if (server) (*server)->run();
+  return server;
+}
+
 TEST(HealthServer, AnswersOnASocketThatIsItsOwnersOnly) {
   const SocketFile file;
   bool stalled = false;
-  auto server = HealthServer::start({file.path(), "", 0}, [&] {
+  auto server = serve({file.path(), "", 0}, [&] {
     HealthSnapshot snapshot = sample();
     snapshot.stalled = stalled;
     return snapshot;
@@ -114,7 +120,7 @@ TEST(HealthServer, AnswersOnASocketThatIsItsOwnersOnly) {
   EXPECT_THAT(get_unix(file.path(), "/healthz"), HasSubstr("503"));
 
   // A second one does not take it away; one left behind by a crash is replaced.
-  const auto second = HealthServer::start({file.path(), "", 0}, sample);
+  const auto second = serve({file.path(), "", 0}, sample);
   EXPECT_FALSE(second);
   server->reset();
   EXPECT_FALSE(std::filesystem::exists(file.path()));
@@ -124,7 +130,7 @@ TEST(HealthServer, AnswersOnASocketThatIsItsOwnersOnly) {
   file.path().copy(name.sun_path, sizeof(name.sun_path) - 1);
   ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
   ::close(fd);
-  EXPECT_TRUE(HealthServer::start({file.path(), "", 0}, sample));
+  EXPECT_TRUE(serve({file.path(), "", 0}, sample));
 }
 
 TEST(HealthServer, LeavesAFileThatIsNoSocketAlone) {
@@ -132,12 +138,12 @@ TEST(HealthServer, LeavesAFileThatIsNoSocketAlone) {
   {
     std::ofstream(file.path()) << "precious";
   }
-  EXPECT_FALSE(HealthServer::start({file.path(), "", 0}, sample));
+  EXPECT_FALSE(serve({file.path(), "", 0}, sample));
   EXPECT_EQ(std::filesystem::file_size(file.path()), 8U);
 }
 
 TEST(HealthServer, AnswersOnALoopbackPort) {
-  auto server = HealthServer::start({"", "127.0.0.1", 0}, sample);
+  auto server = serve({"", "127.0.0.1", 0}, sample);
   ASSERT_TRUE(server) << server.error().text();
   const std::string reply = get_port((*server)->port(), "/services");
   const auto body = reply.find("\r\n\r\n");

@@ -179,8 +179,12 @@ std::uint16_t HealthServer::port() const {
   return state_->port;
 }
 
-Result<std::unique_ptr<HealthServer>> HealthServer::start(const HealthAddress& address,
-                                                          std::function<HealthSnapshot()> ask) {
+void HealthServer::run() {
+  state_->thread = std::thread([base = state_->base] { event_base_dispatch(base); });
+}
+
+Result<std::unique_ptr<HealthServer>> HealthServer::listen(const HealthAddress& address,
+                                                           std::function<HealthSnapshot()> ask) {
   const auto fd = listen_on(address);
   if (!fd) return fd.error();
   auto state = std::make_unique<State>();
@@ -209,7 +213,6 @@ Result<std::unique_ptr<HealthServer>> HealthServer::start(const HealthAddress& a
       state->base, state->stop_fd, EV_READ,
       [](evutil_socket_t, short, void* base) { event_base_loopbreak(static_cast<event_base*>(base)); }, state->base);
   event_add(state->stop, nullptr);
-  state->thread = std::thread([base = state->base] { event_base_dispatch(base); });
   return std::unique_ptr<HealthServer>(new HealthServer(std::move(state)));
 }
 

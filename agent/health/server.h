@@ -23,8 +23,10 @@ class HealthServer {
  public:
   // `ask` is called on the server's thread. A socket file is its owner's only; one nobody listens on any more is
   // replaced.
-  [[nodiscard]] static Result<std::unique_ptr<HealthServer>> start(const HealthAddress& address,
-                                                                   std::function<HealthSnapshot()> ask);
+  [[nodiscard]] static Result<std::unique_ptr<HealthServer>> listen(const HealthAddress& address,
+                                                                    std::function<HealthSnapshot()> ask);
+  // Answers from now on, on a thread of its own. Once.
+  void run();
   ~HealthServer();
   HealthServer(const HealthServer&) = delete;
   HealthServer& operator=(const HealthServer&) = delete;

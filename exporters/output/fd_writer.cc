@@ -17,7 +17,7 @@ namespace wirespan {
 
 Result<FdWriter> FdWriter::open(const std::string& path) {
   if (path == "-") return borrow(STDOUT_FILENO);
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return errno_error("open " + path);
   auto writer = borrow(fd);
   if (!writer) {
