@@ -23,6 +23,9 @@ struct ThreadRef {
   auto operator<=>(const ThreadRef&) const = default;
 };
 
+// Actor::loop where nobody counted: proves nothing, not even two of the same.
+constexpr std::uint32_t kTurnUnknown = ~std::uint32_t{0};
+
 // Who did a piece of I/O, and within what: enough to tell which activation it belongs to.
 struct Actor {
   ThreadRef thread;
@@ -32,6 +35,7 @@ struct Actor {
           // blocking clients (CPython, PHP, libcurl) call those on one socket in the middle of a request
   std::uint64_t task = 0;         // goroutine id, 0 when the runtime has none
   std::uint64_t parent_task = 0;  // g.parentGoid, 0 when unknown
+  [[nodiscard]] bool turn_known() const { return loop != kTurnUnknown; }
 };
 
 enum class Direction : std::uint8_t { kReceived, kSent };  // as the traced process sees it

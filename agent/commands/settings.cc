@@ -47,6 +47,9 @@ KernelOptions kernel_options(const Config& config) {
   options.ring_bytes = static_cast<std::uint32_t>(config.capture.ring_size);
   options.max_connections = static_cast<std::uint32_t>(config.capture.max_connections);
   options.wakeups = config.capture.wakeups;
+  for (const Plan plan : kPlans) {
+    if (config.capture.plan == to_string(plan)) options.plan = plan;
+  }
   return options;
 }
 

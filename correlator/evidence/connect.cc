@@ -17,7 +17,7 @@ class Connect : public Evidence {
     const auto* opened = std::get_if<event::Opened>(&event);
     if (opened == nullptr || opened->conn->side != TcpSide::kActive || opened->conn->adopted) return;
     const Activation* now = world.activations.find(opened->actor);
-    if (now == nullptr || now->loop != opened->actor.loop) return;
+    if (now == nullptr || !opened->actor.turn_known() || now->loop != opened->actor.loop) return;
     // Of several requests read by a loop, any may have asked for it: timers run in the same turn.
     if (world.open.serving_by_thread(opened->actor.thread.tid) != 1) return;
     if (fresh_.size() >= kMostFresh) fresh_.clear();

@@ -129,16 +129,18 @@ class Turn : public Evidence {
   }
   static bool timers_may_run(std::uint32_t loop) { return (loop & 1U) != 0; }
 
+  static bool in_loop(const Actor& actor) { return actor.loop >= 2 && actor.turn_known(); }
+
   // The state of a thread that runs a loop and is still in the turn in which it read something. By thread, not by
   // goroutine: those do not run loops.
   State* in_turn(const Actor& actor) {
     const auto it = threads_.find(actor.thread.tid);
-    if (it == threads_.end() || actor.loop < 2 || it->second.loop >> 1U != actor.loop >> 1U) return nullptr;
+    if (it == threads_.end() || !in_loop(actor) || it->second.loop >> 1U != actor.loop >> 1U) return nullptr;
     return &it->second;
   }
 
   void read(const NodePtr& node, MessageKind kind, const Touch& touch, World& world) {
-    if (touch.actor.loop < 2) return;
+    if (!in_loop(touch.actor)) return;
     if (threads_.size() >= kMostThreads) threads_.clear();
     State& state = threads_[touch.actor.thread.tid];
     if (touch.time < state.at) return;  // told late

@@ -26,6 +26,7 @@ struct SeenData {
 };
 
 struct Seen {
+  Plan plan{};                // by which it was
   std::vector<Event> events;  // in order; Data without its views
   std::vector<SeenData> data;
   std::vector<event::Opened> opened;
