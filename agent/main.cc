@@ -59,6 +59,18 @@ int main(int argc, char** argv) {
   doctor->add_flag("--json", json, "for programs");
   doctor->callback([&] { status = wirespan::commands::doctor_command(json, std::cout); });
 
+  wirespan::TopFlags looks;
+  auto* top = app.add_subcommand("top", "live figures per service: of a running agent, or of what the selectors name");
+  flags.add_selectors(*top);
+  top->add_option("--connect", looks.connect,
+                  "the agent's health.listen: unix:/run/wirespan/health.sock, 127.0.0.1:PORT");
+  top->add_option("--interval", looks.interval, "time between looks: 2s, 500ms, ...");
+  top->add_flag("--once", looks.once, "one look, as text");
+  top->add_option("command", flags.command, "-- COMMAND ARGUMENTS...: start it and watch it");
+  top->callback([&] {
+    status = looks.connect.empty() ? wirespan::commands::watch(flags, looks) : wirespan::commands::top(looks);
+  });
+
   std::string wanted;
   std::string file;
   auto* explain = app.add_subcommand("explain", "say for each link which evidence decided, and why others are missing");

@@ -38,7 +38,11 @@ class Pipeline : public Sink<Event> {
   // What may change while running: redaction, resources, the threshold of links.
   void reload(const PipelineOptions& options);
 
+  [[nodiscard]] ProcessDirectory& processes() { return processes_; }
+
  private:
+  void turn_window(const event::Window& window);
+
   // From the last stage to the first: each knows only the next.
   EnrichStage enrich_;
   ProcessTable processes_;
@@ -46,6 +50,9 @@ class Pipeline : public Sink<Event> {
   Pairer pairer_;
   protocols::Detector detector_;
   Streams streams_;
+  Counter& cut_requests_;
+  Counter& cut_calls_;
+  Counter& cut_half_read_;
 };
 
 }  // namespace wirespan

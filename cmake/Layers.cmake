@@ -1,6 +1,6 @@
 # Dependencies point one way (docs/pipeline.md). Each library has a layer; a link edge not in this table is refused.
 # tests/check_layers.py holds the #include lines against the same table.
-set(WIRESPAN_LAYERS base model bpf_abi streams protocols pairing correlator enrich exporters config capture pipeline)
+set(WIRESPAN_LAYERS base model bpf_abi streams protocols pairing correlator enrich exporters config governor health capture pipeline)
 set(WIRESPAN_ALLOW_base "")
 set(WIRESPAN_ALLOW_model base)
 set(WIRESPAN_ALLOW_bpf_abi "")
@@ -11,8 +11,10 @@ set(WIRESPAN_ALLOW_correlator base model)
 set(WIRESPAN_ALLOW_enrich base model)
 set(WIRESPAN_ALLOW_exporters base model)
 set(WIRESPAN_ALLOW_config base model)
+set(WIRESPAN_ALLOW_governor base)
+set(WIRESPAN_ALLOW_health base model)
 set(WIRESPAN_ALLOW_capture base model bpf_abi)
-set(WIRESPAN_ALLOW_pipeline base model streams protocols pairing correlator enrich exporters config capture)
+set(WIRESPAN_ALLOW_pipeline base model streams protocols pairing correlator enrich exporters config governor health capture)
 
 # wirespan_library(NAME LAYER layer SOURCES ... [LINKS wirespan libraries] [EXTERNAL other libraries])
 function(wirespan_library NAME)

@@ -30,6 +30,7 @@ class Activations {
   [[nodiscard]] const Activation* find_task(std::uint32_t pid, std::uint64_t task) const {
     return get(task_key(pid, task));
   }
+  void clear() { map_.clear(); }
   void forget_thread(std::uint32_t tid) { map_.erase(tid); }
   [[nodiscard]] std::size_t size() const { return map_.size(); }
 

@@ -6,17 +6,27 @@
 #include "base/hash.h"
 #include "correlator/span_builder.h"
 #include "model/recycle.h"
+#include "model/turn.h"
 
 namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostWeakLinks = 3;
 constexpr int kDeepestCycleCheck = 256;
+constexpr std::int64_t kLossLasts = 10'000'000'000;  // requests that were not seen may be open for so long
+constexpr double kDoubtful = 0.75;                   // a span link at best
+constexpr std::size_t kMostChecked = 1024;           // open requests of a process among which one is looked for
+constexpr std::string_view kHeader = "header";
 
 // The same for both ends; an unknown side counts as passive (model/event.h).
 std::uint64_t bases_of(const Connection& conn) {
   const bool active = conn.side == TcpSide::kActive;
   return combine64(mix64(active ? conn.sent_base : conn.received_base), active ? conn.received_base : conn.sent_base);
+}
+
+// Of what is counted as lost, the calls of 32-bit processes and unknown goroutines hide nobody else's requests.
+bool hides_requests(std::string_view lost) {
+  return lost != "compat_call" && lost != "go_not_g";
 }
 
 bool is_ancestor(const Node& candidate, const NodePtr& of) {
@@ -42,16 +52,52 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
       evidence_(all_evidence()),
       spans_(counters.get("correlator.spans")),
       roots_(counters.get("correlator.links.none")),
-      overflow_(counters.get("correlator.lost.open_table_full")) {
+      overflow_(counters.get("correlator.lost.open_table_full")),
+      blind_(counters.get("correlator.calls.blind")),
+      synthetic_(counters.get("correlator.synthetic_parents")),
+      late_(counters.get("correlator.late_spans")),
+      report_(counters) {
   std::erase_if(evidence_, [this](const auto& e) { return options_.disabled.contains(e->name()); });
-  if (options_.infer) {
-    inference_ = std::make_unique<LiveInference>(
-        options_.window_ns, counters,
-        [this](const NodePtr& call, std::vector<Claim> claims, double distance, std::string_view unlinked) {
-          answered(call, std::move(claims), distance, unlinked);
-        });
-  }
+  begin_inference();
   std::sort(evidence_.begin(), evidence_.end(), [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
+}
+
+void Correlator::begin_inference() {
+  if (!options_.infer) return;
+  inference_ = std::make_unique<LiveInference>(
+      options_.window_ns, counters_,
+      [this](const NodePtr& call, std::vector<Claim> claims, double distance, std::string_view unlinked) {
+        answered(call, std::move(claims), distance, unlinked);
+      });
+}
+
+void Correlator::restart() {
+  // What inference would have to decide without the rest of the story stays undecided.
+  inference_.reset();
+  settle(now_, true);
+  for (const auto& evidence : evidence_) evidence->restart();
+  open_.clear();
+  activations_.clear();
+  unseen_.clear();
+  unseen_of_.clear();
+  begin_inference();
+}
+
+void Correlator::set_share(double share) {
+  sampling_ = Sampling(share);
+}
+
+void Correlator::unanswered(const event::Unanswered& request) {
+  if (unseen_.size() >= options_.most_open || !unseen_.emplace(request.connection, request.pid).second) return;
+  ++unseen_of_[request.pid];
+}
+
+void Correlator::answered_unseen(ConnId conn) {
+  const auto it = unseen_.find(conn);
+  if (it == unseen_.end()) return;
+  const auto of = unseen_of_.find(it->second);
+  if (of != unseen_of_.end() && --of->second == 0) unseen_of_.erase(of);
+  unseen_.erase(it);
 }
 
 void Correlator::accept(const ExchangeItem& item) {
@@ -62,37 +108,54 @@ void Correlator::accept(const ExchangeItem& item) {
 
 void Correlator::on_event(const Event& event) {
   if (const auto* opened = std::get_if<event::Opened>(&event)) {
-    count_end(*opened->conn, true);
+    count_end(opened->conn, true);
     if (inference_) inference_->opened(*opened);
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
-    count_end(*closed->conn, false);
+    count_end(closed->conn, false);
+    answered_unseen(closed->conn->id);
     if (inference_) inference_->closed(closed->conn->id);
   } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
     if (inference_) inference_->woke(*wake);
+  } else if (const auto* lost = std::get_if<event::Lost>(&event)) {
+    if (hides_requests(lost->reason)) world_.lossy_until = lost->time + kLossLasts;
+  } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
+    activations_.forget_thread(missed->thread.tid);
+    if (inference_) inference_->exited(missed->thread.tid);
   } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
     settle(tick->time, false);
+  } else if (const auto* request = std::get_if<event::Unanswered>(&event)) {
+    unanswered(*request);
+  } else if (const auto* data = std::get_if<event::Data>(&event)) {
+    if (!unseen_.empty() && data->direction == Direction::kSent) answered_unseen(data->conn->id);
   }
   for (const auto& evidence : evidence_) evidence->event(event, world_);
 }
 
-void Correlator::count_end(const Connection& conn, bool opened) {
-  if (!conn.has_base) return;
-  const auto member = conn.side == TcpSide::kActive ? &TracedEnds::active : &TracedEnds::passive;
+void Correlator::count_end(const ConnectionPtr& conn, bool opened) {
+  if (!conn->has_base) return;
+  const bool active = conn->side == TcpSide::kActive;
+  const auto member = active ? &TracedEnds::active : &TracedEnds::passive;
   if (opened) {
-    ++(traced_ends_[bases_of(conn)].*member);
+    TracedEnds& ends = traced_ends_[bases_of(*conn)];
+    ++(ends.*member);
+    if (active) ends.caller = conn;
     return;
   }
-  const auto it = traced_ends_.find(bases_of(conn));
+  const auto it = traced_ends_.find(bases_of(*conn));
   if (it == traced_ends_.end() || it->second.*member == 0) return;
   --(it->second.*member);
   if (it->second.active == 0 && it->second.passive == 0) traced_ends_.erase(it);
 }
 
-bool Correlator::other_end_is_traced(const Connection& conn) const {
-  if (!conn.has_base) return false;
+const Correlator::TracedEnds* Correlator::ends_of(const Connection& conn) const {
+  if (!conn.has_base) return nullptr;
   const auto it = traced_ends_.find(bases_of(conn));
-  if (it == traced_ends_.end()) return false;
-  return (conn.side == TcpSide::kActive ? it->second.passive : it->second.active) > 0;
+  return it == traced_ends_.end() ? nullptr : &it->second;
+}
+
+bool Correlator::other_end_is_traced(const Connection& conn) const {
+  const TracedEnds* ends = ends_of(conn);
+  return ends != nullptr && (conn.side == TcpSide::kActive ? ends->passive : ends->active) > 0;
 }
 
 NodePtr Correlator::make_node(const ExchangePtr& exchange) {
@@ -123,26 +186,46 @@ void Correlator::opened(const ExchangePtr& exchange) {
   if (!exchange->request->carried.empty()) node->carried = extract(exchange->request->carried);
   now_ = std::max(now_, node->opened);
 
+  // Inference would take what is not known of a thread for what nobody does there.
+  const bool in_turn = turn_known(exchange->request->first_byte.actor);
+  if (node->role == SpanRole::kClient && (unseen_of_.contains(node->pid) || !in_turn)) {
+    node->blind = true;
+    blind_.add();
+  }
   const bool known = open_.insert(node);
   if (!known) overflow_.add();
   if (node->role == SpanRole::kClient) {
     decide(node, true);
     // The callee's read can be seen before the caller's write: its span is waiting for this one.
     const NodePtr peer = known && exchange->key.valid() ? open_.peer_of(*node) : nullptr;
+    if (peer) node->peer_seen = peer->peer_seen = true;
     if (peer && !peer->decided && !is_ancestor(*peer, node)) link(peer, Claim{node, std::nullopt, "peer", 1.0});
+    if (peer && peer->synthetic_parent && !peer->emitted) {
+      // Too late to be the parent, as spans of that trace are out; still no secret.
+      peer->synthetic_parent = false;
+      peer->weak.push_back(Claim{node, std::nullopt, "peer", 1.0});
+    }
   } else {
     decide(node, !other_end_is_traced(*exchange->conn));
     if (!node->decided) undecided_.push_back(node);
   }
   for (const auto& evidence : evidence_) evidence->opened(node, world_);
   // Where threads stay with their requests there is nothing to infer.
-  if (inference_ && known && habits_.of(node->pid) != ThreadHabits::Verdict::kStays) inference_->opened(node);
+  if (!inference_ || !known || node->blind || habits_.of(node->pid) == ThreadHabits::Verdict::kStays) return;
+  inference_->opened(node);
+  if (node->true_request == 0) return;
+  // Traffic that carries headers teaches inference, and tells what its confidence is worth.
+  if (const NodePtr truth = open_.find(node->true_request)) inference_->known(*node, *truth);
 }
 
 void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance,
                           std::string_view unlinked) {
   if (call->decided) return;
   call->runner_up_distance = runner_up_distance;
+  if (now_ < world_.lossy_until) {
+    // The request it was made for may be one that was not seen: no count of what fits accounts for that.
+    for (Claim& claim : claims) claim.confidence = std::min(claim.confidence, kDoubtful);
+  }
   const bool sure = !claims.empty() && claims.front().confidence >= options_.threshold;
   if (call->provisional) {
     if (sure && !call->fallback) call->fallback = std::move(claims.front());
@@ -158,7 +241,7 @@ void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double
 void Correlator::decide(const NodePtr& node, bool last_chance) {
   for (const auto& evidence : evidence_) {
     auto claim = evidence->claim(*node, world_);
-    if (!claim) continue;
+    if (!claim || (node->blind && evidence->needs_all_requests())) continue;
     if (claim->parent && claim->parent->exchange && node->exchange->key.valid() &&
         claim->parent->exchange->key == node->exchange->key && node->role == SpanRole::kClient) {
       continue;  // a service calling itself: its own server end is not its parent
@@ -172,7 +255,10 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
         node->fallback = std::move(*claim);
         break;
       } else if (!claim->provisional) {
-        return link(node, std::move(*claim));
+        const bool from_header = evidence->name() == kHeader && node->role == SpanRole::kClient;
+        link(node, std::move(*claim));
+        if (from_header) check(node);
+        return;
       }
       continue;
     }
@@ -184,9 +270,35 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
   if (node->provisional) {
     node->provisional->parent->provisional_children.push_back(node);
     provisional_.push_back(node);
-  } else if (last_chance && !(inference_ && node->candidates > 0)) {
+  } else if (last_chance && !(inference_ && node->candidates > 0 && !node->blind)) {
     begin_trace(node);
   }
+}
+
+void Correlator::check(const NodePtr& call) {
+  NodePtr truth;
+  if (call->blind || open_.serving(call->pid).size() > kMostChecked) return;
+  for (const NodePtr& serving : open_.serving(call->pid)) {
+    if (!serving->carried || !(serving->carried->trace == call->carried->trace)) continue;
+    if (truth) return;  // a context used again and again gives nothing away
+    truth = serving;
+  }
+  if (!truth || truth->opened > call->opened) return;
+  call->true_request = truth->number;
+  report_.checked(*call);
+  for (const auto& evidence : evidence_) {
+    if (evidence->name() == kHeader) continue;
+    const auto claim = evidence->claim(*call, world_);
+    if (!claim || !claim->parent || claim->provisional || claim->confidence < options_.threshold) continue;
+    judge(call, *claim);
+    break;
+  }
+}
+
+void Correlator::judge(const NodePtr& call, const Claim& claim) {
+  if (call->judged || call->true_request == 0 || !claim.parent) return;
+  call->judged = true;
+  report_.judged(*call, claim.parent->number);
 }
 
 void Correlator::confirm_children(Node& parent) {
@@ -212,6 +324,7 @@ void Correlator::settle_provisional(const NodePtr& node, bool proven) {
 void Correlator::link(const NodePtr& node, Claim claim) {
   links_by(claim.method).add();
   node->weak.clear();
+  if (node->role == SpanRole::kServer && claim.parent) node->peer_seen = claim.parent->peer_seen = true;
   if (claim.remote) {
     node->trace = claim.remote->trace;
     node->trace_flags = claim.remote->flags;
@@ -220,11 +333,13 @@ void Correlator::link(const NodePtr& node, Claim claim) {
   node->link = std::move(claim);
   node->decided = true;
   if (inference_ && node->link->parent) inference_->known(*node, *node->link->parent);
+  take_stock(*node);
   resolve_trace(node);
 }
 
 void Correlator::found(const NodePtr& call, Claim claim) {
-  if (call->decided || claim.confidence < options_.threshold || is_ancestor(*call, claim.parent)) return;
+  if (claim.confidence >= options_.threshold) judge(call, claim);
+  if (call->decided || call->blind || claim.confidence < options_.threshold || is_ancestor(*call, claim.parent)) return;
   call->provisional.reset();
   call->fallback.reset();
   link(call, std::move(claim));
@@ -241,9 +356,14 @@ void Correlator::begin_trace(const NodePtr& node) {
           "several_open";  // requests were open; nothing the kernel showed tied this call to one of them
     }
   }
+  if (node->role == SpanRole::kServer && node->exchange->key.valid() && !node->peer_seen) {
+    node->synthetic_parent = other_end_is_traced(*node->exchange->conn);
+  }
   // Only this host names its traces, so the time and the host may go in: 128 bits that do not repeat.
   const std::uint64_t high = combine64(options_.host_seed, node->opened.ns);
   node->trace = TraceId::from_u64(high, combine64(high, node->id.to_u64()));
+  if (sampling_.sampled()) node->trace_state = sampling_.trace_state(node->trace);
+  if (node->blind) node->unlinked_reason = "window_began";
 }
 
 void Correlator::touched(const ExchangeTouched& item) {
@@ -270,6 +390,7 @@ void Correlator::finished(const ExchangePtr& exchange) {
   for (const auto& evidence : evidence_) evidence->finished(node, world_);
   open_.erase(*node);
   if (!node->provisional_children.empty()) confirm_children(*node);
+  take_stock(*node);
   if (!ready(node)) {
     waiting_.push_back(node);
     return;
@@ -347,9 +468,41 @@ void Correlator::flush() {
   settle(now_, true);
 }
 
+void Correlator::take_stock(Node& node) {
+  if (node.told || !node.finished || !node.link || !node.link->parent) return;
+  node.told = true;
+  Node::Below add = node.below;
+  ++add.seen;
+  if (node.role == SpanRole::kClient && !node.peer_seen) {
+    ++(other_end_is_traced(*node.exchange->conn) ? add.lost : add.untraced);
+  }
+  if (node.link->parent->emitted) late_.add();
+  // Who has not been told of yet takes it along when it is.
+  const Node* at = &node;
+  for (int depth = 0; depth < kDeepestCycleCheck && at->told && at->link->parent; ++depth) {
+    Node& parent = *at->link->parent;
+    parent.below.seen += add.seen;
+    parent.below.lost += add.lost;
+    parent.below.untraced += add.untraced;
+    at = &parent;
+  }
+}
+
+void Correlator::emit_synthetic_parent(const Node& node) {
+  const TracedEnds* ends = ends_of(*node.exchange->conn);
+  if (ends == nullptr || !ends->caller) return;
+  synthetic_.add();
+  build_synthetic_parent(node, ends->caller, processes_.find(ends->caller->pid), clock_, span_);
+  out_.take(std::move(span_));
+}
+
 void Correlator::emit(const NodePtr& node) {
   spans_.add();
+  node->emitted = true;
+  if (node->synthetic_parent) emit_synthetic_parent(*node);
+  report_.emitted(*node);
   build_span(*node, clock_, span_);
+  if (sampling_.sampled()) span_.attributes.set("wirespan.sampling.ratio", sampling_.share());
   out_.take(std::move(span_));
 }
 

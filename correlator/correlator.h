@@ -13,7 +13,9 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "correlator/evidence/evidence.h"
+#include "correlator/link_report.h"
 #include "correlator/live_inference.h"
+#include "correlator/sampling.h"
 #include "model/exchange.h"
 #include "model/process.h"
 #include "model/sink.h"
@@ -46,22 +48,41 @@ class Correlator : public Sink<ExchangeItem> {
   // In ring-buffer order with the exchanges that came of the same events; before them for connections, after them for
   // the rest.
   void on_event(const Event& event);
+  // A sampling window ended: what is finished goes out as it is, what is open is forgotten.
+  void restart();
+  // Of the window that begins: said on every span, and, where a trace begins here, in its tracestate.
+  void set_share(double share);
   void set_threshold(double threshold) { options_.threshold = threshold; }
   // Everything still waiting goes out now, as it is.
   void flush();
 
  private:
+  // Connections by their bases: how many of each kind of end are traced.
+  struct TracedEnds {
+    std::uint32_t active = 0;
+    std::uint32_t passive = 0;
+    ConnectionPtr caller;  // the active end
+  };
+
+  void begin_inference();
   void opened(const ExchangePtr& exchange);
   void touched(const ExchangeTouched& item);
   void finished(const ExchangePtr& exchange);
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
   void found(const NodePtr& call, Claim claim);
+  // A call that a header has just linked: what would have been said of it without?
+  void check(const NodePtr& call);
+  void judge(const NodePtr& call, const Claim& claim);
   // The request that calls were provisionally linked to has ended: they are, or they are not.
   void confirm_children(Node& parent);
   void settle_provisional(const NodePtr& node, bool proven);
   void begin_trace(const NodePtr& node);
-  void count_end(const Connection& conn, bool opened);
+  // Requests read before the window and not answered yet (event::Unanswered).
+  void unanswered(const event::Unanswered& request);
+  void answered_unseen(ConnId conn);
+  void count_end(const ConnectionPtr& conn, bool opened);
+  [[nodiscard]] const TracedEnds* ends_of(const Connection& conn) const;
   [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
   // True when everything the node's span says about other spans is final.
   static bool ready(const NodePtr& node);
@@ -71,6 +92,9 @@ class Correlator : public Sink<ExchangeItem> {
   void answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance, std::string_view unlinked);
   void settle(BootTime now, bool all);
   void emit(const NodePtr& node);
+  // What is known to be missing around a span, told upwards to the span that enters this host.
+  void take_stock(Node& node);
+  void emit_synthetic_parent(const Node& node);
   // Forgets what only links to come need.
   void release(Node& node);
 
@@ -86,12 +110,10 @@ class Correlator : public Sink<ExchangeItem> {
                [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::unique_ptr<LiveInference> inference_;  // null when switched off
-  // Connections by their bases: how many of each kind of end are traced.
-  struct TracedEnds {
-    std::uint32_t active = 0;
-    std::uint32_t passive = 0;
-  };
   std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
+  std::unordered_map<ConnId, std::uint32_t> unseen_;            // connection to process
+  std::unordered_map<std::uint32_t, std::uint32_t> unseen_of_;  // how many, by process
+  Sampling sampling_;
   std::vector<NodePtr> provisional_;  // calls that wait for their parent's end
   std::vector<NodePtr> undecided_;    // servers whose other end may still show up
   std::vector<NodePtr> waiting_;      // finished, not out yet
@@ -102,6 +124,10 @@ class Correlator : public Sink<ExchangeItem> {
   Counter& spans_;
   Counter& roots_;
   Counter& overflow_;
+  Counter& blind_;
+  Counter& synthetic_;
+  Counter& late_;
+  LinkReport report_;
 };
 
 }  // namespace wirespan

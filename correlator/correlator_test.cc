@@ -189,5 +189,68 @@ TEST(Links, FullTableStillGivesEverySpan) {
   EXPECT_EQ(s.spans.size(), 10U);
 }
 
+// An SDK in the service says whose call it is; what the agent would have said without is counted, per service.
+TEST(LinkReport, LinksAreCheckedAgainstHeaders) {
+  Scene s;
+  s.runtimes[1] = Runtime::kGo;
+  constexpr std::string_view kTraces[] = {"4bf92f3577b34da6a3ce929d0e0e4736", "5bf92f3577b34da6a3ce929d0e0e4736"};
+  const auto context = [&](int trace, std::string_view span) {
+    return CarriedHeaders{{"traceparent", "00-" + std::string(kTraces[trace]) + "-" + std::string(span) + "-01"}};
+  };
+  for (int trace : {0, 1})
+    s.serve(testing::goroutine(1, 10U + static_cast<unsigned>(trace)), nullptr, context(trace, "00f067aa0ba902b7"));
+  // The goroutine that read the first request calls for it, and once for the second; a third call is anybody's.
+  s.call(testing::goroutine(1, 10), nullptr, context(0, "10f067aa0ba902b7"));
+  s.call(testing::goroutine(1, 10), nullptr, context(1, "20f067aa0ba902b7"));
+  s.call(testing::goroutine(1, 99), nullptr, context(1, "30f067aa0ba902b7"));
+  s.correlator.flush();
+  EXPECT_EQ(s.counters.get("links.service.checked.calls").value(), 3U);
+  EXPECT_EQ(s.counters.get("links.service.checked.right").value(), 1U);
+  EXPECT_EQ(s.counters.get("links.service.checked.wrong").value(), 1U);
+}
+
+// Both ends are traced, but of the caller's end the request was lost: its span is made up, and the trace says so.
+TEST(Completeness, ACallerThatWasNotSeenIsMadeUp) {
+  Scene s;
+  const auto caller = s.connection(1, 100, 200, TcpSide::kActive);
+  const auto callee = s.connection(2, 200, 100, TcpSide::kPassive);
+  const auto request = s.serve(testing::thread(2, 20), callee);
+  s.wait(1'000'000'000);
+  s.finish(request, testing::thread(2, 20));
+  s.correlator.flush();
+  ASSERT_EQ(s.spans.size(), 2U);
+  const Span& synthetic = s.spans[0];
+  const Span& server = s.spans[1];
+  EXPECT_EQ(synthetic.role, SpanRole::kClient);
+  EXPECT_EQ(synthetic.process->pid, 1U);
+  EXPECT_TRUE(synthetic.find("wirespan.synthetic"));
+  EXPECT_EQ(server.parent.id, synthetic.id);
+  EXPECT_EQ(server.trace, synthetic.trace);
+  EXPECT_EQ(std::get<double>(*server.find("wirespan.trace.completeness")), 0.5);
+  EXPECT_EQ(s.counters.get("correlator.synthetic_parents").value(), 1U);
+}
+
+TEST(Completeness, WhoIsNotTracedIsNotLost) {
+  Scene s;
+  const auto request = s.serve(testing::thread(1, 10));
+  const auto call = s.call(testing::thread(1, 10), s.connection(1, 300, 400, TcpSide::kActive));
+  s.finish(call, testing::thread(1, 10));
+  s.finish(request, testing::thread(1, 10));
+  const Span& server = s.span(request);
+  EXPECT_EQ(std::get<double>(*server.find("wirespan.trace.completeness")), 1.0);
+  EXPECT_EQ(std::get<std::int64_t>(*server.find("wirespan.trace.untraced")), 1);
+  EXPECT_FALSE(s.span(call).find("wirespan.trace.completeness"));
+}
+
+TEST(Losses, AfterThemTheOnlyOpenRequestSeenMayNotBeTheOnlyOne) {
+  Scene s;
+  s.correlator.on_event(event::Lost{s.now, "ringbuf_full", 1});
+  const auto request = s.serve(testing::thread(1, 10, 2));
+  const auto call = s.call(testing::thread(1, 11));
+  s.finish(call, testing::thread(1, 11));
+  s.finish(request, testing::thread(1, 10, 4));
+  EXPECT_FALSE(s.span(call).parent.id.valid());
+}
+
 }  // namespace
 }  // namespace wirespan

@@ -31,6 +31,9 @@ constexpr std::array kMethods = {
         "right after its response was read the loop sent the answer to the parent, and in this process answers have "
         "always followed the response that made them possible"},
     Row{"worker", "the thread that answered the parent had made it, and nothing else since its answer before"},
+    Row{"shared_value",
+        "it carries an id that of all open requests only the parent came with, and in this process such ids are handed "
+        "on"},
     Row{"fork", "the process that sent it was started while working for the parent"},
     Row{"only_open", "the parent was the only request the process was serving; background work would look the same"},
     Row{"inferred",

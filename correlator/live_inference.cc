@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "model/turn.h"
 
 namespace wirespan {
 namespace {
@@ -28,7 +29,7 @@ std::uint32_t conn_of(const Connection& conn) {
 
 // 0, "not known", where its turn is not: two spots of a thread would seem to be of the same one.
 std::uint32_t place_of(const Actor& actor) {
-  return actor.turn_known() ? id_of(actor) : 0;
+  return turn_known(actor) ? id_of(actor) : 0;
 }
 
 // Who is called, as well as a connection's end can tell.

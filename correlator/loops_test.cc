@@ -50,6 +50,23 @@ TEST(Workers, WhoAnswersHadCalledForIt) {
   EXPECT_EQ(method(s, all.back().call[0]), "worker");
 }
 
+// The answer to the first request was lost: what the worker did for it must not become the second one's.
+TEST(Workers, WhatWasNotSeenIsNotGuessed) {
+  Scene s(without_inference_links());
+  for (int i = 0; i < kRounds; ++i) by_workers(s);
+  const auto first = s.serve(thread(kPid, 10, 2));
+  const auto second = s.serve(thread(kPid, 10, 2));
+  const auto for_first = s.call(thread(kPid, 20));
+  s.finish(for_first, thread(kPid, 20));
+  s.correlator.on_event(event::Missed{s.now, {kPid, 20}});
+  const auto for_second = s.call(thread(kPid, 20));
+  s.finish(for_second, thread(kPid, 20));
+  s.finish(second, thread(kPid, 20));
+  s.finish(first, thread(kPid, 21));
+  EXPECT_NE(method(s, for_first), "worker");
+  EXPECT_NE(method(s, for_second), "worker");
+}
+
 TEST(Workers, StagesOfSeveralRequestsAreNotWorkers) {
   Scene s(without_inference_links());
   std::vector<ExchangePtr> calls;

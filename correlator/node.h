@@ -44,13 +44,29 @@ struct Node {
   // Below the threshold: exported as span links on a trace of their own. Best first.
   std::vector<Claim> weak;
   double runner_up_distance = 0;  // log-odds of an inferred link against the next best
+  // A call whose own trace context gives its request away: that, and whether other evidence was held against it.
+  std::uint64_t true_request = 0;
+  bool judged = false;
   // Open requests in the process when this call was made, and why none of them was taken. For `wirespan explain`.
   std::uint32_t candidates = 0;
+  // A call made while its process also served requests nobody saw: what rests on knowing all of them says nothing.
+  bool blind = false;
   std::string_view unlinked_reason;
 
   TraceId trace;  // valid once known and final
   std::uint8_t trace_flags = 1;
   std::string trace_state;
+
+  bool peer_seen = false;         // the other end of the exchange, on this host
+  bool synthetic_parent = false;  // server: the caller is traced but its span was never seen; it is made up
+  bool emitted = false;
+  bool told = false;  // its ancestors know of it
+  // Of its descendants on this host, as far as they are known.
+  struct Below {
+    std::uint32_t seen = 0;
+    std::uint32_t lost = 0;      // the other end is traced, but its span was not seen
+    std::uint32_t untraced = 0;  // calls to who is not traced here
+  } below;
 
   bool finished = false;            // its response was sent or received, or never will be
   bool answering = false;           // the first byte of its response was seen

@@ -31,6 +31,13 @@ void OpenTable::erase(const Node& node) {
   leave_home(node);
 }
 
+void OpenTable::clear() {
+  by_number_.clear();
+  by_key_.clear();
+  by_pid_.clear();
+  by_thread_.clear();
+}
+
 void OpenTable::leave_home(const Node& node) {
   const auto it = by_thread_.find(node.home_tid);
   if (it == by_thread_.end() || it->second == 0) return;

@@ -18,6 +18,7 @@ class OpenTable {
   // False when the table is full.
   bool insert(const NodePtr& node);
   void erase(const Node& node);
+  void clear();
 
   // Null when it is finished or was never here.
   [[nodiscard]] NodePtr find(std::uint64_t number) const;

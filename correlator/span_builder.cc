@@ -92,6 +92,15 @@ void build_span(Node& node, const Clock& clock, Span& span) {
     span.attributes.set("wirespan.link.runner_up_distance", node.runner_up_distance);
     span.attributes.set("wirespan.link.candidates", node.candidates);
   }
+  if (!node.link || !node.link->parent) {
+    // Where the trace enters this host, or begins: what of it is known here.
+    const double seen = 1.0 + node.below.seen;
+    const std::uint32_t lost = node.below.lost + (node.synthetic_parent ? 1U : 0U);
+    span.attributes.set("wirespan.trace.completeness", seen / (seen + lost));
+    if (lost > 0) span.attributes.set("wirespan.trace.lost", lost);
+    if (node.below.untraced > 0) span.attributes.set("wirespan.trace.untraced", node.below.untraced);
+  }
+  if (node.synthetic_parent) span.parent = {span_id_of(exchange.key, SpanRole::kClient), "peer", 1.0};
   if (!node.unlinked_reason.empty()) {
     span.attributes.set("wirespan.link.missing", node.unlinked_reason);
     span.attributes.set("wirespan.link.candidates", node.candidates);
@@ -99,6 +108,29 @@ void build_span(Node& node, const Clock& clock, Span& span) {
   for (const Claim& claim : node.weak) span.links.push_back(weak_link(claim));
   span.process = node.process;
   span.connection = exchange.conn;
+}
+
+void build_synthetic_parent(const Node& server, const ConnectionPtr& caller, ProcessInfoPtr process, const Clock& clock,
+                            Span& span) {
+  const Exchange& exchange = *server.exchange;
+  span.events.clear();
+  span.links.clear();
+  span.attributes.clear();
+  span.status = SpanStatus::kUnset;
+  span.status_message.clear();
+  span.shared = nullptr;
+  span.trace = server.trace;
+  span.trace_flags = server.trace_flags;
+  span.trace_state = server.trace_state;
+  span.id = span_id_of(exchange.key, SpanRole::kClient);
+  span.role = SpanRole::kClient;
+  span.parent = {};
+  span.start = clock.to_wall(exchange.request->first_byte.time);
+  span.end = clock.to_wall(end_of(exchange));
+  span.name = exchange.request->name;
+  span.attributes.set("wirespan.synthetic", true);
+  span.process = std::move(process);
+  span.connection = caller;
 }
 
 }  // namespace wirespan

@@ -23,9 +23,6 @@ struct ThreadRef {
   auto operator<=>(const ThreadRef&) const = default;
 };
 
-// Actor::loop where nobody counted: proves nothing, not even two of the same.
-constexpr std::uint32_t kTurnUnknown = ~std::uint32_t{0};
-
 // Who did a piece of I/O, and within what: enough to tell which activation it belongs to.
 struct Actor {
   ThreadRef thread;
@@ -35,7 +32,6 @@ struct Actor {
           // blocking clients (CPython, PHP, libcurl) call those on one socket in the middle of a request
   std::uint64_t task = 0;         // goroutine id, 0 when the runtime has none
   std::uint64_t parent_task = 0;  // g.parentGoid, 0 when unknown
-  [[nodiscard]] bool turn_known() const { return loop != kTurnUnknown; }
 };
 
 enum class Direction : std::uint8_t { kReceived, kSent };  // as the traced process sees it
@@ -178,6 +174,39 @@ struct Lost {
   std::uint64_t count = 0;
 };
 
+// What this thread did right before the next event of it was dropped: what it is in the middle of is not known.
+struct Missed {
+  BootTime time{};
+  ThreadRef thread;
+};
+
+// A sampling window opens or shuts: of the whole host, so that whatever is seen of a request is seen of all it caused
+// there. Between windows nothing is told of data; connections come back as if they were older than the agent.
+struct Window {
+  BootTime time{};
+  bool open = true;
+  double share = 1;  // of time in which windows are open
+};
+
+// A request was read before the window opened and is not answered yet: nothing else is known of it.
+struct Unanswered {
+  BootTime time{};
+  ConnId connection{};  // perhaps not told yet
+  std::uint32_t pid = 0;
+};
+
+// What one side of a process's connections did between windows since it was last told, from counters of the kernel.
+struct Counted {
+  static constexpr std::size_t kSlots = 26;
+  BootTime time{};
+  std::uint32_t pid = 0;
+  TcpSide side{};                             // passive: requests it served
+  std::uint64_t requests = 0;                 // turns towards the server
+  std::uint64_t answers = 0;                  // turns back
+  std::uint64_t answer_ns = 0;                // from a request's first byte to its answer's, summed
+  std::array<std::uint64_t, kSlots> slots{};  // answers by floor(log2(ns / 1024)); the last and longer
+};
+
 // Nothing happened for a while: lets stages close what is overdue. Also what makes a replay's timers deterministic.
 struct Tick {
   BootTime time{};
@@ -185,8 +214,8 @@ struct Tick {
 
 }  // namespace event
 
-using Event =
-    std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births, event::Forked,
-                 event::Process, event::ProcessExited, event::ThreadExited, event::Lost, event::Tick>;
+using Event = std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births,
+                           event::Forked, event::Process, event::ProcessExited, event::ThreadExited, event::Lost,
+                           event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted>;
 
 }  // namespace wirespan

@@ -17,7 +17,7 @@ SIBLINGS = ("agent/protocols", "exporters")
 # Folders beside them that are for all of them.
 SHARED = {"common", "encode", "output", "queue", "testing"}
 # These speak HTTP themselves (OTLP over HTTP), whatever protocols we parse.
-MAY_NAME_PROTOCOLS = {"exporters", "config", "protocols"}
+MAY_NAME_PROTOCOLS = {"exporters", "config", "health", "protocols"}
 # Hands each part its section of the configuration, and sections are named after protocols.
 HANDS_OUT_SETTINGS = "agent/commands/settings.cc"
 NOT_IN_CORRELATOR = re.compile(r"^(bpf|linux|sys|net|netinet|arpa|asm)/|^(unistd|fcntl|poll|netdb|libelf|gelf|dlfcn)\.h$")

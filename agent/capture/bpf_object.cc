@@ -280,6 +280,11 @@ void BpfObject::read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const {
   }
 }
 
+BpfObject::GateMemory BpfObject::gate() const {
+  auto& bss = *skeleton_->bss;
+  return {&bss.ws_gate_shut, &bss.ws_gate_no_wakeups, &skeleton_->data->ws_gate_capture, bss.ws_conn_slots};
+}
+
 std::vector<BpfObject::ProgramCost> BpfObject::costs() const {
   std::vector<ProgramCost> out;
   bpf_program* program = nullptr;

@@ -79,6 +79,15 @@ class BpfObject : public GoKernel {
   // Sum over CPUs since load, by enum ws_stat.
   void read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const;
 
+  // The governor's globals (bpf/core/gate.h), and what they count. Valid as long as this object.
+  struct GateMemory {
+    std::uint32_t* shut;
+    std::uint32_t* no_wakeups;
+    std::uint32_t* capture;
+    std::span<const ws_conn_slot> slots;
+  };
+  [[nodiscard]] GateMemory gate() const;
+
   struct ProgramCost {
     std::string name;
     std::uint64_t runs = 0;

@@ -128,6 +128,7 @@ void Decoder::data(Bytes record, Sink<Event>& sink) {
     last_active_ = ev->h.pid;
   }
   known->last = BootTime{ev->h.time};
+  if ((ev->h.flags & WS_EV_MISSED) != 0) sink.accept(event::Missed{BootTime{ev->h.time}, {ev->h.pid, ev->tid}});
   conns_.set_spent(known->conn->id, *known, (ev->h.flags & WS_EV_SPENT) != 0);
 
   auto& out = std::get<event::Data>(data_event_);

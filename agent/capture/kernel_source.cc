@@ -9,11 +9,13 @@
 #include <cerrno>
 #include <ctime>
 #include <fstream>
+#include <mutex>
 #include <span>
 #include <unordered_set>
 #include <utility>
 
 #include "agent/capture/decoder.h"
+#include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
 #include "agent/capture/proc.h"
 #include "agent/capture/ring_reader.h"
@@ -32,12 +34,14 @@ constexpr std::int64_t kSweepNs = 100'000'000;        // stats, turns that ended
 constexpr std::int64_t kSlowSweepNs = 1'000'000'000;  // processes
 
 constexpr std::int64_t kUnixIdleNs = 1'000'000'000;
-constexpr unsigned kReapEvery = 2;  // slow sweeps
+constexpr unsigned kReapEvery = 2;   // slow sweeps
+constexpr unsigned kMapsEvery = 10;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
     "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",
     "user_fault",   "compat_call",   "go_not_g",        "ring_payload",
+    "turns_map_full",
 };
 
 std::uint64_t boot_id() {
@@ -144,16 +148,23 @@ class LiveSource : public KernelSource, private Sink<Event> {
         decoder_(conns_, targets_, counters, boot_id()),
         turns_({[](std::uint32_t pid) { return may_loop(pid); }, [this](bool on) { return watch_turns(on); }}),
         go_(*object_, counters),
+        gate_(*object_, counters),
         goroutines_(options.goroutines),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
-        connections_(counters.get("capture.connections")) {
+        connections_(counters.get("capture.connections")),
+        map_kib_(counters.get("self.map_kib")),
+        ring_peak_(counters.get("capture.ring_peak_permille")),
+        bpf_ns_(counters.get("self.bpf_ns")),
+        late_records_(counters.get("governor.late_records")) {
     for (const char* reason : kReasons) lost_.push_back(&counters.get(std::string("capture.lost.") + reason));
   }
   Status start(const std::vector<Hook>& hooks, const std::vector<const char*>& programs, std::size_t ring_bytes) {
     auto ring = RingReader::open(object_->map_fd("ws_ring"), ring_bytes);
     if (!ring) return ring.error();
     ring_ = *std::move(ring);
+    ring_bytes_ = ring_bytes;
+    map_kib_.set(object_->map_bytes() >> 10U);
     // Targets first, then hooks, then targets again: whoever was forked in between has a parent that is a target, or is
     // found the second time.
     targets_.scan();
@@ -166,7 +177,12 @@ class LiveSource : public KernelSource, private Sink<Event> {
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
       if (hooks[i].attached == Hook::Attached::kOnDemand) turn_programs_.push_back(programs[i]);
     }
-    if (!turn_programs_.empty()) decoder_.set_turns(&turns_);
+    if (!turn_programs_.empty()) {
+      decoder_.set_turns(&turns_);
+      bool some = false;
+      targets_.visit([&](std::uint32_t pid) { some = some || may_loop(pid); });
+      if (some) turns_.expect(clock_.now());
+    }
     return {};
   }
 
@@ -176,15 +192,17 @@ class LiveSource : public KernelSource, private Sink<Event> {
     targets_.flush_facts(clock_.now());
     int pause = kPollMs;
     while (!stop.load(std::memory_order_relaxed)) {
-      const int woken = ring_->wait(pause);
+      const int woken = ring_->wait(until_edge(pause));
       if (woken < 0 && woken != -EINTR) return Error{"wait for the ring buffer", -woken, {}};
       // Whoever has nothing to trace should not be noticed either.
       pause = consume() > 0 ? kPollMs : std::min(pause + kPollMs, kIdlePollMs);
+      turn_gate();
       housekeeping(clock_.now());
     }
     reap_unix([](const KnownConn&) { return true; });
     object_->detach_all();
     consume();
+    gate_.tell_counted(clock_.now(), 0, *sink_);
     flush_pending({~std::uint64_t{0}});
     consume();
     report_losses(clock_.now());
@@ -204,6 +222,12 @@ class LiveSource : public KernelSource, private Sink<Event> {
     object_->control(WS_CONTROL_VERDICT, known->sock, static_cast<std::uint64_t>(conn), value);
   }
 
+  void set_limits(const CaptureLimits& limits) override {
+    const std::lock_guard lock(limits_mutex_);
+    limits_ = limits;
+    new_limits_.store(true, std::memory_order_release);
+  }
+
   [[nodiscard]] std::vector<std::string> plan() const override { return plan_; }
   [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
@@ -219,6 +243,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       turns_.exited(exited->pid);
       if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);
     }
+    if (!gate_.open() && of_data(event)) return late_records_.add();
     if (goroutines_) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
         go_.found(process->pid, process->time);
@@ -232,10 +257,40 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_.wrote(*data);
       }
     }
+    if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      gate_.tell_counted(exited->time, exited->pid, *sink_);
+    }
     sink_->accept(event);
   }
 
+  // What belongs to a window only. Who writes a Go connection's requests holds for later ones as well.
+  static bool of_data(const Event& event) {
+    if (const auto* handover = std::get_if<event::Handover>(&event)) {
+      return handover->role != event::Handover::Role::kWrites;
+    }
+    return std::holds_alternative<event::Data>(event) || std::holds_alternative<event::Wake>(event) ||
+           std::holds_alternative<event::Births>(event);
+  }
+
+  void turn_gate() {
+    if (new_limits_.exchange(false, std::memory_order_acquire)) {
+      const std::lock_guard lock(limits_mutex_);
+      gate_.set_limits(limits_);
+    }
+    const BootTime now = clock_.now();
+    if (!gate_.due(clock_.to_wall(now))) return;
+    if (gate_.open()) gate_.shut(now, *sink_, [this] { consume(); });
+    if (gate_.due(clock_.to_wall(now))) gate_.open(clock_.now(), *sink_);
+  }
+
+  [[nodiscard]] int until_edge(int pause) const {
+    const std::int64_t left = gate_.left_ns(clock_.to_wall(clock_.now()));
+    return static_cast<int>(std::min<std::int64_t>(pause, left / 1'000'000 + 1));
+  }
+
   std::size_t consume() {
+    const auto waiting = static_cast<std::uint64_t>(ring_->waiting()) * 1000 / ring_bytes_;
+    if (waiting > ring_peak_.value()) ring_peak_.set(waiting);
     return ring_->read([this](Bytes record) {
       decoder_.decode(record, *this);
       tick(decoder_.newest());
@@ -266,6 +321,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
       count_missed();
       turns_.sweep(now);
       keep_clocks();
+      gate_.tell_counted(now, 0, *sink_);
+      if (++slow_sweeps_ % kMapsEvery == 0) map_kib_.set(object_->map_bytes() >> 10U);
     }
   }
 
@@ -292,7 +349,12 @@ class LiveSource : public KernelSource, private Sink<Event> {
   void count_missed() {
     std::uint64_t lost = 0;
     std::uint64_t late = 0;
-    for (const auto& cost : object_->costs()) (cost.name.starts_with("state__") ? late : lost) += cost.missed;
+    std::uint64_t ns = 0;
+    for (const auto& cost : object_->costs()) {
+      (cost.name.starts_with("state__") ? late : lost) += cost.missed;
+      ns += cost.ns;
+    }
+    bpf_ns_.set(ns);
     missed_.set(lost);
     missed_states_.set(late);
   }
@@ -378,15 +440,25 @@ class LiveSource : public KernelSource, private Sink<Event> {
   Turns turns_;
   std::vector<const char*> turn_programs_;
   GoProbes go_;
+  Gate gate_;
+  std::mutex limits_mutex_;
+  CaptureLimits limits_;  // the wanted ones, until they are obeyed
+  std::atomic<bool> new_limits_{false};
   bool goroutines_;
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;
+  Counter& map_kib_;
+  Counter& ring_peak_;  // since somebody last set it to 0
+  Counter& bpf_ns_;
+  Counter& late_records_;
   std::vector<Counter*> lost_;
   std::vector<std::string> plan_;
   std::array<std::uint64_t, WS_STAT_COUNT> last_stats_{};
   std::unique_ptr<RingReader> ring_;
   Sink<Event>* sink_ = nullptr;
+  std::size_t ring_bytes_ = 1;
+  unsigned slow_sweeps_ = 0;
   unsigned reap_rounds_ = 0;
   std::unordered_set<std::uint32_t> exited_;  // since the last sweep
   BootTime last_tick_{};

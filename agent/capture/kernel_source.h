@@ -9,6 +9,7 @@
 
 #include "agent/capture/bpf_object.h"
 #include "agent/capture/plan.h"
+#include "agent/capture/gate.h"
 #include "agent/capture/selectors.h"
 #include "agent/capture/source.h"
 #include "base/counters.h"
@@ -35,7 +36,10 @@ class KernelSource : public Source, public VerdictSink {
  public:
   [[nodiscard]] static Result<std::unique_ptr<KernelSource>> open(const KernelOptions& options, Counters& counters);
 
-  // Name of the program of each hook, "receive: receive__raw_tp".
+  // How much is told from now on. Any thread; obeyed within 50 ms.
+  virtual void set_limits(const CaptureLimits& limits) = 0;
+
+  // Name of the program attached for each hook, "receive: receive__raw_tp".
   [[nodiscard]] virtual std::vector<std::string> plan() const = 0;
   // What is known of each Go executable that runs, or why nothing is.
   [[nodiscard]] virtual std::vector<std::string> go_programs() const = 0;

@@ -1,6 +1,7 @@
 #include "agent/capture/recording_format.h"
 
 #include <algorithm>
+#include <bit>
 #include <type_traits>
 #include <utility>
 
@@ -179,6 +180,21 @@ void encode(Writer& w, const event::ThreadExited& e) {
 void encode(Writer& w, const event::Lost& e) {
   w.begin(Type::kLost).put(e.time).text(e.reason).put(e.count).end();
 }
+void encode(Writer& w, const event::Missed& e) {
+  w.begin(Type::kMissed).put(e.time).put(e.thread).end();
+}
+void encode(Writer& w, const event::Window& e) {
+  w.begin(Type::kWindow).put(e.time).put(e.open).put(std::bit_cast<std::uint64_t>(e.share)).end();
+}
+void encode(Writer& w, const event::Unanswered& e) {
+  w.begin(Type::kUnanswered).put(e.time).put(static_cast<std::uint64_t>(e.connection)).put(e.pid).end();
+}
+void encode(Writer& w, const event::Counted& e) {
+  w.begin(Type::kCounted).put(e.time).put(e.pid).put(static_cast<std::uint8_t>(e.side)).put(e.requests);
+  w.put(e.answers).put(e.answer_ns);
+  for (const std::uint64_t slot : e.slots) w.put(slot);
+  w.end();
+}
 void encode(Writer& w, const event::Tick& e) {
   w.begin(Type::kTick).put(e.time).end();
 }
@@ -301,6 +317,31 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
       event::Lost e;
       f.get(e.time).get(e.reason).get(e.count);
       return finish(f, std::move(e), event);
+    }
+    case Type::kMissed: {
+      event::Missed e;
+      f.get(e.time).get(e.thread);
+      return finish(f, e, event);
+    }
+    case Type::kWindow: {
+      event::Window e;
+      std::uint64_t share = 0;
+      f.get(e.time).get(e.open).get(share);
+      e.share = std::bit_cast<double>(share);
+      return e.share >= 0 && e.share <= 1 && finish(f, e, event);
+    }
+    case Type::kUnanswered: {
+      event::Unanswered e;
+      f.get(e.time).get(conn).get(e.pid);
+      e.connection = ConnId{conn};
+      return finish(f, e, event);
+    }
+    case Type::kCounted: {
+      event::Counted e;
+      f.get(e.time).get(e.pid).get_up_to(e.side, TcpSide::kPassive).get(e.requests);
+      f.get(e.answers).get(e.answer_ns);
+      for (std::uint64_t& slot : e.slots) f.get(slot);
+      return finish(f, e, event);
     }
     case Type::kTick: {
       event::Tick e;

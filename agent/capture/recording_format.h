@@ -39,8 +39,12 @@ enum class Type : std::uint16_t {
   kHost,  // facts of the host the events are of; once, before the first of them
   kHandover,
   kBirths,
+  kWindow,
+  kUnanswered,
+  kCounted,
+  kMissed = 30,
 };
-constexpr Type kLastType = Type::kBirths;
+constexpr Type kLastType = Type::kMissed;
 
 // Appends one record.
 void encode_clock(std::string& out, std::int64_t offset_ns);

@@ -76,10 +76,14 @@ class RecordingTest : public ::testing::Test {
         event::Wake{BootTime{10}, actor, {42, 44}},
         event::Forked{BootTime{11}, {42, 43}, {50, 50}},
         event::Lost{BootTime{12}, "ringbuf_full", 3},
+        event::Missed{BootTime{12}, {4, 5}},
         event::Closed{conn, BootTime{13}, event::Closed::How::kReset},
         event::ThreadExited{BootTime{14}, {42, 43}},
         event::ProcessExited{BootTime{15}, 42},
         event::Tick{BootTime{16}},
+        event::Window{BootTime{17}, false, 0.125},
+        event::Unanswered{BootTime{18}, ConnId{77}, 42},
+        event::Counted{BootTime{19}, 42, TcpSide::kPassive, 10, 9, 5'000'000, {1, 2, 6}},
     };
   }
 
@@ -110,7 +114,7 @@ TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
   }
   Collector replayed;
   EXPECT_TRUE(replay(replayed));
-  EXPECT_EQ(replayed.count, 10);
+  EXPECT_EQ(replayed.count, 13);
   EXPECT_EQ(replayed.text, live.text);
 }
 
@@ -238,7 +242,7 @@ TEST_F(RecordingTest, CutAnywhereItGivesTheEventsBeforeTheCut) {
     EXPECT_GE(replayed.count, last) << size;
     last = replayed.count;
   }
-  EXPECT_EQ(last, 10);
+  EXPECT_EQ(last, 13);
 }
 
 TEST_F(RecordingTest, RefusesWhatIsNotARecording) {
@@ -267,7 +271,7 @@ TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
   for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   EXPECT_FALSE((*writer)->flush());
   (*writer)->accept(event::Tick{BootTime{1}});
-  EXPECT_EQ(live.count, 11);
+  EXPECT_EQ(live.count, 14);
   EXPECT_EQ(counters_.get("recording.lost").value(), 1U);
 }
 

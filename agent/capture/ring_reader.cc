@@ -57,6 +57,10 @@ int RingReader::wait(int milliseconds) const {
   return n < 0 ? -errno : n;
 }
 
+std::size_t RingReader::waiting() const {
+  return static_cast<std::size_t>(load<std::uint64_t>(producer_) - position_);
+}
+
 std::optional<Bytes> RingReader::front() {
   if (position_ == end_) {
     end_ = load<std::uint64_t>(producer_);

@@ -27,6 +27,9 @@ class RingReader {
   // does not wake.
   int wait(int milliseconds) const;
 
+  // Bytes written and not read.
+  [[nodiscard]] std::size_t waiting() const;
+
   // Calls record(Bytes) for each record that is complete, in order, and returns how many. The bytes are valid during
   // the call only.
   template <class Record>

@@ -7,9 +7,9 @@ constexpr std::size_t kMostProcesses = 65'536;
 // A loop may be made after the first connections: looked for again so often.
 constexpr std::int64_t kAskAgainNs = 5'000'000'000;
 // Until a loop has come round once, its thread looks like one without.
-constexpr std::int64_t kFirstTurnNs = 1'000'000'000;
+constexpr std::int64_t kFirstTurnNs = 50'000'000;
 // Attaching goes through every thread of the host: not for each short-lived process anew.
-constexpr std::int64_t kLingerNs = 10'000'000'000;
+constexpr std::int64_t kLingerNs = 2'000'000'000;
 
 struct Roles {
   bool serves = false;
@@ -30,8 +30,19 @@ void Turns::opened(const Connection& conn, BootTime now) {
   const Roles roles = roles_of(conn);
   process.served += roles.serves ? 1 : 0;
   process.called += roles.calls ? 1 : 0;
-  if (process.loops || process.served == 0 || process.called == 0) return;
-  if (process.asked.ns == 0) ask(conn.pid, process, now);
+  if (process.loops || process.asked.ns != 0) return;
+  if (process.served != 0 && process.called != 0) {
+    ask(conn.pid, process, now);
+  } else if (process.served == 1 && roles.serves && kernel_.may_loop(conn.pid)) {
+    expect(now);
+  }
+}
+
+void Turns::expect(BootTime now) {
+  until_ = now + kLingerNs;
+  if (watching_) return;
+  watching_ = kernel_.watch(true);
+  since_ = now;
 }
 
 void Turns::ignored(const Connection& conn) {
@@ -58,11 +69,9 @@ void Turns::sweep(BootTime now) {
     if (process.served == 0 || process.called == 0 || now - process.asked < kAskAgainNs) continue;
     ask(pid, process, now);
   }
-  if (loops_ != 0 || !watching_) {
-    unneeded_ = {};
-  } else if (unneeded_.ns == 0) {
-    unneeded_ = now;
-  } else if (now - unneeded_ >= kLingerNs) {
+  if (loops_ != 0) {
+    until_ = now + kLingerNs;
+  } else if (watching_ && now >= until_) {
     kernel_.watch(false);
     watching_ = false;
   }
@@ -71,9 +80,7 @@ void Turns::sweep(BootTime now) {
 void Turns::ask(std::uint32_t pid, Process& process, BootTime now) {
   process.asked = now;
   set_loops(process, kernel_.may_loop(pid));
-  if (!process.loops || watching_) return;
-  watching_ = kernel_.watch(true);
-  since_ = now;
+  if (process.loops) expect(now);
 }
 
 void Turns::set_loops(Process& process, bool loops) {

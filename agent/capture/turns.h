@@ -1,5 +1,5 @@
 // Which traced processes run event loops that matter for links, so that the host pays for watching their turns only
-// while one lives: those that both serve and call, and wait by epoll (ADR 8).
+// while one lives: those that both serve and call, and wait by epoll (ADR 9).
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "model/event.h"
+#include "model/turn.h"
 
 namespace wirespan {
 
@@ -22,6 +23,9 @@ class Turns {
   };
   explicit Turns(Kernel kernel) : kernel_(std::move(kernel)) {}
 
+  // Some process waits by epoll and may soon turn out to call others: counts for a while, so that its first calls are
+  // understood as well.
+  void expect(BootTime now);
   // A connection of a target came into use, turned out to be none we read, a process ended.
   void opened(const Connection& conn, BootTime now);
   void ignored(const Connection& conn);
@@ -52,7 +56,7 @@ class Turns {
   std::size_t loops_ = 0;
   bool watching_ = false;
   BootTime since_{};
-  BootTime unneeded_{};
+  BootTime until_{};  // not detached before
 };
 
 }  // namespace wirespan

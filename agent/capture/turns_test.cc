@@ -33,12 +33,28 @@ struct Host {
   }
 };
 
-TEST(Turns, WhoOnlyServesOrOnlyCallsCostsNothing) {
+TEST(Turns, WhoOnlyServesCostsForItsFirstMomentsOnly) {
   Host host;
-  for (int i = 0; i < 3; ++i) host.opened(TcpSide::kPassive, 1);
-  for (int i = 0; i < 3; ++i) host.opened(TcpSide::kActive, 1, 8);
-  EXPECT_TRUE(host.asked.empty());
+  for (std::uint64_t second = 1; second < 20; ++second) {
+    host.opened(TcpSide::kPassive, second);
+    host.turns.sweep({second * kSecond});
+  }
+  EXPECT_EQ(host.asked, (std::vector{true, false}));
   EXPECT_EQ(host.believed(1, 1), 1U);
+}
+
+TEST(Turns, WhoOnlyCallsCostsNothing) {
+  Host host;
+  for (int i = 0; i < 3; ++i) host.opened(TcpSide::kActive, 1);
+  EXPECT_TRUE(host.asked.empty());
+}
+
+TEST(Turns, TheFirstCallAfterTheFirstRequestIsUnderstood) {
+  Host host;
+  host.opened(TcpSide::kPassive, 10);
+  host.opened(TcpSide::kActive, 11);
+  EXPECT_EQ(host.asked, std::vector{true});
+  EXPECT_EQ(host.believed(11, 1), 1U);
 }
 
 TEST(Turns, WhoServesAndCallsByThreadsAloneCostsNothing) {
@@ -64,8 +80,8 @@ TEST(Turns, ALoopMadeLaterIsFound) {
 
 TEST(Turns, NothingIsBelievedOfBeforeTheyWereCounted) {
   Host host;
-  host.opened(TcpSide::kPassive, 1);
-  host.opened(TcpSide::kActive, 10);
+  host.opened(TcpSide::kActive, 1);
+  host.opened(TcpSide::kPassive, 10);
   EXPECT_EQ(host.asked, std::vector{true});
   EXPECT_EQ(host.believed(9, 1), kTurnUnknown);
   EXPECT_EQ(host.believed(9, 12), kTurnUnknown) << "left over from an earlier time";
@@ -82,7 +98,7 @@ TEST(Turns, ConnectionsThatAreNotReadDoNotCount) {
   host.turns.ignored(Host::conn(TcpSide::kActive));
   host.turns.sweep({2 * kSecond});
   EXPECT_TRUE(host.turns.watching()) << "not detached at once: the next one may come";
-  host.turns.sweep({13 * kSecond});
+  host.turns.sweep({4 * kSecond});
   EXPECT_EQ(host.asked, (std::vector{true, false}));
   host.opened(TcpSide::kActive, 20);
   EXPECT_EQ(host.asked, (std::vector{true, false, true}));

@@ -24,6 +24,9 @@ struct Row {
   std::int64_t candidates = 0;
   bool server = false;
   std::string incomplete;
+  bool synthetic = false;
+  std::int64_t lost = 0;
+  std::int64_t untraced = 0;
   struct Alternative {
     std::string trace, id, method;
     double confidence = 0;
@@ -62,6 +65,9 @@ Row read_span(const Json& span, const std::string& service) {
     if (key == "wirespan.link.missing") row.missing = text_of(value);
     if (key == "wirespan.link.candidates") row.candidates = static_cast<std::int64_t>(number_of(value));
     if (key == "wirespan.incomplete") row.incomplete = text_of(value);
+    if (key == "wirespan.synthetic") row.synthetic = true;
+    if (key == "wirespan.trace.lost") row.lost = static_cast<std::int64_t>(number_of(value));
+    if (key == "wirespan.trace.untraced") row.untraced = static_cast<std::int64_t>(number_of(value));
   });
   for (const Json& link : span.value("links", Json::array())) {
     Row::Alternative alternative{link.value("traceId", ""), link.value("spanId", ""), "", 0};
@@ -126,6 +132,12 @@ void explain(const Row& row, std::size_t depth, const std::map<std::string, cons
     out << "\n";
   }
   if (!row.incomplete.empty()) out << more << "not all of it was seen: " << row.incomplete << "\n";
+  if (row.synthetic) out << more << "made up: the other end of this exchange was seen, this one was not\n";
+  if (row.lost > 0) {
+    out << more << row.lost << " spans of this trace are missing: of an exchange between two traced processes only one "
+        << "end was seen\n";
+  }
+  if (row.untraced > 0) out << more << row.untraced << " calls below go to processes that are not traced here\n";
 }
 
 }  // namespace

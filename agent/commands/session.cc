@@ -111,6 +111,7 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
         default:
           break;
       }
+      if (hooks.round) hooks.round();
       if (hooks.report && hooks.report_every.count() > 0 && steady_clock::now() >= next_report) {
         hooks.report();
         next_report += hooks.report_every;
@@ -136,7 +137,7 @@ std::optional<int> Supervisor::child_status() const {
   return status < 0 ? std::nullopt : std::optional<int>(status);
 }
 
-std::string report(Counters& counters) {
+void measure_self(Counters& counters) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto milliseconds_of = [](const timeval& t) {
@@ -145,6 +146,10 @@ std::string report(Counters& counters) {
   counters.get("self.cpu_ms").set(milliseconds_of(usage.ru_utime) + milliseconds_of(usage.ru_stime));
   counters.get("self.rss_kib").set(resident_kib());
   counters.get("self.max_rss_kib").set(static_cast<std::uint64_t>(usage.ru_maxrss));
+}
+
+std::string report(Counters& counters) {
+  measure_self(counters);
   std::string out;
   for (const auto& [name, value] : counters.snapshot()) {
     out.append(name).append(name.size() < 44 ? 44 - name.size() : 1, ' ').append(std::to_string(value)).append("\n");

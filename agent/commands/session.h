@@ -39,6 +39,7 @@ class Supervisor {
     std::function<void()> hurry;                // SIGINT or SIGTERM once more: what still waits is given up
     std::function<void()> reload;               // SIGHUP
     std::chrono::milliseconds report_every{0};  // 0: only when asked
+    std::function<void()> round;                // about every 50 ms
   };
   Supervisor();
   ~Supervisor();
@@ -59,6 +60,8 @@ class Supervisor {
   std::unique_ptr<State> state_;
 };
 
+// The process's own CPU time and memory, as counters.
+void measure_self(Counters& counters);
 // Counters and the process's own CPU time and memory, a line each: "name value".
 [[nodiscard]] std::string report(Counters& counters);
 

@@ -69,6 +69,7 @@ PipelineOptions pipeline_options(const Config& config, HostFacts host) {
   options.redaction = redaction_rules(config);
   options.protocols.request_headers = config.http.request_headers;
   options.protocols.response_headers = config.http.response_headers;
+  options.protocols.request_id_headers = config.http.request_id_headers;
   options.protocols.known_methods = config.http.known_methods;
   options.protocols.query_values = config.http.query != "redact" || !config.http.query_keep.empty();
   return options;

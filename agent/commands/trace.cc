@@ -1,5 +1,7 @@
 #include "agent/commands/trace.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -8,7 +10,9 @@
 #include "agent/capture/doctor.h"
 #include "agent/capture/recording.h"
 #include "agent/capture/targets.h"
+#include "agent/commands/governed.h"
 #include "agent/commands/launch.h"
+#include "agent/commands/observed.h"
 #include "agent/commands/session.h"
 #include "agent/commands/settings.h"
 #include "agent/enrich/host.h"
@@ -57,11 +61,17 @@ std::string ready_line(const KernelSource& source, const Selectors& selectors) {
 // Reload: what may change live is taken over by the pipeline's thread at its next event.
 class Reloadable : public Sink<Event> {
  public:
-  Reloadable(Pipeline& pipeline, Config config) : pipeline_(pipeline), config_(std::move(config)) {}
+  Reloadable(Pipeline& pipeline, Config config, ServiceTable& services, Observed& observed)
+      : pipeline_(pipeline), config_(std::move(config)), services_(services), observed_(observed) {}
 
   void accept(const Event& event) override {
     if (pending_.load(std::memory_order_acquire)) apply();
     pipeline_.accept(event);
+    if (std::holds_alternative<event::Tick>(event)) {
+      observed_.beat();
+    } else if (const auto* counted = std::get_if<event::Counted>(&event)) {
+      services_.counted(pipeline_.processes().find(counted->pid)->service, *counted);
+    }
   }
   // Any thread.
   void offer(const Flags& flags) {
@@ -89,6 +99,8 @@ class Reloadable : public Sink<Event> {
   std::atomic<bool> pending_{false};
   Config config_;
   Config next_;
+  ServiceTable& services_;
+  Observed& observed_;
 };
 
 // From the flags to a source that is attached and watched by signals; then `body` runs it.
@@ -141,7 +153,21 @@ int with_source(const Flags& flags, Counters& counters,
   return supervisor.child_status().value_or(0);
 }
 
-int run_session(const Flags& flags, std::string_view default_exporter) {
+// Shows a look every interval. For the supervisor's rounds.
+std::function<void()> looking(const TopFlags& top, const Observed& observed, Supervisor& supervisor) {
+  using std::chrono::steady_clock;
+  auto screen = std::make_shared<TopScreen>(!top.once && isatty(STDOUT_FILENO) == 1);
+  const auto interval = parse_limit(top.interval);
+  const auto pause = interval ? *interval : std::chrono::milliseconds(2000);
+  return [screen, pause, once = top.once, &observed, &supervisor, next = steady_clock::now() + pause]() mutable {
+    if (steady_clock::now() < next || supervisor.stop()) return;
+    next += pause;
+    screen->show(observed.snapshot());
+    if (once) supervisor.request_stop();
+  };
+}
+
+int run_session(const Flags& flags, std::string_view default_exporter, bool daemon, const TopFlags* top = nullptr) {
   const auto limit = flags.time_limit();
   if (!limit) return failed(limit.error());
   Counters counters;
@@ -152,13 +178,23 @@ int run_session(const Flags& flags, std::string_view default_exporter) {
         if (!exports) return exports.error();
         auto queue = make_exporters(*exports, counters, say);
         if (!queue) return queue.error();
-        Pipeline pipeline(pipeline_options(loaded.config, read_host_facts(WIRESPAN_VERSION)), **queue, &source,
+        ServiceTable services(**queue);
+        Observed observed(counters, services);
+        Pipeline pipeline(pipeline_options(loaded.config, read_host_facts(WIRESPAN_VERSION)), services, &source,
                           source.clock(), counters);
-        Reloadable sink(pipeline, loaded.config);
+        Reloadable sink(pipeline, loaded.config, services, observed);
+        if (Status served = observed.serve(loaded.config.health.listen); !served) return served;
+        const auto governed = govern(loaded.config, daemon, source, counters, say);
+        const auto look = top == nullptr ? std::function<void()>() : looking(*top, observed, supervisor);
         supervisor.start({.report = [&] { say(report(counters)); },
                           .hurry = [&] { (*queue)->give_up(); },
                           .reload = [&] { sink.offer(flags); },
-                          .report_every = loaded.config.self.stats_interval},
+                          .report_every = loaded.config.self.stats_interval,
+                          .round =
+                              [&] {
+                                if (governed) governed();
+                                if (look) look();
+                              }},
                          *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(sink, supervisor.stop());
@@ -171,11 +207,16 @@ int run_session(const Flags& flags, std::string_view default_exporter) {
 }  // namespace
 
 int trace(const Flags& flags) {
-  return run_session(flags, "console");
+  return run_session(flags, "console", false);
 }
 
 int run(const Flags& flags) {
-  return run_session(flags, "otlp");
+  return run_session(flags, "otlp", true);
+}
+
+int watch(const Flags& flags, const TopFlags& top) {
+  if (const auto interval = parse_limit(top.interval); !interval) return failed(interval.error());
+  return run_session(flags, "none", false, &top);
 }
 
 int record(const Flags& flags, const std::string& file) {
@@ -194,8 +235,9 @@ int record(const Flags& flags, const std::string& file) {
         Pipeline pipeline(pipeline_options(loaded.config, host), nowhere, &source, source.clock(), counters);
         auto writer = RecordingWriter::create(file, host, &pipeline, counters);
         if (!writer) return writer.error();
-        supervisor.start({.report = [&] { say(report(counters)); }, .hurry = {}, .reload = {}, .report_every = {}},
-                         *limit);
+        supervisor.start(
+            {.report = [&] { say(report(counters)); }, .hurry = {}, .reload = {}, .report_every = {}, .round = {}},
+            *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(**writer, supervisor.stop());
         (*writer)->accept(event::Tick{source.clock().now()});
@@ -223,7 +265,8 @@ int replay(const Flags& flags, const std::string& file) {
   supervisor.start({.report = [&] { say(report(counters)); },
                     .hurry = [&] { (*queue)->give_up(); },
                     .reload = {},
-                    .report_every = {}},
+                    .report_every = {},
+                    .round = {}},
                    std::nullopt);
   const Status ran = (*source)->run(pipeline, supervisor.stop());
   pipeline.finish((*source)->clock().now());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/commands/flags.h"
+#include "agent/commands/top.h"
 
 namespace wirespan::commands {
 
@@ -14,5 +15,7 @@ int run(const Flags& flags);
 int record(const Flags& flags, const std::string& file);
 // The spans of a recording; needs no rights.
 int replay(const Flags& flags, const std::string& file);
+// Traces the selected processes and shows live figures per service instead of spans.
+int watch(const Flags& flags, const TopFlags& top);
 
 }  // namespace wirespan::commands

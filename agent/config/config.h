@@ -34,8 +34,9 @@ struct Config {
   } capture;
 
   struct Http {
-    Texts request_headers;   // lower case
-    Texts response_headers;  // lower case
+    Texts request_headers;     // lower case
+    Texts response_headers;    // lower case
+    Texts request_id_headers;  // lower case
     std::string query = "redact";
     Texts query_keep;
     Texts known_methods;
@@ -94,6 +95,18 @@ struct Config {
       Milliseconds silence{5'000};
     } flush;
   } exporting;
+
+  struct Governor {
+    std::string mode = "auto";
+    double cpu = 0.02;
+    std::int64_t memory = 50 << 20;
+    std::int64_t network = 5 << 20;
+    Milliseconds period{10'000};
+  } governor;
+
+  struct Health {
+    std::string listen;
+  } health;
 
   struct Self {
     bool disabled = false;

@@ -176,6 +176,22 @@ void Pairer::finish(BootTime now) {
   }
 }
 
+Pairer::Forgotten Pairer::forget() {
+  Forgotten forgotten;
+  for (auto& [conn, all] : connections_) {
+    for (Slot* const slot : all.slots) {
+      if (slot->exchange != nullptr) {
+        ++(slot->exchange->role == SpanRole::kServer ? forgotten.requests : forgotten.calls);
+        unlink(*slot);
+      }
+      spare(slot);
+    }
+  }
+  connections_.clear();
+  last_ = nullptr;
+  return forgotten;
+}
+
 Pairer::PerConnection* Pairer::find(const ConnectionPtr& conn) {
   if (last_ != nullptr && last_conn_ == conn->id) return last_;
   const auto found = connections_.find(conn->id);

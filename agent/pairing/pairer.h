@@ -33,6 +33,13 @@ class Pairer : public Sink<MessageItem> {
   void accept(const MessageItem& item) override;
   // The agent stops: every open exchange is finished as it is, incomplete = "shutdown".
   void finish(BootTime now);
+  // A sampling window ends: what is open is forgotten, not told. Returns how many requests to and calls of traced
+  // processes that was.
+  struct Forgotten {
+    std::size_t requests = 0;
+    std::size_t calls = 0;
+  };
+  Forgotten forget();
   [[nodiscard]] std::size_t open() const { return open_count_; }
 
  private:

@@ -53,6 +53,21 @@ void Detector::accept(const StreamItem& item) {
   on_tick(std::get<StreamTick>(item).time);
 }
 
+std::size_t Detector::forget() {
+  std::size_t half_read = 0;
+  for (auto& [id, f] : flows_) {
+    const Lane& received = f.lane(Direction::kReceived);
+    if (f.conn->side == TcpSide::kPassive && received.queue != nullptr && received.skip == 0) ++half_read;
+  }
+  flows_.clear();
+  waiting_.clear();
+  last_ = nullptr;
+  buffered_ = 0;
+  connections_.set(0);
+  buffered_counter_.set(0);
+  return half_read;
+}
+
 Detector::Flow& Detector::flow(const ConnectionPtr& conn) {
   if (last_ != nullptr && last_->conn->id == conn->id) return *last_;
   const auto [it, fresh] = flows_.try_emplace(conn->id);

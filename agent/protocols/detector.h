@@ -43,6 +43,9 @@ class Detector : public Sink<StreamItem> {
   ~Detector() override;
 
   void accept(const StreamItem& item) override;
+  // A sampling window ends: every conversation is forgotten, connections are met again in the middle. Returns how many
+  // half-read messages that concerns.
+  std::size_t forget();
   [[nodiscard]] std::size_t connections() const { return flows_.size(); }
   [[nodiscard]] std::size_t buffered_bytes() const { return buffered_; }
 

@@ -10,6 +10,8 @@ struct Options {
   // Headers (HTTP fields, gRPC metadata, message headers) copied to attributes. Nothing is by default. Lower case.
   std::vector<std::string> request_headers;
   std::vector<std::string> response_headers;
+  // Headers whose value names a request and is handed on from hop to hop, besides the known ones. Lower case.
+  std::vector<std::string> request_id_headers;
   // HTTP methods that are themselves in http.request.method; every other is _OTHER. Empty: the conventions' own list.
   // OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, case-sensitive.
   std::vector<std::string> known_methods;

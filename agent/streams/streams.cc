@@ -61,6 +61,7 @@ Streams::Streams(Sink<StreamItem>& next, Counters& counters, const StreamsOption
 Streams::~Streams() = default;
 
 void Streams::accept(const Event& event) {
+  late_ = false;
   if (const auto* data = std::get_if<event::Data>(&event))
     return consistent(*data) ? on_data(*data) : on_data(clamped(*data));
   if (const auto* closed = std::get_if<event::Closed>(&event)) return on_closed(*closed);
@@ -85,13 +86,28 @@ void Streams::on_data(const event::Data& data) {
 
   if (!e.joined[side]) {
     e.joined[side] = true;
-    if (data.conn->adopted && data.position > 0) {
+    if ((data.conn->adopted || data.conn->opened < since_) && data.position > 0) {
       joined_late_.add();
       gap(data, 0, data.position, Gap::Why::kJoinedLate);
       next = data.position;
     }
   }
-  if (data.position > next) return hold(e, data);
+  const bool alone = e.tid != 0 && e.tid == data.actor.thread.tid && data.time - e.alone_since >= options_.reorder_ns;
+  if (e.tid != data.actor.thread.tid) {
+    e.tid = data.actor.thread.tid;
+    e.alone_since = data.time;
+  }
+  // While a call is awaited, what comes later waits with it, in either direction: an answer must not overtake its
+  // request.
+  const bool overtakes = !e.held.empty() && std::any_of(e.held.begin(), e.held.end(), [&](const Held& h) {
+    return h.data.direction != data.direction && h.data.time < data.time;
+  });
+  if (data.position > next || overtakes) {
+    hold(e, data);
+    if (alone && !e.held.empty()) release(e);
+    late_ = !e.held.empty();
+    return;
+  }
   forward(e, data);
   if (!e.held.empty()) drain(e);
 }
@@ -171,6 +187,15 @@ void Streams::close(Entry& e, BootTime time, event::Closed::How how) {
   if (last_ == &e) last_ = nullptr;
   entries_.erase(e.conn->id);
   open_.set(entries_.size());
+}
+
+void Streams::restart(BootTime since) {
+  since_ = since;
+  entries_.clear();
+  deadlines_.clear();
+  last_ = oldest_ = newest_ = nullptr;
+  held_bytes_ = 0;
+  open_.set(0);
 }
 
 // Precondition: data begins at or before what is expected.

@@ -22,7 +22,9 @@ namespace wirespan {
 struct StreamsOptions {
   // Past it the connection that was silent longest is forgotten (StreamClosed, kForgotten).
   std::size_t max_connections = 262144;
-  // Two threads on one socket are seen out of order by microseconds; what is still missing after this is lost.
+  // Two threads on one socket are seen out of order by microseconds, or by what one of them waits for a CPU; what is
+  // still missing after this is lost. Where only one thread has used the connection for so long, what is missing is
+  // lost at once.
   std::int64_t reorder_ns = 100'000'000;
   std::size_t max_held_calls = 32;  // per connection
   std::size_t max_held_bytes = 65536;
@@ -37,6 +39,11 @@ class Streams : public Sink<Event> {
   ~Streams() override;
 
   void accept(const Event& event) override;
+  // Whether the last event waits for an earlier call: what it says will be told late.
+  [[nodiscard]] bool late() const { return late_; }
+  // A sampling window begins: nothing of before is known, connections opened before `since` are older than what is
+  // seen.
+  void restart(BootTime since);
   [[nodiscard]] std::size_t connections() const { return entries_.size(); }
 
  private:
@@ -49,6 +56,8 @@ class Streams : public Sink<Event> {
     ConnectionPtr conn;
     std::array<std::uint64_t, 2> next{};  // position expected, by direction
     std::array<bool, 2> joined{};         // direction has been seen
+    std::uint32_t tid = 0;                // who used it last
+    BootTime alone_since{};               // and nobody else since then
     std::vector<Held> held;
     Entry* older = nullptr;  // list of connections by last use
     Entry* newer = nullptr;
@@ -75,12 +84,14 @@ class Streams : public Sink<Event> {
   Sink<StreamItem>& next_;
   const StreamsOptions options_;
   std::unordered_map<ConnId, Entry> entries_;
+  bool late_ = false;
   Entry* last_ = nullptr;  // entry of the last event: most come in runs on one connection
   Entry* oldest_ = nullptr;
   Entry* newest_ = nullptr;
   std::deque<Deadline> deadlines_;
   std::size_t held_bytes_ = 0;
   BootTime last_tick_{};
+  BootTime since_{};
 
   Counter& calls_;
   Counter& bytes_;

@@ -54,12 +54,14 @@ class StreamsTest : public testing::Test {
     d.conn = c;
     d.direction = direction;
     d.time = now;
+    d.actor.thread.tid = tid;
     d.position = position;
     d.length = length.value_or(static_cast<std::uint32_t>(bytes.size()));
     d.captured = as_bytes(bytes);
     d.tail = as_bytes(tail);
     streams().accept(d);
   }
+  std::uint32_t tid = 0;
   void in(std::uint64_t position, std::string_view bytes, std::optional<std::uint32_t> length = {},
           std::string_view tail = {}) {
     data(conn, Direction::kReceived, position, bytes, length, tail);
@@ -131,6 +133,31 @@ TEST_F(StreamsTest, FirstCallMayComeSecond) {
   in(3, "def");
   in(0, "abc");
   EXPECT_THAT(log.drain(), ElementsAre("> 0 abc", "> 3 def"));
+}
+
+TEST_F(StreamsTest, AnAnswerDoesNotOvertakeWhatWaits) {
+  in(0, "a");
+  in(2, "c");  // "b" is missing
+  now = now + 1000;
+  data(conn, Direction::kSent, 0, "answer");
+  EXPECT_THAT(log.drain(), ElementsAre("> 0 a"));
+  in(1, "b");
+  EXPECT_THAT(log.drain(), ElementsAre("> 1 b", "> 2 c", "< 0 answer"));
+}
+
+TEST_F(StreamsTest, OfOneThreadNothingComesLater) {
+  tid = 7;
+  in(0, "a");
+  now = now + 200'000'000;
+  in(1, "b");
+  in(3, "d");
+  EXPECT_THAT(log.drain(), ElementsAre("> 0 a", "> 1 b", "> 2 [1 lost]", "> 3 d"));
+  // Another thread may have read what is missing now.
+  tid = 8;
+  in(5, "f");
+  EXPECT_THAT(log.drain(), ElementsAre());
+  in(4, "e");
+  EXPECT_THAT(log.drain(), ElementsAre("> 4 e", "> 5 f"));
 }
 
 TEST_F(StreamsTest, WhatDoesNotComeIsLost) {

@@ -37,10 +37,10 @@ def client_seconds():
 class Tracing:
     """A round's agent. mode "off": none; "idle": one that traces something else; "on": one that traces the stack."""
 
-    def __init__(self, stack, mode):
+    def __init__(self, stack, mode, *arguments):
         self.other = subprocess.Popen(["sleep", "3600"]) if mode == "idle" else None
         selectors = ["--pid", str(self.other.pid)] if self.other else stack.selectors()
-        self.agent = None if mode == "off" else Agent(stack.directory, selectors, "--json", "/dev/null", json=False)
+        self.agent = None if mode == "off" else Agent(stack.directory, selectors, "--json", "/dev/null", *arguments, json=False)
 
     def __enter__(self):
         try:

@@ -4,6 +4,7 @@ happens. Spans are encoded as OTLP/JSON and written to /dev/null, so that no rec
 
 bench/nginx [--rounds N] [--seconds S] [--json FILE]    saturated and at half load, and what each hook costs
 bench/nginx --requests 2000000      one long traced run instead: losses, span count and memory over time
+bench/nginx --requests N --governed     the same with the governor on: spans and what it counted must be the requests
 """
 
 import json
@@ -29,10 +30,10 @@ def requests_served(nginx):
         return int(reply.read().split(b"\n")[2].split()[2])
 
 
-def long_run(stack, nginx, wanted):
+def long_run(stack, nginx, wanted, governed=()):
     """Spans must equal requests less counted losses."""
     samples = []
-    with Tracing(stack, "on") as tracing:
+    with Tracing(stack, "on", *governed) as tracing:
         before = requests_served(nginx)
         done, began = 0, time.monotonic()
         while done < wanted:
@@ -44,8 +45,12 @@ def long_run(stack, nginx, wanted):
     counters = tracing.agent.counters()
     # The first status request is counted by nginx before it is answered, so it is in `before` and traced too.
     expected, spans = done + 1, counters["exporters.spans.accepted"]
-    figures = {"requests": expected, "spans": spans, "lost": lost(counters), "agent_cpu_us": cpu / done * 1e6, "samples": samples, "counters": counters}
-    print(f"\nrequests {expected}, spans {spans}, difference {expected - spans}, lost {figures['lost'] or 'none'}, "
+    counted = {name: value for name, value in counters.items() if name.startswith(("governor.sampled_out.requests", "governor.cut."))}
+    for line in tracing.agent.errors:
+        if "governor" in line and not line.startswith("governor."):
+            print(line)
+    figures = {"requests": expected, "spans": spans, "counted": counted, "lost": lost(counters), "agent_cpu_us": cpu / done * 1e6, "samples": samples, "counters": counters}
+    print(f"\nrequests {expected}, spans {spans}, counted by the governor {counted}, difference {expected - spans - sum(counted.values())}, lost {figures['lost'] or 'none'}, "
           f"agent CPU {figures['agent_cpu_us']:.2f} us/request")
     return figures
 
@@ -74,12 +79,17 @@ def hook_costs(stack, nginx, options):
 def main():
     made = parser("nginx", __doc__)
     made.add_argument("--requests", type=int, help="one traced run until so many were served")
+    made.add_argument("--governed", action="store_true", help="with the governor on and its default budgets")
     options = made.parse_args()
     try:
         with Stack("bench") as stack:
             nginx = stack.nginx("", workers=2, extra=PAGE)
             if options.requests:
-                figures = long_run(stack, nginx, options.requests)
+                governed = ()
+                if options.governed:
+                    (stack.directory / "governed.yaml").write_text('governor: {mode: "on"}\n')
+                    governed = ("--config", str(stack.directory / "governed.yaml"))
+                figures = long_run(stack, nginx, options.requests, governed)
             else:
                 figures = compare("nginx, wrk -t2 -c64", "request", stack, lambda seconds: wrk(nginx.url, seconds or options.seconds), options,
                                   lambda rate: h2load(nginx.url, options.seconds, rate))
@@ -87,7 +97,7 @@ def main():
     except NotHere as absent:
         sys.exit(f"bench/nginx: {absent} is not installed: sudo ./dev setup bench demo")
     # A lost event costs a request its span at most.
-    if options.requests and not 0 <= figures["requests"] - figures["spans"] <= sum(figures["lost"].values()):
+    if options.requests and not 0 <= figures["requests"] - figures["spans"] - sum(figures["counted"].values()) <= sum(figures["lost"].values()):
         print("bench/nginx: spans and counted losses do not add up to the requests")
         finish(figures, options, 1)
     finish(figures, options)

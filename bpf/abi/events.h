@@ -30,7 +30,8 @@ enum {
 };
 
 enum ws_event_flags {
-  WS_EV_SPENT = 1, /* data: the turn's bytes to copy are used up, so that further calls may go untold for a while */
+  WS_EV_SPENT = 1,  /* data: the turn's bytes to copy are used up, so that further calls may go untold for a while */
+  WS_EV_MISSED = 2, /* data: there was no room for what the thread did right before */
 };
 
 struct ws_ev_header {

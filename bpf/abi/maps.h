@@ -102,7 +102,8 @@ struct ws_thread {
   __s32 go_g;     /* as in struct ws_go_process */
   __u16 go_id;
   __u16 go_parent;
-  __u32 _pad[2]; /* a cache line each: neighbours run on other CPUs */
+  __u32 missed; /* there was no room for a record of it since the last one that fitted */
+  __u32 _pad;   /* a cache line each: neighbours run on other CPUs */
 };
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
@@ -135,6 +136,22 @@ enum {
 
 /* Slots per CPU to build records in: see bpf/core/scratch.h. */
 enum { WS_SCRATCHES = 2, WS_OPENINGS = 3 };
+enum { WS_TURN_SLOTS = 26 }; /* the last: a minute and longer */
+
+struct ws_turns_key {
+  __u32 pid;
+  __u32 side; /* enum ws_side */
+};
+WS_ABI_ASSERT(sizeof(struct ws_turns_key) == 8, "ws_turns_key");
+
+/* What one side of a process's connections did while the gate was shut (core/gate.h). */
+struct ws_turns {
+  __u64 requests;
+  __u64 answers;
+  __u64 answer_ns;           /* from a request's first byte to its answer's, summed */
+  __u64 slot[WS_TURN_SLOTS]; /* answers by floor(log2(ns / 1024)) */
+};
+WS_ABI_ASSERT(sizeof(struct ws_turns) == 232, "ws_turns");
 
 enum ws_stat {
   WS_STAT_RINGBUF_FULL,    /* records that did not fit */
@@ -145,6 +162,7 @@ enum ws_stat {
   WS_STAT_COMPAT_CALL,     /* I/O calls of 32-bit processes */
   WS_STAT_GO_NOT_G,        /* threads of Go processes that keep their g elsewhere than we think */
   WS_STAT_RING_PAYLOAD,    /* I/O by io_uring or libaio, whose bytes are counted and not copied */
+  WS_STAT_TURNS_MAP_FULL,  /* turns of processes there was no room to count */
   WS_STAT_COUNT,
 };
 

@@ -4,6 +4,7 @@
 
 #include "bpf/core/conns.h"
 #include "bpf/core/fd.h"
+#include "bpf/core/gate.h"
 #include "bpf/core/scratch.h"
 #include "bpf/core/tcp.h"
 #include "bpf/core/threads.h"
@@ -112,6 +113,7 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
     ws_place_tcp(sight, conn, ev, how);
   }
   ev->side = conn->side;
+  if (ws_gate_shut) return true; /* told with the first bytes behind the gate */
   if (!ws_emit(ev, sizeof(*ev))) return false;
   conn->flags |= WS_CONN_ANNOUNCED;
   return true;
@@ -178,7 +180,7 @@ static __noinline struct ws_conn *ws_conn_meet_probe(const struct ws_sight *sigh
  * not ours to follow, or no room. */
 WS_INLINE struct ws_conn *ws_conn_in_sight(const struct ws_sight *sight, struct ws_conn *conn,
                                            const enum ws_how_to_load how) {
-  const __u8 known = WS_CONN_ANNOUNCED | WS_CONN_BASED;
+  const __u8 known = WS_CONN_BASED | (ws_gate_shut ? 0 : WS_CONN_ANNOUNCED);
   if (conn && (__u32)conn->id == sight->s.inode && (conn->flags & known) == known) return conn;
   return how == WS_CAST ? ws_conn_meet_cast(sight, conn) : ws_conn_meet_probe(sight, conn);
 }

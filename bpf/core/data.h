@@ -58,6 +58,10 @@ WS_INLINE void ws_remember_pending(const struct ws_sight *sight, struct ws_conn 
 
 WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memory, struct ws_conn *conn,
                       const enum ws_how_to_load how) {
+  if (ws_gate_shut) {
+    conn->position[sight->direction & 1] += sight->moved; /* Unix sockets'; TCP's are taken from the socket again */
+    return ws_gate_count(conn, sight->pid, sight->now, sight->direction);
+  }
   struct ws_scratch *scratch = ws_scratch(sight->direction);
   if (!scratch) return 0;
   struct ws_ev_data *ev = &scratch->data;
@@ -66,7 +70,7 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
   if (conn->direction != sight->direction) {
     ws_flush_pending(conn);
     conn->direction = sight->direction;
-    conn->left = conn->capture;
+    conn->left = ws_gate_captures(conn);
     conn->turn = sight->now;
     if (conn->flags & WS_CONN_UNIX && sight->direction == WS_RECEIVED) conn->heard = sight->now;
   }
@@ -109,7 +113,7 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
     conn->task = sight->thread.task;
   }
   ws_data_header(ev, conn);
-  ev->h.flags = conn->left ? 0 : WS_EV_SPENT;
+  ev->h.flags = (conn->left ? 0 : WS_EV_SPENT) | (sight->thread.missed ? WS_EV_MISSED : 0);
   ev->h.pid = sight->pid;
   ev->h.time = sight->now;
   ev->tid = sight->tid;
@@ -118,7 +122,10 @@ WS_INLINE int ws_data(const struct ws_sight *sight, const struct ws_memory *memo
   ev->parent_task = sight->thread.parent_task;
   ev->position = position;
   WS_CLAMP(size, WS_CALL_CAPTURE_MAX);
-  ws_emit_often(ev, sizeof(*ev) + size, scratch->records++);
+  if (!ws_emit_often(ev, sizeof(*ev) + size, scratch->records++))
+    ws_thread_missed(sight->tid, 1);
+  else if (sight->thread.missed)
+    ws_thread_missed(sight->tid, 0);
   return 0;
 }
 

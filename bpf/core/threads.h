@@ -54,6 +54,13 @@ WS_INLINE struct ws_thread *ws_thread_of_target(__u32 pid, __u32 tid) {
   return ws_thread_new(pid, tid);
 }
 
+/* Out of line: only when the ring is full, and once after. */
+static __noinline __attribute__((unused)) int ws_thread_missed(__u32 tid, __u32 missed) {
+  struct ws_thread *thread = ws_thread_met(tid);
+  if (thread) thread->missed = missed;
+  return 0;
+}
+
 /* The thread's turn of its event loop: even while nothing but what epoll_wait returned can be running, odd from the
  * moment on at which a timer may be. */
 WS_INLINE __u32 ws_turn(const struct ws_thread *thread, __u64 now) {

@@ -3,6 +3,7 @@
 #include "bpf/core/conns.h"
 #include "bpf/core/fd.h"
 #include "bpf/core/registers.h"
+#include "bpf/core/gate.h"
 #include "bpf/core/threads.h"
 
 /* v6.13 replaced the count of references to a file (atomic, 1 = one) by file_ref_t (0 = one). */
@@ -51,10 +52,10 @@ WS_INLINE int ws_on_entry(struct pt_regs *regs, long number, const enum ws_how_t
   struct ws_thread *thread = ws_thread_of_target(me >> 32, (__u32)me);
   if (!thread) return 0;
   if (sends)
-    thread->send_began = bpf_ktime_get_boot_ns();
-  else if (op == WS_OP_WAIT)
+    thread->send_began = ws_gate_shut ? 0 : bpf_ktime_get_boot_ns();
+  else if (op == WS_OP_WAIT && !ws_gate_shut)
     ws_thread_waits(thread, ws_timeout(regs, number, how));
-  else
+  else if (op == WS_OP_CLOSE)
     ws_closing(ws_first_argument(regs, how));
   return 0;
 }

@@ -1,5 +1,6 @@
 /* The global data the headers of core/ declare, defined once: the static linker keeps the space of every weak copy. */
 #include "bpf/core/conns.h"
+#include "bpf/core/gate.h"
 #include "bpf/core/threads.h"
 
 const volatile __u8 ws_ops[WS_SYSCALLS] = {};
@@ -15,5 +16,8 @@ struct ws_thread ws_slots[WS_THREAD_SLOTS] __attribute__((aligned(64))) = {};
 __u32 ws_hints[WS_HINTS] = {};
 __u32 ws_go_epoch = 0;
 __u64 ws_boot_offset = 0;
+__u32 ws_gate_shut = 0;
+__u32 ws_gate_no_wakeups = 0;
+__u32 ws_gate_capture = ~0u;
 __u64 ws_tick_jiffies = 0;
 __u64 ws_tick_ns = 0;

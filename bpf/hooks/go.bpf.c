@@ -1,6 +1,7 @@
 /* Uprobes on Go functions that hand work from one goroutine to another. Behind the stack check of a function's entry,
  * never at its return: stacks move. The agent attaches them per executable (capture/go_probes). ABIInternal
  * (Go 1.17): first arguments in RAX, RBX on amd64, R0, R1 on arm64; g in R14, R28. */
+#include "bpf/core/gate.h"
 #include "bpf/core/goroutine.h"
 
 WS_INLINE __u64 ws_go_argument(struct pt_regs *regs) {
@@ -37,7 +38,9 @@ WS_INLINE const struct ws_go_process *ws_handover_begin(struct pt_regs *regs, __
   return ev->task ? go : NULL;
 }
 
+/* Who writes a connection's requests is told once, and holds for later windows. */
 WS_INLINE int ws_handover(struct pt_regs *regs, __u32 role) {
+  if (ws_gate_shut && role != WS_WRITES) return 0;
   struct ws_ev_handover ev = {};
   if (ws_handover_begin(regs, role, &ev)) ws_emit(&ev, sizeof(ev));
   return 0;
@@ -69,6 +72,7 @@ WS_INLINE __u64 ws_waiting(const struct ws_go_process *go, __u64 queue) {
 }
 
 WS_INLINE int ws_channel(struct pt_regs *regs, __u32 role) {
+  if (ws_gate_shut || ws_gate_no_wakeups) return 0;
   struct ws_ev_handover ev = {};
   const __u64 channel = ws_go_argument(regs);
   __u16 size = 0;

@@ -1,9 +1,11 @@
 /* A thread of a target makes another one runnable. Off unless asked for: it runs at the rate of the scheduler. */
+#include "bpf/core/gate.h"
 #include "bpf/core/load.h"
 #include "bpf/core/ring.h"
 #include "bpf/core/threads.h"
 
 WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load how) {
+  if (ws_gate_shut || ws_gate_no_wakeups) return 0;
   const __u64 me = bpf_get_current_pid_tgid();
   const __u32 tid = (__u32)me;
   struct ws_thread *thread = ws_thread_of_target(me >> 32, tid);

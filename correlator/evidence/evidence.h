@@ -21,6 +21,8 @@ struct World {
   ThreadHabits& habits;
   // The parent of a call that was made before, learned only now. Nothing happens if it was decided since.
   std::function<void(const NodePtr& call, Claim claim)> found;
+  // Until then events were lost: a request may be open that nobody saw.
+  BootTime lossy_until{};
 };
 
 class Evidence {
@@ -35,6 +37,11 @@ class Evidence {
   virtual void touched(const NodePtr& /*node*/, const ExchangeTouched& /*touched*/, World& /*world*/) {}
   virtual void finished(const NodePtr& /*node*/, World& /*world*/) {}
   virtual void event(const Event& /*event*/, World& /*world*/) {}
+
+  // Whether its claims hold only if every request its process serves is known.
+  [[nodiscard]] virtual bool needs_all_requests() const { return false; }
+  // A sampling window ended: forget what is under way, keep what was learned of how processes work.
+  virtual void restart() {}
 
   // The parent of `node`, whose request was just sent or received, as far as this evidence can say.
   [[nodiscard]] virtual std::optional<Claim> claim(const Node& /*node*/, World& /*world*/) { return std::nullopt; }

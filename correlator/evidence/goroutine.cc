@@ -82,6 +82,19 @@ class Goroutine : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "goroutine"; }
   [[nodiscard]] int rank() const override { return 20; }
+  // Who started whom and who writes for which connection still holds; what they work for does not.
+  void restart() override {
+    for (auto& [pid, process] : processes_) {
+      process.callers.clear();
+      process.births.clear();
+      process.channels = Channels();
+      process.forgot = true;
+      for (auto& [number, task] : process.tasks) {
+        task.reads = {};
+        task.work = 0;
+      }
+    }
+  }
 
   void event(const Event& event, World& world) override {
     if (tasks_ >= kMostTasks) forget_all();  // here, where nobody holds one

@@ -9,9 +9,11 @@ class OnlyOpen : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "only_open"; }
   [[nodiscard]] int rank() const override { return 90; }
+  [[nodiscard]] bool needs_all_requests() const override { return true; }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
+    if (node.opened < world.lossy_until) return std::nullopt;
     if (world.habits.goroutines_explain(node.pid)) return std::nullopt;
     const auto& serving = world.open.serving(node.pid);
     if (serving.size() != 1 || serving.front()->answering) return std::nullopt;

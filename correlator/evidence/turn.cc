@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "correlator/evidence/evidence.h"
+#include "model/turn.h"
 
 namespace wirespan {
 namespace {
@@ -45,11 +46,25 @@ class Turn : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "turn"; }
   [[nodiscard]] int rank() const override { return 33; }
+  [[nodiscard]] bool needs_all_requests() const override { return true; }
+  void restart() override {
+    unproven_ = nullptr;
+    threads_.clear();
+    fresh_.clear();
+    guesses_.clear();
+    older_guesses_.clear();
+    for (auto& [pid, process] : processes_) {
+      process.answered.clear();
+      for (Pairs& pairs : process.guessed) pairs.clear();
+    }
+  }
 
   void event(const Event& event, World& /*world*/) override {
     if (const auto* opened = std::get_if<event::Opened>(&event)) return connecting(*opened);
     if (const auto* closed = std::get_if<event::Closed>(&event)) {
       fresh_.erase(closed->conn->id);
+    } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
+      threads_.erase(missed->thread.tid);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       processes_.erase(exited->pid);
     }
@@ -64,14 +79,14 @@ class Turn : public Evidence {
     if (node->role == SpanRole::kServer) return read(node, MessageKind::kRequest, request.last_byte, world);
     // A call that goes out on the connection a response just freed may have waited for it: it says nothing of what
     // comes next.
-    State* state = in_turn(request.first_byte.actor);
+    State* state = in_turn(request.first_byte.actor, node->opened);
     if (state != nullptr && !reuses(*state, node->exchange->conn->id)) state->sent = true;
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
     const bool server = node->role == SpanRole::kServer;
     if (server == (touched.kind == MessageKind::kRequest)) return read(node, touched.kind, touched.touch, world);
-    if (server && touched.first) answer(node, touched.touch.actor);
+    if (server && touched.first) answer(node, touched.touch);
   }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
@@ -81,7 +96,7 @@ class Turn : public Evidence {
       guess = it->second;
       fresh_.erase(it);
     } else {
-      guess = cause(node.exchange->request->first_byte.actor, node.exchange->conn->id);
+      guess = cause(node.exchange->request->first_byte.actor, node.opened, node.exchange->conn->id);
     }
     NodePtr parent = guess.request != 0 ? world.open.find(guess.request) : nullptr;
     if (!parent || parent->answering) return std::nullopt;
@@ -129,13 +144,15 @@ class Turn : public Evidence {
   }
   static bool timers_may_run(std::uint32_t loop) { return (loop & 1U) != 0; }
 
-  static bool in_loop(const Actor& actor) { return actor.loop >= 2 && actor.turn_known(); }
+  static bool in_loop(const Actor& actor) { return actor.loop >= 2 && turn_known(actor); }
 
   // The state of a thread that runs a loop and is still in the turn in which it read something. By thread, not by
   // goroutine: those do not run loops.
-  State* in_turn(const Actor& actor) {
+  // Null for what is told late: it was done before the last thing the thread read.
+  State* in_turn(const Actor& actor, BootTime at) {
     const auto it = threads_.find(actor.thread.tid);
-    if (it == threads_.end() || !in_loop(actor) || it->second.loop >> 1U != actor.loop >> 1U) return nullptr;
+    if (it == threads_.end() || at < it->second.at || !in_loop(actor) || it->second.loop >> 1U != actor.loop >> 1U)
+      return nullptr;
     return &it->second;
   }
 
@@ -156,8 +173,10 @@ class Turn : public Evidence {
     state.sent = state.answered = false;
   }
 
-  void answer(const NodePtr& node, const Actor& actor) {
-    State* state = in_turn(actor);
+  void answer(const NodePtr& node, const Touch& touch) {
+    if (const auto it = threads_.find(touch.actor.thread.tid); it != threads_.end() && touch.time < it->second.at)
+      return;
+    State* state = in_turn(touch.actor, touch.time);
     Record& explained = process_of(node->pid).explained;
     if (state == nullptr || state->node == nullptr || state->node->pid != node->pid) return explained.add(false);
     if (state->call) {
@@ -193,8 +212,8 @@ class Turn : public Evidence {
   }
 
   // What whatever the thread sends now is sent for.
-  Guess cause(const Actor& actor, ConnId conn) {
-    const State* state = in_turn(actor);
+  Guess cause(const Actor& actor, BootTime at, ConnId conn) {
+    const State* state = in_turn(actor, at);
     if (state == nullptr || state->node == nullptr || state->answered) return {};
     if (state->node->pid != actor.thread.pid) return {};
     const std::uint8_t timers = timers_may_run(actor.loop) ? kTimers : 0;
@@ -243,11 +262,11 @@ class Turn : public Evidence {
 
   void connecting(const event::Opened& opened) {
     if (opened.conn->side != TcpSide::kActive || opened.conn->adopted || opened.actor.thread.tid == 0) return;
-    if (const Guess guess = cause(opened.actor, opened.conn->id); guess.request != 0) {
+    if (const Guess guess = cause(opened.actor, opened.conn->opened, opened.conn->id); guess.request != 0) {
       if (fresh_.size() >= kMostFresh) fresh_.clear();
       fresh_[opened.conn->id] = guess;
     }
-    if (State* state = in_turn(opened.actor)) state->sent = true;
+    if (State* state = in_turn(opened.actor, opened.conn->opened)) state->sent = true;
   }
 
   Process& process_of(std::uint32_t pid) {

@@ -22,10 +22,17 @@ class Worker : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "worker"; }
   [[nodiscard]] int rank() const override { return 36; }
+  void restart() override {
+    work_.clear();
+    for (auto& [pid, record] : records_) record.waiting.clear();
+  }
 
   void event(const Event& event, World& /*world*/) override {
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       records_.erase(exited->pid);
+    } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
+      const auto it = work_.find(missed->thread.tid);
+      if (it != work_.end()) it->second = Work{.since = missed->time, .unsure = true};
     }
   }
 
@@ -34,8 +41,9 @@ class Worker : public Evidence {
     if (actor.loop >= 2 || actor.task != 0) return;
     if (work_.size() >= kMostThreads) work_.clear();
     Work& work = work_[actor.thread.tid];
+    if (node->opened < work.since) return;  // told late
     if (node->role == SpanRole::kServer) {
-      work = Work();  // what it did before was for something else
+      work = Work{.since = node->opened};  // what it did before was for something else
     } else if (work.calls.size() < kMostCalls) {
       work.calls.push_back(node);
     } else {
@@ -47,10 +55,11 @@ class Worker : public Evidence {
     if (node->role != SpanRole::kServer || touched.kind != MessageKind::kResponse || !touched.first) return;
     const Actor& actor = touched.touch.actor;
     const auto it = work_.find(actor.thread.tid);
-    if (it == work_.end() || actor.loop >= 2) return;
-    const Work work = std::move(it->second);
-    it->second = Work();
-    if (work.calls.empty()) return;
+    if (it == work_.end() || actor.loop >= 2 || touched.touch.time < it->second.since) return;
+    const Work work = std::exchange(it->second, Work{.since = touched.touch.time});
+    if (work.calls.empty() || work.unsure) return;
+    // It may have answered another in between, unseen.
+    if (std::any_of(work.calls.begin(), work.calls.end(), [](const NodePtr& call) { return call->blind; })) return;
     if (records_.size() >= kMostThreads) records_.clear();
     Record& record = records_[node->pid];
     const bool fits = !work.too_much && std::all_of(work.calls.begin(), work.calls.end(), [&](const NodePtr& call) {
@@ -69,8 +78,10 @@ class Worker : public Evidence {
 
  private:
   struct Work {
-    std::vector<NodePtr> calls;
+    BootTime since{};
+    std::vector<NodePtr> calls = {};
     bool too_much = false;
+    bool unsure = false;  // some of what the thread did was not seen; until its next answer
   };
   struct Record {
     float held = 0;

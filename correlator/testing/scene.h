@@ -42,13 +42,15 @@ class Scene : public Sink<Span>, public ProcessDirectory {
     return conn;
   }
 
-  ExchangePtr open(SpanRole role, Actor actor, ConnectionPtr conn = nullptr, CarriedHeaders carried = {}) {
+  ExchangePtr open(SpanRole role, Actor actor, ConnectionPtr conn = nullptr, CarriedHeaders carried = {},
+                   std::vector<std::uint64_t> rare_values = {}) {
     if (!conn)
       conn = connection(actor.thread.pid, 0, 0, role == SpanRole::kClient ? TcpSide::kActive : TcpSide::kPassive);
     auto request = std::make_shared<Message>();
     request->conn = conn;
     request->first_byte = request->last_byte = {tick(), actor};
     request->carried = std::move(carried);
+    request->rare_values = std::move(rare_values);
     request->name = role == SpanRole::kClient ? "GET" : "GET /";
     auto exchange = std::make_shared<Exchange>();
     exchange->number = ++exchanges_;
@@ -100,6 +102,7 @@ class Scene : public Sink<Span>, public ProcessDirectory {
   ProcessInfoPtr find(std::uint32_t pid) override {
     auto info = std::make_shared<ProcessInfo>();
     info->pid = pid;
+    info->service = "service";
     info->runtime = runtimes[pid];
     return info;
   }

@@ -100,6 +100,12 @@ ShownSpan shown(const Span& span) {
   if (const auto why = attribute(span, "wirespan.incomplete"); !why.empty()) {
     out.notes.push_back("incomplete: " + words(why));
   }
+  if (!attribute(span, "wirespan.synthetic").empty()) {
+    out.notes.push_back("made up: the callee was seen, this end was not");
+  }
+  if (const auto lost = attribute(span, "wirespan.trace.lost"); !lost.empty()) {
+    out.notes.push_back("of this trace " + lost + " spans are known to be missing");
+  }
   if (const auto why = attribute(span, "wirespan.link.missing"); !why.empty()) {
     const auto candidates = attribute(span, "wirespan.link.candidates");
     out.notes.push_back("no parent: " + words(why) + (candidates.empty() ? "" : ", " + candidates + " candidates"));

@@ -23,6 +23,8 @@ def test_one_request_at_a_time_is_one_whole_trace(stack, ledger):
     assert len({span.trace for span in spans}) == 200
     assert len(spans) == 200 * 11
     assert forest.not_nested() == []
+    entries = [span for span in spans if not span.parent]
+    assert {span.attributes["wirespan.trace.completeness"] for span in entries} == {1}
     for span in spans:
         assert span.kind in (SERVER, CLIENT)
         assert span.attributes["http.request.method"] == "POST"
@@ -73,3 +75,13 @@ def test_concurrency_64_no_guess(stack, ledger, kind):
     verdict = judge(agent.spans(), sent, ledger.truth, hops=3)
     assert (verdict.wrong, verdict.unseen, verdict.doubled) == (0, 0, 0), verdict
     assert verdict.right + verdict.missing == 1000
+
+
+def test_ids_that_are_handed_on_link_what_timers_hide(stack, ledger):
+    """One loop, 64 requests open, each calling after a random pause: only the id in both paths tells which is whose."""
+    service = stack.node(ledger.url, pause_ms=40)
+    with Agent(stack.directory, stack.selectors()) as agent:
+        sent = drive(service, 1500, 64, "/price/70")
+    verdict = judge(agent.spans(), sent, ledger.truth, hops=3)
+    assert (verdict.wrong, verdict.unseen, verdict.doubled) == (0, 0, 0), verdict
+    assert verdict.right > 1200, verdict  # numbers of less than four digits, and the first few, are no ids

@@ -160,9 +160,9 @@ class Stack:
         env = {"NEXT": next_url, "LISTEN": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "DIRECT": "1" if direct else ""}
         return self.start("go", [program], (host, port), "/stock", env)
 
-    def node(self, next_url="", host="127.0.0.1"):
+    def node(self, next_url="", host="127.0.0.1", pause_ms=0):
         port = free_port(host)
-        env = {"NEXT": next_url, "LISTEN": f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
+        env = {"NEXT": next_url, "PAUSE": str(pause_ms), "LISTEN": f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
         return self.start("node", [need("node", "nodejs"), SERVICES / "price.js"], (host, port), "/price", env)
 
     def java(self, next_url="", program="Tax"):

@@ -22,7 +22,8 @@ OURS = ("container.", "host.", "os.", "process.", "service.", "telemetry.")
 OWN = {
     "wirespan.incomplete": "string", "wirespan.link.candidates": "int", "wirespan.link.confidence": "double",
     "wirespan.link.method": "string", "wirespan.link.missing": "string", "wirespan.request.last_byte_ns": "int",
-    "wirespan.response.first_byte_ns": "int",
+    "wirespan.response.first_byte_ns": "int", "wirespan.synthetic": "bool", "wirespan.trace.completeness": "double",
+    "wirespan.trace.lost": "int", "wirespan.trace.untraced": "int",
 }
 SERVER, CLIENT = 2, 3
 UNSET, OK, ERROR = 0, 1, 2

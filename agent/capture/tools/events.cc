@@ -75,10 +75,19 @@ class Printer : public Sink<Event> {
   }
   void print(const event::ProcessExited& e) { std::printf("process %u exited\n", e.pid); }
   void print(const event::ThreadExited& e) { std::printf("thread %u/%u exited\n", e.thread.pid, e.thread.tid); }
+  void print(const event::Missed& e) { std::printf("missed before %u/%u\n", e.thread.pid, e.thread.tid); }
   void print(const event::Lost& e) {
     std::printf("lost %llu %s\n", static_cast<unsigned long long>(e.count), e.reason.c_str());
   }
   void print(const event::Tick&) {}
+  void print(const event::Window& e) { std::printf("window %s share %.4f\n", e.open ? "open" : "shut", e.share); }
+  void print(const event::Unanswered& e) {
+    std::printf("unanswered %llx pid %u\n", static_cast<unsigned long long>(e.connection), e.pid);
+  }
+  void print(const event::Counted& e) {
+    std::printf("counted pid %u side %d requests %llu answers %llu\n", e.pid, static_cast<int>(e.side),
+                static_cast<unsigned long long>(e.requests), static_cast<unsigned long long>(e.answers));
+  }
 };
 
 int run(int argc, char** argv) {

@@ -17,15 +17,15 @@ constexpr HttpFieldName k4[] = {{F::kHost, "host"}};
 constexpr HttpFieldName k6[] = {{F::kExpect, "expect"}};
 constexpr HttpFieldName k7[] = {{F::kUpgrade, "upgrade"}};
 constexpr HttpFieldName k9[] = {{F::kForwarded, "forwarded"}};
-constexpr HttpFieldName k10[] = {{F::kConnection, "connection"},
-                                 {F::kUserAgent, "user-agent"},
-                                 {F::kCarried, "tracestate"},
-                                 {F::kCarried, "x-b3-flags"}};
+constexpr HttpFieldName k10[] = {{F::kConnection, "connection"}, {F::kUserAgent, "user-agent"},
+                                 {F::kCarried, "tracestate"},    {F::kCarried, "x-b3-flags"},
+                                 {F::kCarried, "x-trace-id"},    {F::kCarried, "request-id"}};
 constexpr HttpFieldName k11[] = {{F::kCarried, "traceparent"}, {F::kCarried, "x-b3-spanid"}};
 constexpr HttpFieldName k12[] = {
     {F::kCarried, "x-b3-traceid"}, {F::kCarried, "x-b3-sampled"}, {F::kCarried, "x-request-id"}};
 constexpr HttpFieldName k13[] = {{F::kCarried, "uber-trace-id"}};
-constexpr HttpFieldName k14[] = {{F::kContentLength, "content-length"}, {F::kCarried, "grpc-trace-bin"}};
+constexpr HttpFieldName k14[] = {
+    {F::kContentLength, "content-length"}, {F::kCarried, "grpc-trace-bin"}, {F::kCarried, "correlation-id"}};
 constexpr HttpFieldName k15[] = {{F::kXForwardedFor, "x-forwarded-for"}, {F::kCarried, "x-amzn-trace-id"}};
 constexpr HttpFieldName k16[] = {{F::kXForwardedHost, "x-forwarded-host"}, {F::kCarried, "x-correlation-id"}};
 constexpr HttpFieldName k17[] = {{F::kTransferEncoding, "transfer-encoding"},

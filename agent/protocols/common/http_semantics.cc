@@ -130,9 +130,13 @@ bool split_target(std::string_view target, HttpRequestFacts& facts) {
   return true;
 }
 
-HttpHeaderList::HttpHeaderList(std::string_view prefix, const std::vector<std::string>& names) {
+HttpHeaderList::HttpHeaderList(std::string_view prefix, const std::vector<std::string>& names,
+                               const std::vector<std::string>& ids) {
+  const auto to_lower = [](std::string& name) { std::transform(name.begin(), name.end(), name.begin(), lower); };
+  ids_ = ids;
+  for (std::string& name : ids_) to_lower(name);
   for (std::string name : names) {
-    std::transform(name.begin(), name.end(), name.begin(), lower);
+    to_lower(name);
     std::string attribute_key = std::string(prefix) + name;
     entries_.emplace_back(std::move(name), std::move(attribute_key));
   }
@@ -145,8 +149,15 @@ std::string_view HttpHeaderList::key(std::string_view name) const {
   return {};
 }
 
+std::string_view HttpHeaderList::id(std::string_view name) const {
+  for (const std::string& one : ids_) {
+    if (equals_lower(name, one)) return one;
+  }
+  return {};
+}
+
 HttpSemantics::HttpSemantics(const Options& options)
-    : request_headers_("http.request.header.", options.request_headers),
+    : request_headers_("http.request.header.", options.request_headers, options.request_id_headers),
       response_headers_("http.response.header.", options.response_headers),
       known_methods_(options.known_methods),
       query_values_(options.query_values) {
@@ -282,11 +293,18 @@ void HttpSemantics::response(Message& m, unsigned status) const {
 void add_carried(Message& message, std::string_view name, std::string_view value) {
   if (message.carried.size() >= kMaxCarried || value.size() > kMaxCarriedValue) return;
   message.carried.emplace_back(name, value);
-  // Those that stay the same from hop to hop; traceparent is better evidence by itself.
-  constexpr std::array<std::string_view, 5> kRequestIds = {"x-request-id", "x-correlation-id", "uber-trace-id",
-                                                           "x-amzn-trace-id", "x-b3-traceid"};
-  if (std::find(kRequestIds.begin(), kRequestIds.end(), name) != kRequestIds.end()) {
+  // Others change with every hop, or name a span and not the request, or are better evidence by themselves.
+  constexpr std::array<std::string_view, 9> kNoIds = {"traceparent", "tracestate",        "b3",
+                                                      "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled",
+                                                      "x-b3-flags",  "grpc-trace-bin",    "sw8"};
+  if (std::find(kNoIds.begin(), kNoIds.end(), name) == kNoIds.end()) {
     add_rare_tokens(message.rare_values, value);
+  } else if (name == "sw8") {
+    // SkyWalking: fields in base64 between dashes; the second is the trace, unchanged from hop to hop.
+    const std::size_t begin = value.find('-') + 1;
+    const std::size_t end = value.find('-', begin);
+    if (begin != 0 && end != std::string_view::npos && end - begin >= 16 && message.rare_values.size() < kMaxRareValues)
+      message.rare_values.push_back(token_hash(value.substr(begin, end - begin)));
   }
 }
 

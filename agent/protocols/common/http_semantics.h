@@ -37,14 +37,18 @@ bool split_target(std::string_view target, HttpRequestFacts& facts);
 // Field values the user asked for, by name.
 class HttpHeaderList {
  public:
-  // prefix: "http.request.header." or "http.response.header."
-  HttpHeaderList(std::string_view prefix, const std::vector<std::string>& names);
+  // prefix: "http.request.header." or "http.response.header." ids: fields whose value names a request.
+  HttpHeaderList(std::string_view prefix, const std::vector<std::string>& names,
+                 const std::vector<std::string>& ids = {});
   [[nodiscard]] bool empty() const { return entries_.empty(); }
   // The attribute's key, "" when the field is not wanted.
   [[nodiscard]] std::string_view key(std::string_view name) const;
+  // The name in lower case, lives as long as this; "" when its value names no request.
+  [[nodiscard]] std::string_view id(std::string_view name) const;
 
  private:
   std::vector<std::pair<std::string, std::string>> entries_;  // name in lower case, key
+  std::vector<std::string> ids_;                              // in lower case
 };
 
 class HttpSemantics {
@@ -72,7 +76,8 @@ class HttpSemantics {
   mutable std::string scratch_;  // one thread: the pipeline's
 };
 
-// A field that carries an identity: kept raw for the correlator; short ids are rare values too.
+// A field that carries an identity: kept raw for the correlator. What stays the same from hop to hop is a rare value
+// too.
 void add_carried(Message& message, std::string_view name, std::string_view value);
 
 }  // namespace wirespan::protocols

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "agent/protocols/common/http_fields.h"
+#include "agent/protocols/common/identifiers.h"
 
 namespace wirespan::protocols {
 namespace {
@@ -172,6 +173,22 @@ TEST(HttpCarried, IsBounded) {
   Message large;
   add_carried(large, "tracestate", std::string(100000, 'x'));
   EXPECT_TRUE(large.carried.empty());
+}
+
+TEST(HttpCarried, WhatStaysTheSameFromHopToHopIsRare) {
+  const auto values = [](const char* name, const char* value) {
+    Message m;
+    add_carried(m, name, value);
+    return m.rare_values;
+  };
+  for (const char* name : {"x-request-id", "x-correlation-id", "x-order"}) {
+    EXPECT_EQ(values(name, "7f3a9c0012"), std::vector{token_hash("7f3a9c0012")}) << name;
+  }
+  EXPECT_TRUE(values("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").empty());
+  // Hop for hop only the segment, the span and the endpoint change.
+  EXPECT_EQ(values("sw8", "1-MTYwMDAwMDAwMC4x-c2VnMQ==-3-YQ==-Yg==-Yw==-ZA=="),
+            values("sw8", "1-MTYwMDAwMDAwMC4x-c2VnMg==-0-ZQ==-Zg==-Zw==-aA=="));
+  EXPECT_FALSE(values("sw8", "1-MTYwMDAwMDAwMC4x-c2VnMQ==-3-YQ==-Yg==-Yw==-ZA==").empty());
 }
 
 }  // namespace

@@ -128,6 +128,9 @@ void add_field(std::string_view name, std::string_view value, const protocols::H
   const protocols::HttpFieldName known = protocols::http_field(name);
   switch (known.field) {
     case HttpField::kOther:
+      if (const std::string_view id = wanted.id(name); !id.empty() && head.carried.size() < kMaxListed)
+        head.carried.emplace_back(id, value);
+      return;
     case HttpField::kConnection:
     case HttpField::kExpect:
       return;

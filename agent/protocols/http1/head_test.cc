@@ -108,6 +108,14 @@ TEST(ParseHead, CapturesOnlyWhatIsAsked) {
                                                   Field("http.request.header.x-tenant", "b")));
 }
 
+TEST(ParseHead, ConfiguredIdsAreCarried) {
+  const protocols::HttpHeaderList wanted("http.request.header.", {}, {"X-Order"});
+  Head head;
+  parse_head("GET / HTTP/1.1\r\nx-ORDER: 4711\r\nX-Orders: 1\r\n\r\n", wanted, head);
+  using Field = std::pair<std::string_view, std::string_view>;
+  EXPECT_THAT(head.carried, testing::ElementsAre(Field("x-order", "4711")));
+}
+
 TEST(ParseHead, CutHeadGivesItsWholeLines) {
   const Head head = parsed("GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 12");
   EXPECT_TRUE(head.line_complete);

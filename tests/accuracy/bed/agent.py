@@ -35,6 +35,13 @@ class Agent:
         if status != 0:
             raise BedError(f"wirespan replay ended with status {status}:\n{tail(log)}")
 
+    def degrade(self, events: Path, worse: Path, percent: float):
+        """A copy of a recording that lacks so many of its events."""
+        tool = self.binary.parent / "wirespan-degrade"
+        done = subprocess.run(dies_with_us([tool, events, worse, str(percent)]), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BedError(f"{tool.name} failed:\n{done.stderr}")
+
     @contextmanager
     def _running(self, arguments, log: Path):
         process = subprocess.Popen(dies_with_us([self.binary, *arguments]), stdin=subprocess.DEVNULL,

@@ -54,6 +54,7 @@ def parse(argv):
     p.add_argument("--record", type=Path, metavar="DIR", help="record events and truth there; score a replay of them")
     p.add_argument("--replay", type=Path, metavar="DIR",
                    help="score a replay of what --record wrote; needs no service and no root")
+    p.add_argument("--drop", type=float, metavar="PERCENT", help="with --replay: leave out so many events, at random")
     p.add_argument("--ablate", metavar="EVIDENCE,..", help="replay each case with each of these off in turn")
     p.add_argument("--smoke", action="store_true", help="few kinds, 200 requests, concurrency 1 and 16")
     p.add_argument("--enforce", action="store_true", help="exit status 1 if a bar is missed")
@@ -63,6 +64,8 @@ def parse(argv):
     args = p.parse_args(argv)
     if args.replay and args.record:
         p.error("--record and --replay exclude each other")
+    if args.drop and not args.replay:
+        p.error("--drop goes with --replay")
     if args.without_agent and (args.replay or args.record or args.ablate):
         p.error("--without-agent goes with neither --record, --replay nor --ablate")
     args.requests = args.requests or (200 if args.smoke else 2000)
@@ -151,13 +154,18 @@ class Bed:
         self._judge(case, folder)
 
     def _replay(self, case, folder):
-        self._agent().replay(folder / EVENTS, folder / SPANS, folder / "replay.log")
+        events = folder / EVENTS
+        if self.args.drop:
+            events = folder / f"events-less-{self.args.drop:g}.rec"
+            events.unlink(missing_ok=True)
+            self._agent().degrade(folder / EVENTS, events, self.args.drop)
+        self._agent().replay(events, folder / SPANS, folder / "replay.log")
         scores = {"": self._judge(case, folder)}
         for evidence in self.evidences:
             config = folder / f"without-{evidence}.yaml"
             config.write_text(self._config_without(evidence))
             spans = folder / f"spans-without-{evidence}.jsonl"
-            self._agent(config).replay(folder / EVENTS, spans, folder / "replay.log")
+            self._agent(config).replay(events, spans, folder / "replay.log")
             scores[evidence], _ = judge(folder, case.kind.planned, spans)
         if self.evidences:
             self.ablations[case.name] = scores
