@@ -39,9 +39,8 @@ constexpr unsigned kMapsEvery = 10;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
-    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",
-    "user_fault",   "compat_call",   "go_not_g",        "ring_payload",
-    "turns_map_full",
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault",
+    "compat_call",  "go_not_g",      "ring_payload",    "turns_map_full",
 };
 
 std::uint64_t boot_id() {

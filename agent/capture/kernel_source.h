@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "agent/capture/bpf_object.h"
-#include "agent/capture/plan.h"
 #include "agent/capture/gate.h"
+#include "agent/capture/plan.h"
 #include "agent/capture/selectors.h"
 #include "agent/capture/source.h"
 #include "base/counters.h"

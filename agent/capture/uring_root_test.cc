@@ -27,9 +27,7 @@ using testing::write_all;
 class Ring {
  public:
   explicit Ring(int fd) : fd_(fd) {}
-  static int setup(io_uring_params& params) {
-    return static_cast<int>(syscall(SYS_io_uring_setup, 4, &params));
-  }
+  static int setup(io_uring_params& params) { return static_cast<int>(syscall(SYS_io_uring_setup, 4, &params)); }
   void map(const io_uring_params& params) {
     const std::size_t size = std::max<std::size_t>(params.sq_off.array + params.sq_entries * sizeof(unsigned),
                                                    params.cq_off.cqes + params.cq_entries * sizeof(io_uring_cqe));

@@ -21,19 +21,21 @@ WS_INLINE __u64 ws_tcp_sent_at(struct tcp_sock *tp, __u32 moved, const enum ws_h
   return last - sent < us ? last : sent;
 }
 
-/* The receiver may have been faster than this call's return. */
-WS_INLINE __u64 ws_unix_sent_at(struct sock *sk, const struct ws_conn *conn, __u64 now, const enum ws_how_to_load how) {
-  const __u64 peer = (__u64)WS_LOAD_NUMBER(how, (struct unix_sock *)sk, peer);
-  const struct ws_conn *other = peer && conn ? ws_conn_find(peer) : NULL;
-  return other && other->flags & WS_CONN_UNIX && other->heard > conn->told && other->heard < now ? other->heard : now;
+/* The receiver may have been faster than this call's return: then it began to read after what this thread did last. */
+WS_INLINE __u64 ws_unix_sent_at(const struct ws_sight *sight, __u64 now, const enum ws_how_to_load how) {
+  const __u64 peer = (__u64)WS_LOAD_NUMBER(how, (struct unix_sock *)sight->s.sk, peer);
+  const struct ws_conn *other = peer ? ws_conn_find(peer) : NULL;
+  if (!other || !(other->flags & WS_CONN_UNIX)) return now;
+  return other->heard > sight->thread.send_began && other->heard < now ? other->heard : now;
 }
 
-/* Neither before what the thread did last, nor before what was last told of the connection. */
-WS_INLINE __u64 ws_sent_at(const struct ws_sight *sight, const struct ws_conn *conn, const enum ws_how_to_load how) {
+/* Not before what the thread did last. What was last told of the connection is no such bound: another thread may have
+ * read the answer already. */
+WS_INLINE __u64 ws_sent_at(const struct ws_sight *sight, const enum ws_how_to_load how) {
   struct sock *sk = sight->s.sk;
   __u64 at = 0;
   if (WS_LOAD(how, sk, __sk_common.skc_family) == WS_AF_UNIX) {
-    at = ws_unix_sent_at(sk, conn, bpf_ktime_get_boot_ns(), how);
+    at = ws_unix_sent_at(sight, bpf_ktime_get_boot_ns(), how);
   } else {
     at = ws_tcp_sent_at((struct tcp_sock *)sk, sight->moved, how);
     /* A paced segment bears the time at which it is due. */
@@ -43,7 +45,6 @@ WS_INLINE __u64 ws_sent_at(const struct ws_sight *sight, const struct ws_conn *c
     }
     at += ws_boot_offset;
   }
-  if (conn && at < conn->told) at = conn->told;
   return at < sight->thread.send_began ? sight->thread.send_began : at;
 }
 

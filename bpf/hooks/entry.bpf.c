@@ -2,8 +2,8 @@
  * no tracepoint tells. */
 #include "bpf/core/conns.h"
 #include "bpf/core/fd.h"
-#include "bpf/core/registers.h"
 #include "bpf/core/gate.h"
+#include "bpf/core/registers.h"
 #include "bpf/core/threads.h"
 
 /* v6.13 replaced the count of references to a file (atomic, 1 = one) by file_ref_t (0 = one). */

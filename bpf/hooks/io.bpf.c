@@ -187,7 +187,7 @@ WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 directi
 
   if (!ws_gate_shut) ws_set_goroutine(thread, sight.pid, sight.task, regs, how);
   sight.thread = *thread;
-  sight.now = direction == WS_SENT ? ws_sent_at(&sight, conn, how) : bpf_ktime_get_boot_ns();
+  sight.now = direction == WS_SENT ? ws_sent_at(&sight, how) : bpf_ktime_get_boot_ns();
   thread->send_began = sight.now;
   conn = ws_conn_in_sight(&sight, conn, how);
   return conn ? ws_data(&sight, &memory, conn, how) : 0;

@@ -8,13 +8,14 @@
 // answer without having read anything. Both are counted, and the rules are not believed there. The second rule is
 // believed only where the first has confirmed it over and over: threads that write what other threads hand them (the
 // JDK's HttpClient) keep to it only by accident.
+#include "model/turn.h"
+
 #include <array>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "correlator/evidence/evidence.h"
-#include "model/turn.h"
 
 namespace wirespan {
 namespace {
