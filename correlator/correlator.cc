@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "correlator/span_builder.h"
 #include "model/recycle.h"
+#include "model/turn.h"
 
 namespace wirespan {
 namespace {
@@ -188,7 +189,9 @@ void Correlator::opened(const ExchangePtr& exchange) {
   if (!exchange->request->carried.empty()) node->carried = extract(exchange->request->carried);
   now_ = std::max(now_, node->opened);
 
-  if (node->role == SpanRole::kClient && unseen_of_.contains(node->pid)) {
+  // Inference would take what is not known of a thread for what nobody does there.
+  const bool in_turn = turn_known(exchange->request->first_byte.actor);
+  if (node->role == SpanRole::kClient && (unseen_of_.contains(node->pid) || !in_turn)) {
     node->blind = true;
     blind_.add();
   }

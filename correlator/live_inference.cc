@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "model/turn.h"
 
 namespace wirespan {
 namespace {
@@ -24,6 +25,11 @@ std::uint32_t id_of(const Actor& actor) {
 
 std::uint32_t conn_of(const Connection& conn) {
   return static_cast<std::uint32_t>(mix64(static_cast<std::uint64_t>(conn.id)));
+}
+
+// 0, "not known", where its turn is not: two spots of a thread would seem to be of the same one.
+std::uint32_t place_of(const Actor& actor) {
+  return turn_known(actor) ? id_of(actor) : 0;
 }
 
 // Who is called, as well as a connection's end can tell.
@@ -55,14 +61,14 @@ inference::Spot LiveInference::reads(const Node& node, MessageKind kind, const T
     thread.at = touch.time;
     thread.woken = 0;
   }
-  return {id, touch.actor.loop, message, 0, conn_of(*node.exchange->conn), 0, 0};
+  return {place_of(touch.actor), touch.actor.loop, message, 0, conn_of(*node.exchange->conn), 0, 0};
 }
 
 inference::Spot LiveInference::sends(std::uint32_t what, std::uint32_t conn, const Actor& actor) {
   const std::uint32_t id = id_of(actor);
   if (threads_.size() >= kMostThreads) threads_.clear();
   Thread& thread = threads_[id];
-  return {id, actor.loop, thread.read, thread.woken, conn, what, std::exchange(thread.sent, what)};
+  return {place_of(actor), actor.loop, thread.read, thread.woken, conn, what, std::exchange(thread.sent, what)};
 }
 
 void LiveInference::opened(const event::Opened& opened) {
@@ -131,8 +137,13 @@ void LiveInference::finished(const Node& node) {
     inference::Spot ended;
     if (const auto& response = node.exchange->response) {
       const Actor& actor = response->last_byte.actor;
-      ended = {
-          id_of(actor), actor.loop, message_of(node, MessageKind::kResponse), 0, conn_of(*node.exchange->conn), 0, 0};
+      ended = {place_of(actor),
+               actor.loop,
+               message_of(node, MessageKind::kResponse),
+               0,
+               conn_of(*node.exchange->conn),
+               0,
+               0};
     }
     return engine_.call_ended(node.number, at, ended);
   }

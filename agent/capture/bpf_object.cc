@@ -100,7 +100,8 @@ void apply(wirespan_bpf& skeleton, const BpfSettings& settings, std::size_t cpus
   bpf_map__set_max_entries(skeleton.maps.ws_conns, settings.max_connections);
   bpf_map__set_max_entries(skeleton.maps.ws_targets, settings.max_processes);
   bpf_map__set_max_entries(skeleton.maps.ws_threads, settings.max_threads);
-  bpf_map__set_max_entries(skeleton.maps.ws_scratches, static_cast<std::uint32_t>(cpus));
+  bpf_map__set_max_entries(skeleton.maps.ws_scratches, static_cast<std::uint32_t>(cpus * WS_SCRATCHES));
+  bpf_map__set_max_entries(skeleton.maps.ws_openings, static_cast<std::uint32_t>(cpus * WS_OPENINGS));
 }
 
 // At the first uprobe libbpf loads a program to find out whether the kernel has links for them (FEAT_PERF_LINK) and
@@ -173,16 +174,24 @@ Status BpfObject::attach(const char* name) {
   complaints.clear();
   bpf_link* link = bpf_program__attach(program);
   if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
-  links_.push_back(link);
+  links_.emplace_back(name, link);
   if (program == skeleton_->progs.files) files_ = link;
   return {};
+}
+
+void BpfObject::detach(const char* name) {
+  std::erase_if(links_, [&](const auto& link) { return link.first == name && (bpf_link__destroy(link.second), true); });
+}
+
+void BpfObject::set_boot_offset(std::uint64_t ns) {
+  __atomic_store_n(&skeleton_->bss->ws_boot_offset, ns, __ATOMIC_RELAXED);
 }
 
 void BpfObject::detach_all() {
   for (bpf_link* const probe : uprobes_) bpf_link__destroy(probe);
   uprobes_.clear();
   // Newest first: I/O stops before what keeps its tables.
-  for (auto it = links_.rbegin(); it != links_.rend(); ++it) bpf_link__destroy(*it);
+  for (auto it = links_.rbegin(); it != links_.rend(); ++it) bpf_link__destroy(it->second);
   links_.clear();
   files_ = nullptr;
 }

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/capture/runtime_kernel.h"
@@ -49,7 +50,11 @@ class BpfObject : public RuntimeKernel {
   BpfObject& operator=(const BpfObject&) = delete;
 
   [[nodiscard]] Status attach(const char* program);
+  void detach(const char* program);
   void detach_all();
+
+  // What TCP's own times lack to be CLOCK_BOOTTIME, ns.
+  void set_boot_offset(std::uint64_t ns);
 
   // -1 when there is no such map.
   [[nodiscard]] int map_fd(const char* name) const;
@@ -105,8 +110,8 @@ class BpfObject : public RuntimeKernel {
   Result<int> attach_probe(const char* program, const std::string& path, std::uint64_t offset, int pid, bool at_return);
 
   wirespan_bpf* skeleton_;
-  std::vector<bpf_link*> links_;
-  std::vector<bpf_link*> uprobes_;  // by the number that names them; null: detached
+  std::vector<std::pair<std::string, bpf_link*>> links_;  // by program
+  std::vector<bpf_link*> uprobes_;                        // by the number that names them; null: detached
   int targets_fd_ = -1;
   int control_fd_ = -1;
   bpf_link* files_ = nullptr;  // the iterator's, among links_

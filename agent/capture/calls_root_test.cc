@@ -142,6 +142,8 @@ class Calls : public ::testing::Test {
     Script script;
     script.after = [&] {
       const Ends ends = testing::tcp_pair(AF_INET);
+      write_all(ends.client, "begin");
+      read_exactly(ends.server, 5);
       sending.moves_text(ends.client);
       receiving.moves_text(ends.server);
       write_all(ends.server, "end");  // a gap would show in what follows
@@ -161,9 +163,9 @@ class Calls : public ::testing::Test {
       EXPECT_EQ(d.position, at) << call.name;
       at += d.length;
     }
-    EXPECT_EQ(at, kText.size() + 3) << call.name;
+    EXPECT_EQ(at, kText.size() + 8) << call.name;
     if (call.captured) {
-      EXPECT_EQ(seen.stream(conns[end]->id, direction), std::string(kText) + "end") << call.name;
+      EXPECT_EQ(seen.stream(conns[end]->id, direction), "begin" + std::string(kText) + "end") << call.name;
     }
   }
 };

@@ -137,7 +137,7 @@ void Decoder::data(Bytes record, Sink<Event>& sink) {
   if (out.conn != known->conn) out.conn = known->conn;
   out.direction = ev->direction == WS_SENT ? Direction::kSent : Direction::kReceived;
   out.time = BootTime{ev->h.time};
-  out.actor = Actor{{ev->h.pid, ev->tid}, ev->loop, ev->task, ev->parent_task};
+  out.actor = Actor{{ev->h.pid, ev->tid}, turn(ev->h, ev->loop), ev->task, ev->parent_task};
   out.position = ev->position;
   out.length = ev->length;
   out.captured = record.subspan(sizeof(*ev), std::min<std::size_t>(ev->captured, ev->length));
@@ -173,6 +173,9 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
     conn.local = unix_address(ev->local_path, ev->local_path_size);
     conn.remote = unix_address(ev->remote_path, ev->remote_path_size);
     unix_bases(*ev, boot_id_, conn);
+    if (conn.side == TcpSide::kUnknown && conn.local.path.empty() != conn.remote.path.empty()) {
+      conn.side = conn.local.path.empty() ? TcpSide::kActive : TcpSide::kPassive;
+    }
   } else {
     conn.local = inet_address(ev->family, ev->local_ip, ev->local_port);
     conn.remote = inet_address(ev->family, ev->remote_ip, ev->remote_port);
@@ -184,7 +187,7 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
   if (!first) return;
   watcher_.active(ev->h.pid, BootTime{ev->h.time});
   event::Opened out{known.conn, {}};
-  if (ev->tid != 0) out.actor = Actor{{ev->h.pid, ev->tid}, ev->loop, 0, 0};
+  if (ev->tid != 0) out.actor = Actor{{ev->h.pid, ev->tid}, turn(ev->h, ev->loop), 0, 0};
   sink.accept(out);
 }
 
@@ -220,7 +223,7 @@ void Decoder::wake(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_wake>(record);
   if (!ev) return malformed_.add();
   sink.accept(event::Wake{BootTime{ev->h.time},
-                          Actor{{ev->h.pid, ev->tid}, ev->loop, ev->task, ev->parent_task},
+                          Actor{{ev->h.pid, ev->tid}, turn(ev->h, ev->loop), ev->task, ev->parent_task},
                           {ev->wakee_pid, ev->wakee_tid}});
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/capture/conn_table.h"
+#include "agent/capture/turns.h"
 #include "base/bytes.h"
 #include "base/counters.h"
 #include "bpf/abi/events.h"
@@ -33,6 +34,8 @@ class Decoder {
   Decoder(ConnTable& conns, ProcessWatcher& watcher, Counters& counters, std::uint64_t boot_id);
 
   void decode(Bytes record, Sink<Event>& sink);
+  // Whom to ask what a thread's turn is worth.
+  void set_turns(const Turns* turns) { turns_ = turns; }
   // Time of the newest record.
   [[nodiscard]] BootTime newest() const { return newest_; }
 
@@ -47,6 +50,10 @@ class Decoder {
   void births(Bytes record, Sink<Event>& sink);
   void lineage(Bytes record, Sink<Event>& sink);
 
+  [[nodiscard]] std::uint32_t turn(const ws_ev_header& header, std::uint32_t loop) const {
+    return turns_ == nullptr ? loop : turns_->believed(header.pid, BootTime{header.time}, loop);
+  }
+
   ConnTable& conns_;
   ProcessWatcher& watcher_;
   std::uint64_t boot_id_;
@@ -56,6 +63,7 @@ class Decoder {
   Counter& unknown_conn_;
   BootTime newest_{};
   std::uint32_t last_active_ = 0;
+  const Turns* turns_ = nullptr;
   Event data_event_{event::Data{}};  // reused: a Data event allocates nothing
 };
 

@@ -114,6 +114,14 @@ std::vector<Finding> pythons() {
   return out;
 }
 
+bool in_every_plan(const Hook& hook) {
+  return std::all_of(kPlans.begin(), kPlans.end(), [&](Plan plan) {
+    const auto hooks = hooks_of(plan, true, true, true);
+    return std::any_of(hooks.begin(), hooks.end(),
+                       [&](const Hook& h) { return std::string_view(h.name) == hook.name; });
+  });
+}
+
 void attempt(Attempt& attempt, bool per_executable) {
   const char* const program = attempt.program.c_str();
   // Small maps: nothing is traced.
@@ -135,10 +143,7 @@ void attempt(Attempt& attempt, bool per_executable) {
 }  // namespace
 
 bool Diagnosis::can_trace() const {
-  return std::all_of(attempts.begin(), attempts.end(), [this](const Attempt& a) {
-    return !a.required ||
-           std::any_of(attempts.begin(), attempts.end(), [&](const Attempt& b) { return b.hook == a.hook && b.works; });
-  });
+  return !plan.empty();
 }
 
 std::vector<Finding> look_around() {
@@ -150,16 +155,36 @@ std::vector<Finding> look_around() {
 Diagnosis diagnose() {
   Diagnosis diagnosis;
   diagnosis.findings = look_around();
-  for (const Hook& hook : hooks_of_plan(true, true, true)) {
-    bool found = false;
-    for (const Candidate& candidate : hook.candidates) {
-      Attempt& a = diagnosis.attempts.emplace_back(
-          Attempt{hook.name, hook.purpose, candidate.program, candidate.needs, hook.required, false, false, 0, {}});
-      attempt(a, hook.per_executable);
-      a.chosen = a.works && !found;
-      found = found || a.works;
-      if (a.works && !a.chosen) a.why_not = "works, but a better one does too";
+  std::vector<Attempt>& attempts = diagnosis.attempts;
+  const auto found = [&](std::string_view hook) {
+    return std::any_of(attempts.begin(), attempts.end(), [&](const Attempt& a) { return a.hook == hook && a.chosen; });
+  };
+  for (const Plan plan : kPlans) {
+    bool works = true;
+    for (const Hook& hook : hooks_of(plan, true, true, true)) {
+      const bool known =
+          std::any_of(attempts.begin(), attempts.end(), [&](const Attempt& a) { return a.hook == hook.name; });
+      for (const Candidate& candidate : known ? std::span<const Candidate>() : hook.candidates) {
+        Attempt a;
+        a.plan = in_every_plan(hook) ? "" : to_string(plan);
+        a.hook = hook.name;
+        a.purpose = hook.purpose;
+        a.program = candidate.program;
+        a.needs = candidate.needs;
+        a.required = hook.required;
+        attempt(a, hook.attached == Hook::Attached::kPerExecutable);
+        a.chosen = a.works && !found(hook.name);
+        if (a.works && !a.chosen) a.why_not = "works, but a better one does too";
+        attempts.push_back(std::move(a));
+      }
+      works = works && (!hook.required || found(hook.name));
     }
+    if (works && diagnosis.plan.empty()) diagnosis.plan = to_string(plan);
+  }
+  for (Attempt& a : attempts) {
+    if (a.plan.empty() || a.plan == diagnosis.plan || !a.chosen) continue;
+    a.chosen = false;
+    a.why_not = "works, but the plan \"" + diagnosis.plan + "\" does too";
   }
   return diagnosis;
 }

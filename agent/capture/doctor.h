@@ -15,6 +15,7 @@ struct Finding {
 };
 
 struct Attempt {
+  std::string plan;  // "" for hooks of every plan
   std::string hook;
   std::string purpose;
   std::string program;
@@ -29,7 +30,8 @@ struct Attempt {
 struct Diagnosis {
   std::vector<Finding> findings;
   std::vector<Attempt> attempts;
-  // Every required hook has a way that works.
+  std::string plan;  // the one that is used, "" when none works
+  // Some plan has a way that works for each hook it requires.
   [[nodiscard]] bool can_trace() const;
 };
 

@@ -7,18 +7,23 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <ctime>
 #include <fstream>
 #include <mutex>
 #include <span>
+#include <unordered_set>
 #include <utility>
 
 #include "agent/capture/decoder.h"
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
 #include "agent/capture/plan.h"
+#include "agent/capture/proc.h"
 #include "agent/capture/python_probes.h"
 #include "agent/capture/ring_reader.h"
+#include "agent/capture/runtime.h"
 #include "agent/capture/targets.h"
+#include "agent/capture/turns.h"
 
 namespace wirespan {
 namespace {
@@ -36,8 +41,8 @@ constexpr unsigned kMapsEvery = 10;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
-    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",  "user_fault",
-    "compat_call",  "go_not_g",      "turns_map_full",  "context_map_full",
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault",
+    "compat_call",  "go_not_g",      "ring_payload",    "turns_map_full",  "context_map_full",
 };
 
 std::uint64_t boot_id() {
@@ -47,14 +52,20 @@ std::uint64_t boot_id() {
   return hash;
 }
 
-struct Attached {
-  std::unique_ptr<BpfObject> object;
-  std::vector<std::string> plan;
-};
+std::uint64_t boot_offset() {
+  timespec boot{};
+  timespec monotonic{};
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);
+  clock_gettime(CLOCK_BOOTTIME, &boot);
+  const auto ns = [](const timespec& t) {
+    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(t.tv_nsec);
+  };
+  return ns(boot) - ns(monotonic);
+}
 
 Status attach_all(BpfObject& object, const std::vector<Hook>& hooks, std::span<const char* const> programs) {
   for (std::size_t i = 0; i < hooks.size(); ++i) {
-    if (programs[i] == nullptr || hooks[i].per_executable) continue;
+    if (programs[i] == nullptr || hooks[i].attached != Hook::Attached::kAlways) continue;
     Status attached = object.attach(programs[i]);
     if (!attached && hooks[i].required) return attached;
   }
@@ -94,6 +105,29 @@ Result<std::unique_ptr<BpfObject>> load_plan(const BpfSettings& settings, const 
   }
 }
 
+struct Loaded {
+  std::unique_ptr<BpfObject> object;
+  std::vector<Hook> hooks;
+  std::vector<const char*> programs;
+};
+
+// By the plan that is wanted, or else the first the kernel allows.
+Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& options) {
+  Error why;
+  for (const Plan plan : kPlans) {
+    if (options.plan && *options.plan != plan) continue;
+    Loaded loaded;
+    loaded.hooks = hooks_of(plan, options.wakeups, options.goroutines, options.contexts);
+    auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
+    if (object) {
+      loaded.object = *std::move(object);
+      return loaded;
+    }
+    why = object.error();
+  }
+  return why;
+}
+
 class KernelTargets : public TargetSet {
  public:
   KernelTargets(BpfObject& object, std::uint32_t capture_bytes) : object_(object), capture_(capture_bytes) {}
@@ -113,6 +147,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         kernel_targets_(*object_, options.capture_bytes),
         targets_(options.selectors, static_cast<std::uint32_t>(getpid()), kernel_targets_, counters),
         decoder_(conns_, targets_, counters, boot_id()),
+        turns_({[](std::uint32_t pid) { return may_loop(pid); }, [this](bool on) { return watch_turns(on); }}),
         go_(*object_, counters),
         gate_(*object_, counters),
         python_(*object_, counters),
@@ -127,7 +162,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         late_records_(counters.get("governor.late_records")) {
     for (const char* reason : kReasons) lost_.push_back(&counters.get(std::string("capture.lost.") + reason));
   }
-  Status start(const std::vector<Hook>& hooks, std::vector<const char*> programs, std::size_t ring_bytes) {
+  Status start(const std::vector<Hook>& hooks, const std::vector<const char*>& programs, std::size_t ring_bytes) {
     auto ring = RingReader::open(object_->map_fd("ws_ring"), ring_bytes);
     if (!ring) return ring.error();
     ring_ = *std::move(ring);
@@ -136,12 +171,21 @@ class LiveSource : public KernelSource, private Sink<Event> {
     // Targets first, then hooks, then targets again: whoever was forked in between has a parent that is a target, or is
     // found the second time.
     targets_.scan();
+    keep_clocks();
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
     if (goroutines_) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
     if (contexts_) targets_.visit([this](std::uint32_t pid) { python_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
-      if (programs[i] != nullptr) plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
+      if (programs[i] == nullptr) continue;
+      plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
+      if (hooks[i].attached == Hook::Attached::kOnDemand) turn_programs_.push_back(programs[i]);
+    }
+    if (!turn_programs_.empty()) {
+      decoder_.set_turns(&turns_);
+      bool some = false;
+      targets_.visit([&](std::uint32_t pid) { some = some || may_loop(pid); });
+      if (some) turns_.expect(clock_.now());
     }
     return {};
   }
@@ -159,6 +203,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       turn_gate();
       housekeeping(clock_.now());
     }
+    reap_unix([](const KnownConn&) { return true; });
     object_->detach_all();
     consume();
     gate_.tell_counted(clock_.now(), 0, *sink_);
@@ -174,6 +219,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   void set(ConnId conn, Verdict verdict) override {
     KnownConn* known = conns_.find(conn);
     if (known == nullptr) return;
+    if (verdict == Verdict::kIgnore) turns_.ignored(*known->conn);
     const ws_verdict value = verdict == Verdict::kMore     ? WS_MORE
                              : verdict == Verdict::kIgnore ? WS_IGNORE
                                                            : WS_FIRST_BYTES;
@@ -196,6 +242,12 @@ class LiveSource : public KernelSource, private Sink<Event> {
  private:
   // Everything on its way out.
   void accept(const Event& event) override {
+    if (const auto* opened = std::get_if<event::Opened>(&event)) {
+      if (!turn_programs_.empty()) turns_.opened(*opened->conn, clock_.now());
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      turns_.exited(exited->pid);
+      if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);
+    }
     if (!gate_.open() && of_data(event)) return late_records_.add();
     if (goroutines_) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
@@ -272,16 +324,38 @@ class LiveSource : public KernelSource, private Sink<Event> {
       connections_.set(conns_.size());
       if (goroutines_) go_.sweep(now);
       if (contexts_) python_.sweep(now);
+      reap_exited();
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
       last_slow_sweep_ = now;
       targets_.sweep(now);
-      reap_unix(now);
+      if (++reap_rounds_ % kReapEvery == 0)
+        reap_unix([&](const KnownConn& known) { return now - known.last > kUnixIdleNs; });
       count_missed();
+      turns_.sweep(now);
+      keep_clocks();
       gate_.tell_counted(now, 0, *sink_);
       if (++slow_sweeps_ % kMapsEvery == 0) map_kib_.set(object_->map_bytes() >> 10U);
     }
   }
+
+  // Threads of Go programs are told apart by goroutine.
+  static bool may_loop(std::uint32_t pid) {
+    return proc::has_epoll(pid) && !runtime_of(pid, proc::exe_of(pid)).starts_with("go");
+  }
+
+  bool watch_turns(bool on) {
+    for (const char* program : turn_programs_) {
+      if (!on) {
+        object_->detach(program);
+      } else if (!object_->attach(program)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void keep_clocks() { object_->set_boot_offset(boot_offset()); }
 
   // The kernel runs no program inside itself on one CPU: an interrupt that closes a connection in the middle of
   // another's closing is not seen by tcp_state. tcp_destroy tells that end a moment later; the others' are lost.
@@ -312,16 +386,23 @@ class LiveSource : public KernelSource, private Sink<Event> {
     }
   }
 
+  // Those of processes that are gone, at once.
+  void reap_exited() {
+    if (exited_.empty()) return;
+    reap_unix([this](const KnownConn& known) { return exited_.contains(known.conn->pid); });
+    exited_.clear();
+  }
+
   // Unix sockets that nobody has open any more. Only those unused for a while: looking at every descriptor of the host
   // takes milliseconds, and a socket on its way between two processes is in no table.
-  void reap_unix(BootTime now) {
+  template <class Suspected>
+  void reap_unix(Suspected&& suspected) {
     if (conns_.unix_sockets() == 0) return;
     std::vector<std::pair<ConnId, std::uint64_t>> idle;
     conns_.visit([&](ConnId id, const KnownConn& known) {
-      if (known.conn->transport == Transport::kUnix && now - known.last > kUnixIdleNs)
-        idle.emplace_back(id, known.sock);
+      if (known.conn->transport == Transport::kUnix && suspected(known)) idle.emplace_back(id, known.sock);
     });
-    if (idle.empty() || ++reap_rounds_ % kReapEvery != 0) return;
+    if (idle.empty()) return;
     auto open = object_->open_connections();
     if (!open) return;
     std::sort(open->begin(), open->end());
@@ -370,6 +451,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
   Targets targets_;
   ConnTable conns_;
   Decoder decoder_;
+  Turns turns_;
+  std::vector<const char*> turn_programs_;
   GoProbes go_;
   Gate gate_;
   std::mutex limits_mutex_;
@@ -393,6 +476,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::size_t ring_bytes_ = 1;
   unsigned slow_sweeps_ = 0;
   unsigned reap_rounds_ = 0;
+  std::unordered_set<std::uint32_t> exited_;  // since the last sweep
   BootTime last_tick_{};
   BootTime last_sweep_{};
   BootTime last_slow_sweep_{};
@@ -411,12 +495,11 @@ Result<std::unique_ptr<KernelSource>> KernelSource::open(const KernelOptions& op
   settings.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(options.ring_bytes, 64U << 10U));
   settings.max_connections = options.max_connections;
 
-  const std::vector<Hook> hooks = hooks_of_plan(options.wakeups, options.goroutines, options.contexts);
-  std::vector<const char*> programs;
-  auto object = load_plan(settings, hooks, options.prefer, programs);
-  if (!object) return object.error();
-  auto source = std::make_unique<LiveSource>(options, std::move(*object), counters);
-  if (Status started = source->start(hooks, programs, settings.ring_bytes); !started) return started.error();
+  auto loaded = load_best(settings, options);
+  if (!loaded) return loaded.error();
+  auto source = std::make_unique<LiveSource>(options, std::move(loaded->object), counters);
+  if (Status started = source->start(loaded->hooks, loaded->programs, settings.ring_bytes); !started)
+    return started.error();
   malloc_trim(0);  // the kernel's types again: attaching parses them once more
   return std::unique_ptr<KernelSource>(std::move(source));
 }

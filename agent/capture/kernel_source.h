@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/capture/bpf_object.h"
 #include "agent/capture/gate.h"
+#include "agent/capture/plan.h"
 #include "agent/capture/selectors.h"
 #include "agent/capture/source.h"
 #include "base/counters.h"
@@ -21,6 +23,7 @@ struct KernelOptions {
   std::uint32_t capture_bytes = 1024;    // first bytes of each turn
   std::uint32_t ring_bytes = 4U << 20U;  // rounded up to a power of two
   std::uint32_t max_connections = 131'072;
+  std::optional<Plan> plan;  // nullopt: the first that works
   // Programs whose name ends so are tried first, "raw_tp": to compare ways to attach. "": best first.
   std::string prefer;
   bool goroutines = true;  // of Go processes: uprobes on their net/http client, two user reads an event
@@ -37,7 +40,7 @@ class KernelSource : public Source, public VerdictSink {
   // How much is told from now on. Any thread; obeyed within 50 ms.
   virtual void set_limits(const CaptureLimits& limits) = 0;
 
-  // Name of the program attached for each hook, "socket_io: io__tp_btf".
+  // Name of the program attached for each hook, "receive: receive__raw_tp".
   [[nodiscard]] virtual std::vector<std::string> plan() const = 0;
   // What is known of each Go executable that runs, or why nothing is.
   [[nodiscard]] virtual std::vector<std::string> go_programs() const = 0;

@@ -2,6 +2,8 @@
 // versions.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,11 +22,22 @@ struct Hook {
   const char* purpose;
   bool required;
   std::span<const Candidate> candidates;
-  bool per_executable = false;  // loaded, then attached by capture/go_probes and python_probes
+  enum class Attached : std::uint8_t {
+    kAlways,
+    kPerExecutable,  // by capture/go_probes and python_probes
+    kOnDemand,       // while capture/turns finds somebody who needs it
+  };
+  Attached attached = Attached::kAlways;
 };
+
+// Two ways to see data move, best first. kSockets: tracepoints of the socket layer, paid by who uses sockets.
+// kSyscalls: the end of every system call of the host.
+enum class Plan : std::uint8_t { kSockets, kSyscalls };
+inline constexpr std::array<Plan, 2> kPlans{Plan::kSockets, Plan::kSyscalls};
+[[nodiscard]] std::string_view to_string(Plan plan);
 
 // `wakeups`: with the hook that sees threads wake each other.
 // `goroutines`: with those that follow Go's. `contexts`: with those that follow Python's.
-[[nodiscard]] std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines, bool contexts);
+[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts);
 
 }  // namespace wirespan

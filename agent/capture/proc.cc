@@ -197,6 +197,16 @@ std::string exe_of(std::uint32_t pid) {
   return exe;
 }
 
+bool has_epoll(std::uint32_t pid) {
+  constexpr std::size_t kMostLookedAt = 4096;
+  const std::string fds = path_of(pid, "fd");
+  const auto numbers = numeric_entries(fds);
+  if (numbers.size() > kMostLookedAt) return true;
+  return std::any_of(numbers.begin(), numbers.end(), [&](std::uint32_t fd) {
+    return read_link(fds + "/" + std::to_string(fd)) == "anon_inode:[eventpoll]";
+  });
+}
+
 std::vector<std::uint32_t> pids_of_cgroup(const std::string& directory, std::size_t limit) {
   std::vector<std::uint32_t> out;
   read_cgroup(directory, limit, 0, out);

@@ -20,6 +20,9 @@ namespace wirespan::proc {
 // Path of the executable as the process sees it, "" when gone or a kernel thread.
 [[nodiscard]] std::string exe_of(std::uint32_t pid);
 
+// Whether it has an epoll descriptor; true as well when it has too many descriptors to look at.
+[[nodiscard]] bool has_epoll(std::uint32_t pid);
+
 // Process ids below a cgroup directory, its descendants included. At most `limit`.
 [[nodiscard]] std::vector<std::uint32_t> pids_of_cgroup(const std::string& directory, std::size_t limit);
 

@@ -3,7 +3,9 @@
 
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
+#include "agent/capture/plan.h"
 #include "agent/commands/commands.h"
 
 namespace wirespan::commands {
@@ -12,10 +14,12 @@ namespace {
 void print_json(const Diagnosis& diagnosis, std::ostream& out) {
   nlohmann::ordered_json json;
   json["can_trace"] = diagnosis.can_trace();
+  json["plan"] = diagnosis.plan;
   for (const Finding& f : diagnosis.findings)
     json["findings"].push_back({{"subject", f.subject}, {"found", f.text}, {"ok", f.ok}, {"todo", f.todo}});
   for (const Attempt& a : diagnosis.attempts) {
-    json["hooks"].push_back({{"hook", a.hook},
+    json["hooks"].push_back({{"plan", a.plan},
+                             {"hook", a.hook},
                              {"purpose", a.purpose},
                              {"program", a.program},
                              {"needs", a.needs},
@@ -28,6 +32,13 @@ void print_json(const Diagnosis& diagnosis, std::ostream& out) {
   out << json.dump(2) << "\n";
 }
 
+std::string_view about(std::string_view plan) {
+  return plan == to_string(Plan::kSockets)
+             ? "tracepoints on sockets; system calls are hooked only while an event loop that calls others is traced.\n"
+               "        io_uring: times and lengths are seen, bytes are not, so its requests are not read."
+             : "every system call of the host is hooked (docs/cost.md). io_uring is not seen.";
+}
+
 void print_text(const Diagnosis& diagnosis, std::ostream& out) {
   for (const Finding& f : diagnosis.findings) {
     out << (f.ok ? "  ok    " : "  NO    ") << f.subject << ": " << f.text << "\n";
@@ -36,7 +47,10 @@ void print_text(const Diagnosis& diagnosis, std::ostream& out) {
   out << "\n";
   std::string hook;
   for (const Attempt& a : diagnosis.attempts) {
-    if (a.hook != hook) out << "  " << a.hook << ": " << a.purpose << (a.required ? "" : " (optional)") << "\n";
+    if (a.hook != hook) {
+      out << "  " << a.hook << ": " << a.purpose << (a.required ? "" : " (optional)")
+          << (a.plan.empty() ? "" : " [plan " + a.plan + "]") << "\n";
+    }
     hook = a.hook;
     out << (a.chosen  ? "    USED   "
             : a.works ? "    spare  "
@@ -44,6 +58,7 @@ void print_text(const Diagnosis& diagnosis, std::ostream& out) {
         << a.program << "  (" << a.needs << ")\n";
     if (!a.works) out << "           " << a.why_not << "\n";
   }
+  if (!diagnosis.plan.empty()) out << "\n  Plan " << diagnosis.plan << ": " << about(diagnosis.plan) << "\n";
   out << "\n"
       << (diagnosis.can_trace() ? "This machine can trace."
                                 : "This machine cannot trace: see the lines marked NO and no.")

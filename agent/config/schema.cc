@@ -63,6 +63,13 @@ std::vector<Key> make_schema() {
        .form = Form::kFlag,
        .slot = SLOT(capture.wakeups),
        .doc = "Follow work from thread to thread by wake-ups. Costs at the rate of the scheduler."},
+      {.name = "capture.plan",
+       .form = Form::kChoice,
+       .slot = SLOT(capture.plan),
+       .doc =
+           "How bytes are seen: by tracepoints on sockets, by every system call of the host, or the first of the two "
+           "that this kernel allows.",
+       .choices = {"auto", "sockets", "syscalls"}},
 
       {.name = "http.request_headers",
        .form = Form::kTexts,

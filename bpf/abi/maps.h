@@ -29,6 +29,7 @@ enum ws_op {
   WS_OP_LISTEN,
   WS_OP_WAIT, /* epoll_wait and its like */
   WS_OP_CLOSE,
+  WS_OP_RING, /* io_uring and libaio: what they move is not in the call's arguments */
 };
 
 enum { WS_SYSCALLS = 512 };
@@ -47,7 +48,10 @@ enum ws_conn_flags {
 struct ws_conn {
   __u64 id; /* low half: the socket's inode number, which tells a reused struct sock */
   __u64 position[2];
-  __u32 base[2];
+  union {
+    __u32 base[2]; /* TCP */
+    __u64 heard;   /* Unix: when the last turn of receiving began */
+  };
   __u64 told; /* time of the last record of this turn */
   __u64 turn; /* time the turn began */
   __u32 left; /* bytes still to copy in this turn */
@@ -89,7 +93,7 @@ WS_ABI_ASSERT(sizeof(struct ws_target) == 8, "ws_target");
 struct ws_thread {
   __u32 tid;        /* 0: the slot is free */
   __u32 loop;       /* twice the returns from epoll_wait; see ws_turn() */
-  __u64 send_began; /* time the sending call in flight was entered */
+  __u64 send_began; /* time the sending call in flight was entered; sockets plan: of the thread's last record */
   __u64 wait_until; /* when the last epoll_wait would have ended by itself: no timer of the loop is due before */
   __u64 task;       /* goroutine or Python context, when the runtime has such */
   __u64 parent_task;
@@ -152,6 +156,8 @@ enum {
   WS_HINTS = 16384,
 };
 
+/* Slots per CPU to build records in: see bpf/core/scratch.h. */
+enum { WS_SCRATCHES = 2, WS_OPENINGS = 3 };
 enum { WS_TURN_SLOTS = 26 }; /* the last: a minute and longer */
 
 struct ws_turns_key {
@@ -177,6 +183,7 @@ enum ws_stat {
   WS_STAT_USER_FAULT,       /* copies of payload that failed: the page was not in memory */
   WS_STAT_COMPAT_CALL,      /* I/O calls of 32-bit processes */
   WS_STAT_GO_NOT_G,         /* threads of Go processes that keep their g elsewhere than we think */
+  WS_STAT_RING_PAYLOAD,     /* I/O by io_uring or libaio, whose bytes are counted and not copied */
   WS_STAT_TURNS_MAP_FULL,   /* turns of processes there was no room to count */
   WS_STAT_CONTEXT_MAP_FULL, /* Python contexts there was no room for */
   WS_STAT_COUNT,

@@ -45,7 +45,12 @@ struct ws_sight {
   __u8 direction;
   __u8 opens; /* by accept, connect or socketpair */
   __u8 side;
+  __u8 all_seen; /* the sockets plan, which sees all I/O of every process: see hooks/io */
 };
+
+WS_INLINE __u32 ws_opening_user(const struct ws_sight *sight) {
+  return sight->opens ? WS_OPENING_BY_CONNECT : sight->direction & 1;
+}
 
 /* Fills bases and positions when the kernel knows them. */
 WS_INLINE void ws_place_tcp(const struct ws_sight *sight, struct ws_conn *conn, struct ws_ev_opened *ev,
@@ -68,12 +73,23 @@ WS_INLINE void ws_place_tcp(const struct ws_sight *sight, struct ws_conn *conn, 
   conn->flags |= WS_CONN_BASED;
 }
 
+/* Nobody tells when a Unix socket is connected. Both ends count their bytes from the first they are seen to move, so
+ * they agree when neither had moved any unseen: when the peer is as new as this end, or did nothing yet but send what
+ * this call received, or receive what it sent. */
+WS_INLINE bool ws_unix_is_new(const struct ws_sight *sight, __u64 peer_inode, const enum ws_how_to_load how) {
+  const __u64 peer = (__u64)WS_LOAD_NUMBER(how, (struct unix_sock *)sight->s.sk, peer);
+  const struct ws_conn *other = peer ? ws_conn_find(peer) : NULL;
+  if (!other || (__u32)other->id != (__u32)peer_inode) return true;
+  if (sight->direction == WS_RECEIVED) return !other->position[WS_RECEIVED];
+  return !other->position[WS_SENT] && other->position[WS_RECEIVED] <= sight->moved;
+}
+
 /* Tells user space of a connection. Two CPUs that meet it at once may both: the second record says the same. False:
  * there was no room to, so that the next call tries again. */
 WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, const enum ws_how_to_load how) {
-  struct ws_scratch *scratch = ws_scratch();
-  if (!scratch) return false;
-  struct ws_ev_opened *ev = &scratch->opened;
+  struct ws_opening *opening = ws_opening(ws_opening_user(sight));
+  if (!opening) return false;
+  struct ws_ev_opened *ev = &opening->event;
   memset(ev, 0, sizeof(*ev));
   ev->h.type = WS_EV_OPENED;
   ev->h.pid = sight->pid;
@@ -89,8 +105,9 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
   }
   if (conn->flags & WS_CONN_UNIX) {
     ws_unix_describe(sight->s.sk, ev, how);
-    ev->has_base = ev->opened != 0;
-    ev->adopted = ev->opened == 0;
+    const bool from_start = sight->all_seen ? ws_unix_is_new(sight, ev->peer_inode, how) : ev->opened != 0;
+    ev->has_base = from_start;
+    ev->adopted = !from_start;
     conn->flags |= WS_CONN_BASED;
   } else {
     ws_place_tcp(sight, conn, ev, how);
@@ -121,8 +138,9 @@ WS_INLINE struct ws_conn *ws_conn_insert(__u64 sock, struct ws_conn *fresh, cons
 /* First sight of a connection, or the first I/O of one that was still being made when connect returned. */
 WS_INLINE struct ws_conn *ws_conn_meet(const struct ws_sight *sight, struct ws_conn *conn,
                                        const enum ws_how_to_load how) {
-  struct ws_scratch *scratch = ws_scratch();
-  if (!sight || !scratch) return NULL;
+  if (!sight) return NULL;
+  struct ws_opening *opening = ws_opening(ws_opening_user(sight));
+  if (!opening) return NULL;
   __u64 sock = (__u64)sight->s.sk;
   if (conn && (__u32)conn->id != sight->s.inode) {
     ws_conn_close(sock, conn, WS_FORGOTTEN);
@@ -132,9 +150,10 @@ WS_INLINE struct ws_conn *ws_conn_meet(const struct ws_sight *sight, struct ws_c
   const __u8 family = ws_family_of(sight->s.sk, how);
   if (!family) return NULL;
   /* The peer reset it while this call was still sending: its end has been told, it is not another connection. */
-  if (family != WS_FAMILY_UNIX && WS_LOAD(how, sight->s.sk, __sk_common.skc_state) == WS_TCP_CLOSE) return NULL;
+  if (family != WS_FAMILY_UNIX && !sight->opens && WS_LOAD(how, sight->s.sk, __sk_common.skc_state) == WS_TCP_CLOSE)
+    return NULL;
   /* Not on the stack: up to 6.12 the frames of a program and its functions share 512 bytes. */
-  struct ws_conn *fresh = &scratch->fresh;
+  struct ws_conn *fresh = &opening->fresh;
   memset(fresh, 0, sizeof(*fresh));
   fresh->id = ws_conn_id(sight->s.inode, sight->now);
   fresh->opened = sight->opens ? sight->now : 0;

@@ -78,7 +78,7 @@ WS_INLINE void ws_set_goroutine(struct ws_thread *thread, int m, struct task_str
  * line: the common path of the I/O program stays short. Only the I/O program may call it (core/scratch.h). */
 static __noinline __attribute__((unused)) int ws_tell_births(__u32 pid, __u64 task) {
   const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
-  struct ws_scratch *scratch = ws_scratch();
+  struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
   if (!go || !scratch || !go->processors) return 0;
   /* GOMAXPROCS was raised: there are processors we do not know. */
   if (ws_user_word(go->allp + 8) != go->processors) return 0;

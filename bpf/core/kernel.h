@@ -36,6 +36,7 @@ enum {
   WS_SHUTDOWN_MASK = 3,
   WS_SEND_SHUTDOWN = 2,
   WS_EINPROGRESS = 115,
+  WS_ECONNRESET = 104,
 };
 
 #endif

@@ -38,11 +38,14 @@ WS_INLINE void ws_copy_buffer(struct ws_scratch *scratch, __u64 base, __u32 move
   if (scratch->data.captured < moved) ws_copy_tail(&scratch->data, base + moved, moved);
 }
 
-/* One segment of the vector in the scratch. Global, so that the verifier looks at it once, whatever the caller knows;
- * what it works on lies in memory, where the verifier does not follow values. 0: go on. */
-__weak __noinline int ws_copy_segment(__u32 index) {
-  struct ws_scratch *scratch = ws_scratch();
-  if (!scratch || index >= WS_SEGMENTS) return 1;
+enum { WS_SEGMENT_BITS = 3 };
+
+/* One segment of the vector in the scratch of a user (ws_scratch). Global, so that the verifier looks at it once,
+ * whatever the caller knows; what it works on lies in memory, where the verifier does not follow values. 0: go on. */
+__weak __noinline int ws_copy_segment(__u32 user_and_index) {
+  struct ws_scratch *scratch = ws_scratch(user_and_index >> WS_SEGMENT_BITS);
+  const __u32 index = user_and_index & (WS_SEGMENTS - 1);
+  if (!scratch) return 1;
   struct ws_walk *walk = &scratch->walk;
   const __u64 base = (__u64)walk->segments[index].iov_base;
   __u64 size = walk->segments[index].iov_len;
@@ -60,7 +63,8 @@ __weak __noinline int ws_copy_segment(__u32 index) {
 }
 
 /* A read of user memory costs 90 ns whatever its size: the vector is read at once. */
-WS_INLINE void ws_copy_vector(struct ws_scratch *scratch, const struct ws_memory *memory, __u32 moved, __u32 want) {
+WS_INLINE void ws_copy_vector(struct ws_scratch *scratch, __u32 user, const struct ws_memory *memory, __u32 moved,
+                              __u32 want) {
   __u64 segments = memory->segments; /* 64 bits: 5.10 loses the bound of a 32-bit value in the product */
   scratch->data.captured = 0;
   scratch->walk.left = moved;
@@ -71,7 +75,7 @@ WS_INLINE void ws_copy_vector(struct ws_scratch *scratch, const struct ws_memory
     return;
   }
   for (__u64 i = 0; i < WS_SEGMENTS && i < segments; i++) {
-    if (ws_copy_segment(i)) break;
+    if (ws_copy_segment((user & 1) << WS_SEGMENT_BITS | i)) break;
   }
   if (scratch->data.captured < moved && !scratch->walk.left)
     ws_copy_tail(&scratch->data, scratch->walk.end, scratch->walk.last);

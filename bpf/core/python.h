@@ -99,9 +99,10 @@ WS_INLINE __u64 ws_python_greenlet(__u64 state, const struct ws_python_process *
   return 0;
 }
 
-/* Sets the context the calling thread runs in. Three reads of user memory and a look-up. Only the I/O program may call
- * it (core/scratch.h). */
-static __noinline __attribute__((unused)) int ws_set_context(struct ws_thread *thread, __u32 pid, __u64 pointer) {
+/* Sets the context the calling thread runs in. Three reads of user memory and a look-up. Only the I/O programs may call
+ * it (core/scratch.h); direction: of the bytes being told. */
+static __noinline __attribute__((unused)) int ws_set_context(struct ws_thread *thread, __u32 pid, __u64 pointer,
+                                                             __u32 direction) {
   if (!thread) return 0;
   thread->task = thread->parent_task = 0;
   const struct ws_python_process *python = bpf_map_lookup_elem(&ws_python_processes, &pid);
@@ -120,7 +121,7 @@ static __noinline __attribute__((unused)) int ws_set_context(struct ws_thread *t
   if (context.type != python->context_type || context.entered != 1) return 0;
   struct ws_ev_lineage *lineage = bpf_map_lookup_elem(&ws_python_contexts, &key);
   if (!lineage) {
-    struct ws_scratch *scratch = ws_scratch();
+    struct ws_scratch *scratch = ws_scratch(direction);
     if (!scratch) return 0;
     lineage = ws_python_met(&key, bpf_ktime_get_boot_ns(), &scratch->lineage);
     if (!lineage) return 0;

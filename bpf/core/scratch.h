@@ -1,6 +1,6 @@
-/* Where the I/O program builds its records: too large for the stack. One slot per CPU; only the I/O program uses it,
- * and a program never interrupts itself on one CPU (bpf_trace_run's `active` count), so a slot has one user. An array
- * by CPU number and not a per-CPU array, whose values may not pass 32 KiB. */
+/* Where the I/O programs build their records: too large for the stack. One slot per CPU and program; a program never
+ * interrupts itself on one CPU (bpf_trace_run's `active` count), so a slot has one user, also where a program may be
+ * preempted (7.0). An array by CPU number and not a per-CPU array, whose values may not pass 32 KiB. */
 #ifndef WIRESPAN_BPF_CORE_SCRATCH_H
 #define WIRESPAN_BPF_CORE_SCRATCH_H
 
@@ -22,8 +22,6 @@ struct ws_scratch {
   struct ws_ev_data data;
   /* Twice what is ever copied: the verifier bounds offset and size apart, never their sum. */
   __u8 bytes[2 * WS_CALL_CAPTURE_MAX];
-  struct ws_ev_opened opened;
-  struct ws_conn fresh; /* a connection being made */
   struct ws_ev_births births;
   struct ws_ev_lineage lineage;
   struct ws_walk walk;
@@ -31,14 +29,37 @@ struct ws_scratch {
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, 1); /* possible CPUs: set by the agent */
+  __uint(max_entries, WS_SCRATCHES); /* times possible CPUs: set by the agent */
   __type(key, __u32);
   __type(value, struct ws_scratch);
 } ws_scratches __weak SEC(".maps");
 
-WS_INLINE struct ws_scratch *ws_scratch(void) {
-  __u32 cpu = bpf_get_smp_processor_id();
-  return bpf_map_lookup_elem(&ws_scratches, &cpu);
+/* `user`: enum ws_direction of the bytes being told; the program of the syscalls plan tells both. */
+WS_INLINE struct ws_scratch *ws_scratch(__u32 user) {
+  const __u32 cpu = bpf_get_smp_processor_id();
+  __u32 slot = cpu * WS_SCRATCHES + (user & 1);
+  return bpf_map_lookup_elem(&ws_scratches, &slot);
+}
+
+/* A connection being made known. */
+struct ws_opening {
+  struct ws_ev_opened event;
+  struct ws_conn fresh;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, WS_OPENINGS); /* times possible CPUs: set by the agent */
+  __type(key, __u32);
+  __type(value, struct ws_opening);
+} ws_openings __weak SEC(".maps");
+
+enum { WS_OPENING_BY_CONNECT = 2 }; /* else as in ws_scratch() */
+
+WS_INLINE struct ws_opening *ws_opening(__u32 user) {
+  const __u32 cpu = bpf_get_smp_processor_id();
+  __u32 slot = cpu * WS_OPENINGS + user;
+  return bpf_map_lookup_elem(&ws_openings, &slot);
 }
 
 #endif

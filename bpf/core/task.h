@@ -15,11 +15,11 @@ static __noinline __attribute__((unused)) int ws_runtime_ask(struct ws_thread *t
 
 /* Sets the task the calling thread runs. 0.2 us in a Go or Python process, a comparison in others. */
 WS_INLINE void ws_set_task(struct ws_thread *thread, __u32 pid, struct task_struct *task, struct pt_regs *regs,
-                           const enum ws_how_to_load how) {
+                           __u32 direction, const enum ws_how_to_load how) {
   const int m = thread->runtime_epoch != ws_runtime_epoch ? ws_runtime_ask(thread, pid) : 0;
   if (thread->go_g) ws_set_goroutine(thread, m, task, regs, how);
 #if defined(__TARGET_ARCH_x86) /* elsewhere the thread pointer does not name the thread (struct pthread lies below) */
-  if (thread->python) ws_set_context(thread, pid, WS_LOAD(how, task, thread.fsbase));
+  if (thread->python) ws_set_context(thread, pid, WS_LOAD(how, task, thread.fsbase), direction);
 #endif
 }
 

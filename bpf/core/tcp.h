@@ -63,7 +63,8 @@ WS_INLINE void ws_tcp_bases(struct sock *sk, __u8 side, struct ws_tcp_bases *out
 
   out->side = side;
   out->guessed = false;
-  out->known = state != WS_TCP_SYN_SENT && state != WS_TCP_SYN_RECV;
+  /* Closed: about to be made, as hooks/connect sees it before the state changes. */
+  out->known = state != WS_TCP_SYN_SENT && state != WS_TCP_SYN_RECV && state != WS_TCP_CLOSE;
   if (!out->known) return;
   ws_tcp_pairs(tp, &una, &acked, &nxt, &received, how);
   if (side == WS_SIDE_UNKNOWN) ws_tcp_find_side(tp, una - (__u32)acked, out, how);

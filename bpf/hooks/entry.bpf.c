@@ -3,9 +3,8 @@
 #include "bpf/core/conns.h"
 #include "bpf/core/fd.h"
 #include "bpf/core/gate.h"
+#include "bpf/core/registers.h"
 #include "bpf/core/threads.h"
-
-enum { ws_epoll_pwait2 = 441 }; /* on every architecture */
 
 /* v6.13 replaced the count of references to a file (atomic, 1 = one) by file_ref_t (0 = one). */
 struct file___count {
@@ -41,17 +40,6 @@ WS_INLINE __u64 ws_first_argument(struct pt_regs *regs, const enum ws_how_to_loa
 #elif defined(__TARGET_ARCH_arm64)
   struct user_pt_regs *user = (struct user_pt_regs *)regs;
   return BPF_CORE_READ(user, regs[0]);
-#endif
-}
-
-/* Of epoll_wait and epoll_pwait, in milliseconds. epoll_pwait2 takes a timespec: not read, as if it were 0. */
-WS_INLINE __s32 ws_timeout(struct pt_regs *regs, long number, const enum ws_how_to_load how) {
-  if (number == ws_epoll_pwait2) return 0;
-#if defined(__TARGET_ARCH_x86)
-  return WS_LOAD(how, regs, r10);
-#elif defined(__TARGET_ARCH_arm64)
-  struct user_pt_regs *user = (struct user_pt_regs *)regs;
-  return BPF_CORE_READ(user, regs[3]);
 #endif
 }
 

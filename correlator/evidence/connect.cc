@@ -2,6 +2,7 @@
 // turns of the loop later, after the kernel reported it established. Believed only of threads that have one request:
 // loops that serve several make connections for pools (measured: 94 % wrong in Node, Vert.x and HAProxy under load).
 #include "correlator/evidence/evidence.h"
+#include "model/turn.h"
 
 namespace wirespan {
 namespace {
@@ -19,7 +20,7 @@ class Connect : public Evidence {
     const auto* opened = std::get_if<event::Opened>(&event);
     if (opened == nullptr || opened->conn->side != TcpSide::kActive || opened->conn->adopted) return;
     const Activation* now = world.activations.find(opened->actor);
-    if (now == nullptr || now->loop != opened->actor.loop) return;
+    if (now == nullptr || !turn_known(opened->actor) || now->loop != opened->actor.loop) return;
     // Of several requests read by a loop, any may have asked for it: timers run in the same turn.
     if (world.open.serving_by_thread(opened->actor.thread.tid) != 1) return;
     if (fresh_.size() >= kMostFresh) fresh_.clear();

@@ -1,5 +1,6 @@
 // The thread that reads a request works for it, until it is answered.
 #include "correlator/evidence/evidence.h"
+#include "model/turn.h"
 
 namespace wirespan {
 namespace {
@@ -41,7 +42,8 @@ class Thread : public Evidence {
     if (!parent) return std::nullopt;
     // A thread that has been back in epoll_wait since, or has read several requests that are still open, runs an event
     // loop or a scheduler of its own: which of them it works for now cannot be told by the thread alone.
-    if (activation->loop != actor.loop || world.open.serving_by_thread(actor.thread.tid) > 1) return std::nullopt;
+    if (!turn_known(actor) || activation->loop != actor.loop || world.open.serving_by_thread(actor.thread.tid) > 1)
+      return std::nullopt;
     const auto verdict = world.habits.of(node.pid);
     if (verdict == ThreadHabits::Verdict::kMoves) return std::nullopt;
     return Claim{std::move(parent), std::nullopt, activation->method, activation->confidence,

@@ -8,6 +8,8 @@
 // answer without having read anything. Both are counted, and the rules are not believed there. The second rule is
 // believed only where the first has confirmed it over and over: threads that write what other threads hand them (the
 // JDK's HttpClient) keep to it only by accident.
+#include "model/turn.h"
+
 #include <array>
 #include <unordered_map>
 #include <utility>
@@ -143,18 +145,20 @@ class Turn : public Evidence {
   }
   static bool timers_may_run(std::uint32_t loop) { return (loop & 1U) != 0; }
 
+  static bool in_loop(const Actor& actor) { return actor.loop >= 2 && turn_known(actor); }
+
   // The state of a thread that runs a loop and is still in the turn in which it read something. By thread, not by
   // goroutine: those do not run loops.
   // Null for what is told late: it was done before the last thing the thread read.
   State* in_turn(const Actor& actor, BootTime at) {
     const auto it = threads_.find(actor.thread.tid);
-    if (it == threads_.end() || at < it->second.at || actor.loop < 2 || it->second.loop >> 1U != actor.loop >> 1U)
+    if (it == threads_.end() || at < it->second.at || !in_loop(actor) || it->second.loop >> 1U != actor.loop >> 1U)
       return nullptr;
     return &it->second;
   }
 
   void read(const NodePtr& node, MessageKind kind, const Touch& touch, World& world) {
-    if (touch.actor.loop < 2) return;
+    if (!in_loop(touch.actor)) return;
     if (threads_.size() >= kMostThreads) threads_.clear();
     State& state = threads_[touch.actor.thread.tid];
     if (touch.time < state.at) return;  // told late

@@ -5,6 +5,8 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,10 +28,12 @@ struct SeenData {
 };
 
 struct Seen {
+  Plan plan{};                // by which it was
   std::vector<Event> events;  // in order; Data without its views
   std::vector<SeenData> data;
   std::vector<event::Opened> opened;
   std::vector<event::Closed> closed;
+  std::map<std::string, std::uint64_t> lost;  // counters, those that are not zero
 
   // Connections in order of their first event.
   [[nodiscard]] std::vector<ConnectionPtr> connections() const;
@@ -47,6 +51,7 @@ struct Seen {
 };
 
 struct Script {
+  std::set<std::string> may_lose;  // counters that do not fail the test
   std::function<void()> before = [] {};  // in the child, before the agent is attached
   std::function<void()> after = [] {};   // in the child, traced
   // In the agent, on each event, on its thread.
