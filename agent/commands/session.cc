@@ -79,6 +79,10 @@ Supervisor::Supervisor() : state_(std::make_unique<State>()) {
 }
 
 Supervisor::~Supervisor() {
+  end();
+}
+
+void Supervisor::end() {
   state_->quit = true;
   if (state_->thread.joinable()) state_->thread.join();
 }
@@ -87,7 +91,7 @@ void Supervisor::watch(int child) {
   state_->child = child;
 }
 
-void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
+Supervisor::Watch Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
   state_->thread = std::thread([this, hooks = std::move(hooks), limit, child = state_->child] {
     const sigset_t set = our_signals();
     std::optional<steady_clock::time_point> deadline;
@@ -125,6 +129,7 @@ void Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
       if (deadline && steady_clock::now() >= *deadline) state_->stop = true;
     }
   });
+  return Watch(*this);
 }
 
 const std::atomic<bool>& Supervisor::stop() const {

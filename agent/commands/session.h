@@ -48,14 +48,27 @@ class Supervisor {
 
   // Ends shortly after this child has ended. Before start().
   void watch(int child);
+  // Hooks may be called until this is gone: it goes before what they use.
+  class [[nodiscard]] Watch {
+   public:
+    explicit Watch(Supervisor& supervisor) : supervisor_(supervisor) {}
+    ~Watch() { supervisor_.end(); }
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+
+   private:
+    Supervisor& supervisor_;
+  };
   // From now on signals are obeyed; ends by itself after `limit`.
-  void start(Hooks hooks, std::optional<std::chrono::milliseconds> limit);
+  Watch start(Hooks hooks, std::optional<std::chrono::milliseconds> limit);
   [[nodiscard]] const std::atomic<bool>& stop() const;
   void request_stop();
   // Exit status of the child as a shell would say it, once it has ended.
   [[nodiscard]] std::optional<int> child_status() const;
 
  private:
+  void end();
+
   struct State;
   std::unique_ptr<State> state_;
 };
