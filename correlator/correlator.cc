@@ -1,6 +1,7 @@
 #include "correlator/correlator.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/hash.h"
@@ -23,9 +24,11 @@ std::uint64_t bases_of(const Connection& conn) {
   return combine64(mix64(active ? conn.sent_base : conn.received_base), active ? conn.received_base : conn.sent_base);
 }
 
-// Of what is counted as lost, the calls of 32-bit processes and unknown goroutines hide nobody else's requests.
+// Of what is counted as lost, this hides nobody's requests.
 bool hides_requests(std::string_view lost) {
-  return lost != "compat_call" && lost != "go_not_g";
+  constexpr std::array<std::string_view, 4> kHarmless = {"compat_call", "go_not_g", "turns_map_full",
+                                                         "context_map_full"};
+  return std::find(kHarmless.begin(), kHarmless.end(), lost) == kHarmless.end();
 }
 
 bool is_ancestor(const Node& candidate, const NodePtr& of) {

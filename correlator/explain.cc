@@ -22,6 +22,7 @@ constexpr std::array kMethods = {
     Row{"response", "the thread that sent it had just read an answer to an earlier call of the parent"},
     Row{"wakeup", "the thread that sent it was woken by the one working for the parent"},
     Row{"goroutine", "the goroutine that sent it works for the parent, or was started by the one that does"},
+    Row{"task", "the Python task that sent it, or one that started it, was started for the parent or answered it"},
     Row{"channel",
         "the goroutine that sent it works on what came through a channel from the one working for the parent"},
     Row{"turn",

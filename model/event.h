@@ -30,9 +30,19 @@ struct Actor {
       0;  // twice how often this thread has returned from epoll_wait, a turn of its event loop, and one more once that
           // wait's own timeout would have ended: from then on the loop may be running timers. Not poll and select:
           // blocking clients (CPython, PHP, libcurl) call those on one socket in the middle of a request
-  std::uint64_t task = 0;         // goroutine id, 0 when the runtime has none
-  std::uint64_t parent_task = 0;  // g.parentGoid, 0 when unknown
+  std::uint64_t task = 0;         // goroutine id, or Python context (is_context()); 0 when the runtime has none
+  std::uint64_t parent_task = 0;  // g.parentGoid, or the context it was copied in; 0 when unknown
 };
+
+// Tasks of Python are named by the time of their context's birth with the highest bit set; greenlets by an address that
+// is theirs alone while they live.
+inline constexpr std::uint64_t kContextTask = std::uint64_t{1} << 63U;
+constexpr bool is_context(std::uint64_t task) {
+  return (task & kContextTask) != 0;
+}
+constexpr BootTime born(std::uint64_t context) {
+  return BootTime{context & ~kContextTask};
+}
 
 enum class Direction : std::uint8_t { kReceived, kSent };  // as the traced process sees it
 constexpr Direction opposite(Direction d) {
@@ -136,6 +146,17 @@ struct Births {
   std::array<std::uint64_t, kMost> next{};
 };
 
+// Told once for a Python context, before the first I/O done in it: the contexts it was born in, the parent first, then
+// that one's parent and so forth. Only as many as are kept (kMost); empty when it is older than the agent.
+struct Lineage {
+  static constexpr std::size_t kMost = 12;
+  BootTime time{};
+  std::uint32_t pid = 0;
+  std::uint64_t task = 0;
+  std::uint32_t count = 0;
+  std::array<std::uint64_t, kMost> ancestors{};
+};
+
 struct Forked {
   BootTime time{};
   ThreadRef parent;
@@ -215,7 +236,7 @@ struct Tick {
 }  // namespace event
 
 using Event = std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births,
-                           event::Forked, event::Process, event::ProcessExited, event::ThreadExited, event::Lost,
-                           event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted>;
+                           event::Lineage, event::Forked, event::Process, event::ProcessExited, event::ThreadExited,
+                           event::Lost, event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted>;
 
 }  // namespace wirespan

@@ -24,6 +24,8 @@ namespace {
 // linux/bpf_verifier.h: errors and the sums, not every step.
 constexpr std::uint32_t kLogSums = 4;
 
+constexpr std::size_t kMostContexts = 65'536;  // bpf/core/python.h
+
 constexpr std::uint32_t kUser32CodeSegment = 0x23;  // __USER32_CS of x86-64
 
 // libbpf's complaints of this thread since the last look: they say which map or relocation failed.
@@ -210,12 +212,22 @@ bool BpfObject::is_target(std::uint32_t pid) const {
 }
 
 Result<int> BpfObject::attach_uprobe(const char* name, const std::string& path, std::uint64_t offset) {
+  return attach_probe(name, path, offset, -1, false);
+}
+
+Result<int> BpfObject::attach_return_probe(const char* name, const std::string& path, std::uint64_t offset,
+                                           std::uint32_t pid) {
+  return attach_probe(name, path, offset, static_cast<int>(pid), true);
+}
+
+Result<int> BpfObject::attach_probe(const char* name, const std::string& path, std::uint64_t offset, int pid,
+                                    bool at_return) {
   bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
   if (program == nullptr || bpf_program__fd(program) < 0)
     return Error{std::string("no BPF program ") + name, ENOENT, {}};
   complaints.clear();
-  LIBBPF_OPTS(bpf_uprobe_opts, options);
-  bpf_link* link = bpf_program__attach_uprobe_opts(program, -1, path.c_str(), offset, &options);
+  LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = at_return);
+  bpf_link* link = bpf_program__attach_uprobe_opts(program, pid, path.c_str(), offset, &options);
   if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
   const auto free_slot = std::find(uprobes_.begin(), uprobes_.end(), nullptr);
   if (free_slot == uprobes_.end()) {
@@ -235,12 +247,33 @@ void BpfObject::detach_uprobe(int probe) {
 
 void BpfObject::set_go_process(std::uint32_t pid, const ws_go_process& process) {
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid, &process, BPF_ANY);
-  __atomic_fetch_add(&skeleton_->bss->ws_go_epoch, 1, __ATOMIC_RELEASE);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
 }
 
 void BpfObject::remove_go_process(std::uint32_t pid) {
   bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid);
-  __atomic_fetch_add(&skeleton_->bss->ws_go_epoch, 1, __ATOMIC_RELEASE);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
+void BpfObject::set_python_process(std::uint32_t pid, const ws_python_process& process) {
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid, &process, BPF_ANY);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
+void BpfObject::remove_python_process(std::uint32_t pid) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
+void BpfObject::forget_python_contexts() {
+  const int fd = bpf_map__fd(skeleton_->maps.ws_python_contexts);
+  std::vector<ws_python_context> keys;
+  ws_python_context key{};
+  for (bool more = bpf_map_get_next_key(fd, nullptr, &key) == 0; more && keys.size() < kMostContexts;) {
+    keys.push_back(key);
+    more = bpf_map_get_next_key(fd, &keys.back(), &key) == 0;
+  }
+  for (const ws_python_context& one : keys) bpf_map_delete_elem(fd, &one);
 }
 
 bool BpfObject::control(ws_control_op op, std::uint64_t sock, std::uint64_t conn, std::uint64_t value) {

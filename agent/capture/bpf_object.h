@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/capture/go_probes.h"
+#include "agent/capture/runtime_kernel.h"
 #include "base/result.h"
 #include "bpf/abi/maps.h"
 
@@ -37,7 +37,7 @@ struct BpfSettings {
 };
 
 // One thread.
-class BpfObject : public GoKernel {
+class BpfObject : public RuntimeKernel {
  public:
   // Loads just these programs; nullptr among them is nothing. On failure the error's hint holds the tail of the
   // verifier's log, and `refused`, where given, the program that failed, "" when it was something else.
@@ -60,9 +60,14 @@ class BpfObject : public GoKernel {
 
   // Probes end with detach_all() and with this object.
   [[nodiscard]] Result<int> attach_uprobe(const char* program, const std::string& path, std::uint64_t offset) override;
+  [[nodiscard]] Result<int> attach_return_probe(const char* program, const std::string& path, std::uint64_t offset,
+                                                std::uint32_t pid) override;
   void detach_uprobe(int probe) override;
   void set_go_process(std::uint32_t pid, const ws_go_process& process) override;
   void remove_go_process(std::uint32_t pid) override;
+  void set_python_process(std::uint32_t pid, const ws_python_process& process) override;
+  void remove_python_process(std::uint32_t pid) override;
+  void forget_python_contexts() override;
 
   // Runs the control program. False: the connection is gone, or the kernel cannot (before 5.10).
   bool control(ws_control_op op, std::uint64_t sock, std::uint64_t conn, std::uint64_t value);
@@ -97,6 +102,7 @@ class BpfObject : public GoKernel {
 
  private:
   explicit BpfObject(wirespan_bpf* skeleton);
+  Result<int> attach_probe(const char* program, const std::string& path, std::uint64_t offset, int pid, bool at_return);
 
   wirespan_bpf* skeleton_;
   std::vector<bpf_link*> links_;

@@ -113,6 +113,8 @@ void Decoder::decode(Bytes record, Sink<Event>& sink) {
       return handover(record, sink);
     case WS_EV_BIRTHS:
       return births(record, sink);
+    case WS_EV_LINEAGE:
+      return lineage(record, sink);
     default:
       return malformed_.add();
   }
@@ -241,6 +243,15 @@ void Decoder::births(Bytes record, Sink<Event>& sink) {
   static_assert(WS_PROCESSORS == event::Births::kMost);
   event::Births out{BootTime{ev.h.time}, ev.h.pid, ev.task, ev.count, {}};
   std::copy_n(std::begin(ev.next), ev.count, out.next.begin());
+  sink.accept(out);
+}
+
+void Decoder::lineage(Bytes record, Sink<Event>& sink) {
+  const auto ev = read<ws_ev_lineage>(record);
+  static_assert(WS_ANCESTORS == event::Lineage::kMost && WS_TASK_CONTEXT == kContextTask);
+  if (!ev || ev->count > WS_ANCESTORS) return malformed_.add();
+  event::Lineage out{BootTime{ev->h.time}, ev->h.pid, ev->task, ev->count, {}};
+  std::copy_n(std::begin(ev->ancestors), ev->count, out.ancestors.begin());
   sink.accept(out);
 }
 

@@ -45,6 +45,7 @@ class Decoder {
   void wake(Bytes record, Sink<Event>& sink);
   void handover(Bytes record, Sink<Event>& sink);
   void births(Bytes record, Sink<Event>& sink);
+  void lineage(Bytes record, Sink<Event>& sink);
 
   ConnTable& conns_;
   ProcessWatcher& watcher_;

@@ -179,6 +179,28 @@ TEST_F(DecoderTest, DataOfAConnectionNobodyToldOfIsCounted) {
   EXPECT_EQ(counters_.get("capture.lost.unknown_connection").value(), 1U);
 }
 
+TEST_F(DecoderTest, LineageHasAsManyAncestorsAsItSays) {
+  ws_ev_lineage ev{};
+  ev.h.type = WS_EV_LINEAGE;
+  ev.h.pid = 7;
+  ev.task = WS_TASK_CONTEXT | 30;
+  ev.count = 2;
+  ev.ancestors[0] = WS_TASK_CONTEXT | 20;
+  ev.ancestors[1] = WS_TASK_CONTEXT | 10;
+  ev.ancestors[2] = 99;
+  feed(ev);
+  const auto& lineage = std::get<event::Lineage>(sink_.events.back());
+  EXPECT_EQ(lineage.pid, 7U);
+  EXPECT_TRUE(is_context(lineage.task));
+  EXPECT_EQ(born(lineage.task), BootTime{30});
+  EXPECT_EQ(lineage.count, 2U);
+  EXPECT_EQ(born(lineage.ancestors[1]), BootTime{10});
+  EXPECT_EQ(lineage.ancestors[2], 0U);
+  ev.count = WS_ANCESTORS + 1;
+  feed(ev);
+  EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), 1U);
+}
+
 TEST_F(DecoderTest, CommandNamesNeedNoEnd) {
   ws_ev_exec ev{};
   ev.h.type = WS_EV_EXEC;

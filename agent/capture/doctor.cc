@@ -5,12 +5,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <sstream>
 #include <utility>
 
 #include "agent/capture/bpf_object.h"
 #include "agent/capture/plan.h"
+#include "agent/capture/python_probes.h"
 #include "agent/rights/capabilities.h"
 
 namespace wirespan {
@@ -81,6 +87,33 @@ Finding unprivileged() {
           true, ""};
 }
 
+// Of everything that runs now: what is selected later is of the same kind.
+std::vector<Finding> pythons() {
+  constexpr std::size_t kMostNamed = 8;
+  std::size_t seen = 0;
+  std::map<std::string, std::string> not_seen;  // why, and whose
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const auto pid = static_cast<std::uint32_t>(std::strtoul(entry.path().filename().c_str(), nullptr, 10));
+    if (pid == 0) continue;
+    const std::string what = describe_python(pid);
+    if (what.empty()) continue;
+    if (what.ends_with("can be seen")) {
+      ++seen;
+    } else {
+      std::string& whose = not_seen[what];
+      whose += (whose.empty() ? "" : ", ") + std::to_string(pid);
+    }
+  }
+  if (seen == 0 && not_seen.empty()) return {};
+  std::vector<Finding> out{{"python", "tasks of " + std::to_string(seen) + " running processes can be seen", true, ""}};
+  for (const auto& [why, whose] : not_seen) {
+    if (out.size() > kMostNamed) break;
+    out.push_back({"python", "tasks of " + whose + " cannot: " + why, true, ""});
+  }
+  return out;
+}
+
 void attempt(Attempt& attempt, bool per_executable) {
   const char* const program = attempt.program.c_str();
   // Small maps: nothing is traced.
@@ -109,13 +142,15 @@ bool Diagnosis::can_trace() const {
 }
 
 std::vector<Finding> look_around() {
-  return {kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
+  std::vector<Finding> out{kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
+  std::ranges::move(pythons(), std::back_inserter(out));
+  return out;
 }
 
 Diagnosis diagnose() {
   Diagnosis diagnosis;
   diagnosis.findings = look_around();
-  for (const Hook& hook : hooks_of_plan(true, true)) {
+  for (const Hook& hook : hooks_of_plan(true, true, true)) {
     bool found = false;
     for (const Candidate& candidate : hook.candidates) {
       Attempt& a = diagnosis.attempts.emplace_back(

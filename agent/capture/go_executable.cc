@@ -1,18 +1,16 @@
 #include "agent/capture/go_executable.h"
 
-#include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "agent/capture/elf_file.h"
 #include "agent/capture/go_pclntab.h"
 
 namespace wirespan {
@@ -23,32 +21,6 @@ constexpr std::size_t kEntryBytes = 32;
 constexpr std::size_t kMostSegments = 8;
 constexpr std::size_t kSampled = 512;                // functions looked at to find where the text begins
 constexpr std::size_t kMostBeforeText = 64U << 10U;  // C start-up code in front of Go's
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-struct ElfEnd {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
-using ElfPtr = std::unique_ptr<Elf, ElfEnd>;
-
-std::vector<std::uint8_t> read_at(int fd, std::uint64_t offset, std::size_t size) {
-  std::vector<std::uint8_t> out(size);
-  const ssize_t n = pread(fd, out.data(), size, static_cast<off_t>(offset));
-  out.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
-  return out;
-}
 
 std::optional<GElf_Shdr> section_named(Elf* elf, std::initializer_list<std::string_view> wanted) {
   std::size_t names = 0;
@@ -70,20 +42,6 @@ std::optional<GElf_Phdr> segment_of_type(Elf* elf, std::uint32_t type) {
     if (gelf_getphdr(elf, static_cast<int>(i), &header) != nullptr && header.p_type == type) return header;
   }
   return std::nullopt;
-}
-
-// 0: no segment of the file holds it.
-std::uint64_t file_offset_of(Elf* elf, std::uint64_t address) {
-  std::size_t count = 0;
-  if (elf_getphdrnum(elf, &count) != 0) return 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    GElf_Phdr header;
-    if (gelf_getphdr(elf, static_cast<int>(i), &header) == nullptr || header.p_type != PT_LOAD) continue;
-    if (address >= header.p_vaddr && address - header.p_vaddr < header.p_filesz) {
-      return address - header.p_vaddr + header.p_offset;
-    }
-  }
-  return 0;
 }
 
 void read_segments(Elf* elf, GoExecutable& out) {
@@ -150,10 +108,11 @@ std::size_t entries_found(const GoPclntab& table, Bytes text, std::uint64_t begi
 }
 
 // Newer releases do not write it down, and C start-up code may lie in front of Go's.
-std::optional<std::uint64_t> find_text(int fd, const GElf_Shdr& section, const GoPclntab& table, bool arm64) {
+std::optional<std::uint64_t> find_text(const ElfFile& file, const GElf_Shdr& section, const GoPclntab& table,
+                                       bool arm64) {
   constexpr std::size_t kMostText = 8U << 20U;
   constexpr std::size_t kEnough = 16;
-  const auto text = read_at(fd, section.sh_offset, std::min<std::uint64_t>(section.sh_size, kMostText));
+  const auto text = file.read_at(section.sh_offset, std::min<std::uint64_t>(section.sh_size, kMostText));
   const auto plausible = [&](std::uint64_t begin) {
     std::size_t looked = 0;
     const std::size_t found = entries_found(table, text, begin, arm64, looked);
@@ -168,22 +127,23 @@ std::optional<std::uint64_t> find_text(int fd, const GElf_Shdr& section, const G
   return std::nullopt;
 }
 
-void find_probes(Elf* elf, int fd, bool arm64, GoExecutable& out) {
+void find_probes(const ElfFile& file, GoExecutable& out) {
+  Elf* const elf = file.elf();
   const auto section = section_named(elf, {".gopclntab", ".data.rel.ro.gopclntab"});
   const auto text = section_named(elf, {".text"});
   if (!section || !text || section->sh_size > kMostTable) return;
-  const auto bytes = read_at(fd, section->sh_offset, section->sh_size);
+  const auto bytes = file.read_at(section->sh_offset, section->sh_size);
   const auto table = GoPclntab::parse(bytes);
   if (!table) return;
-  const auto begin = find_text(fd, *text, *table, arm64);
+  const auto begin = find_text(file, *text, *table, file.arm64());
   if (!begin) return;
   for (std::size_t i = 0; i < table->size(); ++i) {
     const auto function = table->at(i);
     if (!function) continue;
     for (std::size_t row = 0; row < kGoFunctions.size(); ++row) {
       if (function->name != kGoFunctions[row].name) continue;
-      const std::uint64_t at = file_offset_of(elf, *begin + function->offset);
-      const int skip = at == 0 ? -1 : behind_stack_check(read_at(fd, at, kEntryBytes), arm64);
+      const std::uint64_t at = file.offset_of(*begin + function->offset);
+      const int skip = at == 0 ? -1 : behind_stack_check(file.read_at(at, kEntryBytes), file.arm64());
       if (skip >= 0) out.probes[row] = at + static_cast<std::uint64_t>(skip);
     }
   }
@@ -235,30 +195,23 @@ int behind_stack_check(std::span<const std::uint8_t> code, bool arm64) {
 }
 
 Result<GoExecutable> read_go_executable(const std::string& path, const std::string& version) {
-  elf_version(EV_CURRENT);
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return errno_error("open " + path);
-  const ElfPtr elf(elf_begin(fd.get(), ELF_C_READ, nullptr));
-  GElf_Ehdr header;
-  if (!elf || gelf_getehdr(elf.get(), &header) == nullptr) return Error{"not an ELF file", EINVAL, {}};
-  const bool arm64 = header.e_machine == EM_AARCH64;
-  if (header.e_ident[EI_CLASS] != ELFCLASS64 || (!arm64 && header.e_machine != EM_X86_64)) {
-    return Error{"built for a machine other than amd64 and arm64", ENOTSUP, {}};
-  }
+  auto file = ElfFile::open(path);
+  if (!file) return file.error();
+  const ElfFile& elf = **file;
   GoExecutable out;
   out.version = version;
   auto offsets = go_offsets_of(version);
-  if (!offsets) offsets = go_offsets_from_dwarf(fd.get());
+  if (!offsets) offsets = go_offsets_from_dwarf(elf.fd());
   if (!offsets) return Error{"release " + version + " is not known and the executable was stripped", ENOTSUP, {}};
   out.offsets = *offsets;
-  const Symbols symbols = read_symbols(elf.get());
+  const Symbols symbols = read_symbols(elf.elf());
   out.allp = symbols.allp.value_or(0);
-  read_segments(elf.get(), out);
-  out.relocated = header.e_type == ET_DYN;
-  const auto g = arm64 ? std::optional<std::int32_t>(1) : g_from_thread_pointer(elf.get(), symbols);
+  read_segments(elf.elf(), out);
+  out.relocated = elf.relocated();
+  const auto g = elf.arm64() ? std::optional<std::int32_t>(1) : g_from_thread_pointer(elf.elf(), symbols);
   if (!g) return Error{"its C code has thread-local variables and the executable was stripped", ENOTSUP, {}};
   out.g = *g;
-  find_probes(elf.get(), fd.get(), arm64, out);
+  find_probes(elf, out);
   return out;
 }
 

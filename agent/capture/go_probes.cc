@@ -42,7 +42,7 @@ std::string proc_file(std::uint32_t pid, const char* file) {
 
 }  // namespace
 
-GoProbes::GoProbes(GoKernel& kernel, Counters& counters)
+GoProbes::GoProbes(RuntimeKernel& kernel, Counters& counters)
     : kernel_(kernel),
       known_(counters.get("capture.go.processes")),
       refused_(counters.get("capture.go.executables_refused")),

@@ -14,30 +14,17 @@
 #include <vector>
 
 #include "agent/capture/go_executable.h"
+#include "agent/capture/runtime_kernel.h"
 #include "base/clock.h"
 #include "base/counters.h"
-#include "base/result.h"
-#include "bpf/abi/maps.h"
 #include "model/event.h"
 
 namespace wirespan {
 
-// The kernel side, as far as this class needs it.
-class GoKernel {
- public:
-  virtual ~GoKernel() = default;
-  // A probe in all processes that run the file. The returned number names it.
-  [[nodiscard]] virtual Result<int> attach_uprobe(const char* program, const std::string& path,
-                                                  std::uint64_t offset) = 0;
-  virtual void detach_uprobe(int probe) = 0;
-  virtual void set_go_process(std::uint32_t pid, const ws_go_process& process) = 0;
-  virtual void remove_go_process(std::uint32_t pid) = 0;
-};
-
 // One thread.
 class GoProbes {
  public:
-  GoProbes(GoKernel& kernel, Counters& counters);
+  GoProbes(RuntimeKernel& kernel, Counters& counters);
 
   // A traced process, at first sight and after each exec. Reads the executable, 1 to 50 ms, once per executable.
   void found(std::uint32_t pid, BootTime now);
@@ -95,7 +82,7 @@ class GoProbes {
   void judge_channels(Program& program, BootTime now);
   void ask_processors(std::uint32_t pid, Process& process, BootTime now);
 
-  GoKernel& kernel_;
+  RuntimeKernel& kernel_;
   std::map<FileId, std::unique_ptr<Program>> programs_;
   std::set<FileId> others_;  // executables that are not Go's
   std::unordered_map<std::uint32_t, Process> processes_;

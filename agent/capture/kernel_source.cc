@@ -16,6 +16,7 @@
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
 #include "agent/capture/plan.h"
+#include "agent/capture/python_probes.h"
 #include "agent/capture/ring_reader.h"
 #include "agent/capture/targets.h"
 
@@ -35,8 +36,8 @@ constexpr unsigned kMapsEvery = 10;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
-    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",
-    "user_fault",   "compat_call",   "go_not_g",        "turns_map_full",
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",  "user_fault",
+    "compat_call",  "go_not_g",      "turns_map_full",  "context_map_full",
 };
 
 std::uint64_t boot_id() {
@@ -114,7 +115,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
         decoder_(conns_, targets_, counters, boot_id()),
         go_(*object_, counters),
         gate_(*object_, counters),
+        python_(*object_, counters),
         goroutines_(options.goroutines),
+        contexts_(options.contexts),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")),
@@ -136,6 +139,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
     if (goroutines_) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
+    if (contexts_) targets_.visit([this](std::uint32_t pid) { python_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] != nullptr) plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
     }
@@ -184,6 +188,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
 
   [[nodiscard]] std::vector<std::string> plan() const override { return plan_; }
   [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
+  [[nodiscard]] std::vector<std::string> python_programs() const override { return python_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
   [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
@@ -203,6 +208,13 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_.read(*births);
       } else if (const auto* data = std::get_if<event::Data>(&event)) {
         go_.wrote(*data);
+      }
+    }
+    if (contexts_) {
+      if (const auto* process = std::get_if<event::Process>(&event)) {
+        python_.found(process->pid, process->time);
+      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+        python_.exited(exited->pid);
       }
     }
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -259,6 +271,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       report_losses(now);
       connections_.set(conns_.size());
       if (goroutines_) go_.sweep(now);
+      if (contexts_) python_.sweep(now);
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
       last_slow_sweep_ = now;
@@ -346,6 +359,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       last_stats_[i] = stats[i];
       lost_[i]->add(fresh);
       if (i == WS_STAT_CONN_MAP_FULL) evict_idle(now);
+      if (i == WS_STAT_CONTEXT_MAP_FULL) python_.contexts_full();
       sink_->accept(event::Lost{now, kReasons[i], fresh});
     }
   }
@@ -361,7 +375,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::mutex limits_mutex_;
   CaptureLimits limits_;  // the wanted ones, until they are obeyed
   std::atomic<bool> new_limits_{false};
+  PythonProbes python_;
   bool goroutines_;
+  bool contexts_;
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;
@@ -395,7 +411,7 @@ Result<std::unique_ptr<KernelSource>> KernelSource::open(const KernelOptions& op
   settings.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(options.ring_bytes, 64U << 10U));
   settings.max_connections = options.max_connections;
 
-  const std::vector<Hook> hooks = hooks_of_plan(options.wakeups, options.goroutines);
+  const std::vector<Hook> hooks = hooks_of_plan(options.wakeups, options.goroutines, options.contexts);
   std::vector<const char*> programs;
   auto object = load_plan(settings, hooks, options.prefer, programs);
   if (!object) return object.error();

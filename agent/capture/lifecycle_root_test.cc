@@ -78,7 +78,7 @@ int rounds() {
 // The last candidate of each hook: what every kernel takes.
 std::vector<const char*> programs_of_plan() {
   std::vector<const char*> programs;
-  for (const Hook& hook : hooks_of_plan(true, false)) programs.push_back(hook.candidates.back().program);
+  for (const Hook& hook : hooks_of_plan(true, false, false)) programs.push_back(hook.candidates.back().program);
   return programs;
 }
 

@@ -19,12 +19,13 @@ constexpr Candidate kGoCalls[] = {{"go_calls", kUprobe}};
 constexpr Candidate kGoWrites[] = {{"go_writes", kUprobe}};
 constexpr Candidate kGoSends[] = {{"go_sends", kUprobe}};
 constexpr Candidate kGoReceives[] = {{"go_receives", kUprobe}};
+constexpr Candidate kPythonBorn[] = {{"python_born", kUprobe}};
 constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
 constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
 
 }  // namespace
 
-std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines) {
+std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines, bool contexts) {
   // I/O comes last: from its first event on, everything else is already watched.
   std::vector<Hook> hooks{
       {"fork", "children of traced processes", true, kFork},
@@ -42,6 +43,7 @@ std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines) {
     hooks.push_back({"go_sends", "Go channels: the goroutine that sends", false, kGoSends, true});
     hooks.push_back({"go_receives", "Go channels: the goroutine that receives", false, kGoReceives, true});
   }
+  if (contexts) hooks.push_back({"python_born", "Python: the task a task was created in", false, kPythonBorn, true});
   hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});
   return hooks;
 }

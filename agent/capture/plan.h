@@ -20,11 +20,11 @@ struct Hook {
   const char* purpose;
   bool required;
   std::span<const Candidate> candidates;
-  bool per_executable = false;  // loaded, then attached by capture/go_probes
+  bool per_executable = false;  // loaded, then attached by capture/go_probes and python_probes
 };
 
 // `wakeups`: with the hook that sees threads wake each other.
-// `goroutines`: with those that follow Go's.
-[[nodiscard]] std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines);
+// `goroutines`: with those that follow Go's. `contexts`: with those that follow Python's.
+[[nodiscard]] std::vector<Hook> hooks_of_plan(bool wakeups, bool goroutines, bool contexts);
 
 }  // namespace wirespan

@@ -156,6 +156,11 @@ void encode(Writer& w, const event::Births& e) {
   for (std::uint32_t i = 0; i < e.count; ++i) w.put(e.next[i]);
   w.end();
 }
+void encode(Writer& w, const event::Lineage& e) {
+  w.begin(Type::kLineage).put(e.time).put(e.pid).put(e.task).put(e.count);
+  for (std::uint32_t i = 0; i < e.count; ++i) w.put(e.ancestors[i]);
+  w.end();
+}
 void encode(Writer& w, const event::Forked& e) {
   w.begin(Type::kForked).put(e.time).put(e.parent).put(e.child).end();
 }
@@ -290,6 +295,13 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
       f.get(e.time).get(e.pid).get(e.task).get(e.count);
       if (e.count > event::Births::kMost) return false;
       for (std::uint32_t i = 0; i < e.count; ++i) f.get(e.next[i]);
+      return finish(f, e, event);
+    }
+    case Type::kLineage: {
+      event::Lineage e;
+      f.get(e.time).get(e.pid).get(e.task).get(e.count);
+      if (e.count > event::Lineage::kMost) return false;
+      for (std::uint32_t i = 0; i < e.count; ++i) f.get(e.ancestors[i]);
       return finish(f, e, event);
     }
     case Type::kForked: {

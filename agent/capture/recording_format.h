@@ -43,8 +43,9 @@ enum class Type : std::uint16_t {
   kUnanswered,
   kCounted,
   kMissed = 30,
+  kLineage,
 };
-constexpr Type kLastType = Type::kMissed;
+constexpr Type kLastType = Type::kLineage;
 
 // Appends one record.
 void encode_clock(std::string& out, std::int64_t offset_ns);

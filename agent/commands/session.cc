@@ -91,7 +91,7 @@ void Supervisor::watch(int child) {
   state_->child = child;
 }
 
-Supervisor::Watch Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
+Supervisor::Running Supervisor::start(Hooks hooks, std::optional<milliseconds> limit) {
   state_->thread = std::thread([this, hooks = std::move(hooks), limit, child = state_->child] {
     const sigset_t set = our_signals();
     std::optional<steady_clock::time_point> deadline;
@@ -129,7 +129,7 @@ Supervisor::Watch Supervisor::start(Hooks hooks, std::optional<milliseconds> lim
       if (deadline && steady_clock::now() >= *deadline) state_->stop = true;
     }
   });
-  return Watch(*this);
+  return Running(*this);
 }
 
 const std::atomic<bool>& Supervisor::stop() const {

@@ -48,19 +48,19 @@ class Supervisor {
 
   // Ends shortly after this child has ended. Before start().
   void watch(int child);
-  // Hooks may be called until this is gone: it goes before what they use.
-  class [[nodiscard]] Watch {
+  // From now on signals are obeyed; asks to stop after `limit`. For as long as what is returned lives: no hook runs, or
+  // is running, once it is gone, so it must go before what they use.
+  class Running {
    public:
-    explicit Watch(Supervisor& supervisor) : supervisor_(supervisor) {}
-    ~Watch() { supervisor_.end(); }
-    Watch(const Watch&) = delete;
-    Watch& operator=(const Watch&) = delete;
+    explicit Running(Supervisor& supervisor) : supervisor_(supervisor) {}
+    ~Running() { supervisor_.end(); }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
 
    private:
     Supervisor& supervisor_;
   };
-  // From now on signals are obeyed; ends by itself after `limit`.
-  Watch start(Hooks hooks, std::optional<std::chrono::milliseconds> limit);
+  [[nodiscard]] Running start(Hooks hooks, std::optional<std::chrono::milliseconds> limit);
   [[nodiscard]] const std::atomic<bool>& stop() const;
   void request_stop();
   // Exit status of the child as a shell would say it, once it has ended.

@@ -194,16 +194,16 @@ int run_session(const Flags& flags, std::string_view default_exporter, bool daem
         observed.serve();
         const auto governed = govern(loaded.config, daemon, source, counters, say);
         const auto look = top == nullptr ? std::function<void()>() : looking(*top, observed, supervisor);
-        const auto watch = supervisor.start({.report = [&] { say(report(counters)); },
-                                             .hurry = [&] { queue.give_up(); },
-                                             .reload = [&] { sink.offer(flags); },
-                                             .report_every = loaded.config.self.stats_interval,
-                                             .round =
-                                                 [&] {
-                                                   if (governed) governed();
-                                                   if (look) look();
-                                                 }},
-                                            *limit);
+        const auto running = supervisor.start({.report = [&] { say(report(counters)); },
+                                               .hurry = [&] { queue.give_up(); },
+                                               .reload = [&] { sink.offer(flags); },
+                                               .report_every = loaded.config.self.stats_interval,
+                                               .round =
+                                                   [&] {
+                                                     if (governed) governed();
+                                                     if (look) look();
+                                                   }},
+                                              *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(sink, supervisor.stop());
         pipeline.finish(source.clock().now());
@@ -244,7 +244,7 @@ int record(const Flags& flags, const std::string& file) {
         auto writer = RecordingWriter::create(file, host, &pipeline, counters);
         if (!writer) return writer.error();
         if (Status confined = confine(loaded.config, true, counters); !confined) return confined;
-        const auto watch = supervisor.start(
+        const auto running = supervisor.start(
             {.report = [&] { say(report(counters)); }, .hurry = {}, .reload = {}, .report_every = {}, .round = {}},
             *limit);
         if (Status started = go(); !started) return started;
@@ -274,12 +274,12 @@ int replay(const Flags& flags, const std::string& file) {
   for (auto& exporter : *exporters) queue.add(std::move(exporter));
   HostFacts host = (*source)->host() ? *(*source)->host() : read_host_facts(WIRESPAN_VERSION);
   Pipeline pipeline(pipeline_options(loaded->config, std::move(host)), queue, nullptr, (*source)->clock(), counters);
-  const auto watch = supervisor.start({.report = [&] { say(report(counters)); },
-                                       .hurry = [&] { queue.give_up(); },
-                                       .reload = {},
-                                       .report_every = {},
-                                       .round = {}},
-                                      std::nullopt);
+  const auto running = supervisor.start({.report = [&] { say(report(counters)); },
+                                         .hurry = [&] { queue.give_up(); },
+                                         .reload = {},
+                                         .report_every = {},
+                                         .round = {}},
+                                        std::nullopt);
   const Status ran = (*source)->run(pipeline, supervisor.stop());
   pipeline.finish((*source)->clock().now());
   queue.stop(exports->at_end);

@@ -16,6 +16,7 @@ enum ws_event_type {
   WS_EV_WAKE,
   WS_EV_HANDOVER,
   WS_EV_BIRTHS,
+  WS_EV_LINEAGE,
 };
 
 enum ws_direction { WS_RECEIVED = 0, WS_SENT = 1 };
@@ -170,5 +171,21 @@ struct ws_ev_births {
   __u64 next[WS_PROCESSORS]; /* of each processor; high byte: how many are left of its run; `count` are sent */
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_births) == 544, "ws_ev_births");
+
+/* In task numbers: a Python context, and the rest is when it was born (CLOCK_BOOTTIME ns); or, where greenlets run, an
+ * address that is theirs alone while they live. */
+#define WS_TASK_CONTEXT (1ULL << 63)
+
+enum { WS_ANCESTORS = 12 };
+
+/* Told once for a Python context, before the first I/O done in it: in which contexts it and its like were born. */
+struct ws_ev_lineage {
+  struct ws_ev_header h;
+  __u64 task;
+  __u32 count;
+  __u32 told;                    /* the kernel side's own */
+  __u64 ancestors[WS_ANCESTORS]; /* the parent first */
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_lineage) == 128, "ws_ev_lineage");
 
 #endif

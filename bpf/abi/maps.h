@@ -91,15 +91,18 @@ struct ws_thread {
   __u32 loop;       /* twice the returns from epoll_wait; see ws_turn() */
   __u64 send_began; /* time the sending call in flight was entered */
   __u64 wait_until; /* when the last epoll_wait would have ended by itself: no timer of the loop is due before */
-  __u64 task;       /* goroutine, when the runtime has such */
+  __u64 task;       /* goroutine or Python context, when the runtime has such */
   __u64 parent_task;
   __u32 capture;
-  __u32 go_epoch; /* ws_go_epoch when the three below were looked up */
-  __s32 go_g;     /* as in struct ws_go_process */
+  __u32 runtime_epoch; /* ws_runtime_epoch when the following were looked up */
+  __s32 go_g;          /* as in struct ws_go_process */
   __u16 go_id;
   __u16 go_parent;
-  __u32 missed; /* there was no room for a record of it since the last one that fitted */
-  __u32 _pad;   /* a cache line each: neighbours run on other CPUs */
+  __u16 python_state;   /* where the thread keeps its PyThreadState, from the thread pointer; 0: not found yet */
+  __u8 python;          /* a thread of a Python process */
+  __u8 python_searches; /* for its state, so far */
+  __u8 missed;          /* there was no room for a record of it since the last one that fitted */
+  __u8 _pad[3];         /* a cache line each: neighbours run on other CPUs */
 };
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
@@ -121,6 +124,25 @@ struct ws_go_process {
   __u16 _pad[3];
 };
 WS_ABI_ASSERT(sizeof(struct ws_go_process) == 552, "ws_go_process");
+
+/* Where a process's Python keeps what we read. */
+struct ws_python_process {
+  __u64 context_type; /* address of PyContext_Type */
+  __u32 generation;   /* tells processes apart that had the same number one after the other */
+  __u16 thread_keys;  /* the C library's first thread-specific value, from the thread pointer */
+  __u16 thread_id;    /* in PyThreadState */
+  __u16 context;      /* in PyThreadState */
+  __u16 data_stack;   /* datastack_chunk in PyThreadState: greenlets run here, told apart by it; 0: contexts tell */
+  __u32 _pad;
+};
+WS_ABI_ASSERT(sizeof(struct ws_python_process) == 24, "ws_python_process");
+
+struct ws_python_context {
+  __u32 pid;
+  __u32 generation;
+  __u64 address;
+};
+WS_ABI_ASSERT(sizeof(struct ws_python_context) == 16, "ws_python_context");
 
 enum {
   WS_THREAD_SLOTS = 8192,
@@ -148,14 +170,15 @@ struct ws_turns {
 WS_ABI_ASSERT(sizeof(struct ws_turns) == 232, "ws_turns");
 
 enum ws_stat {
-  WS_STAT_RINGBUF_FULL,    /* records that did not fit */
-  WS_STAT_CONN_MAP_FULL,   /* I/O calls of connections there was no room for */
-  WS_STAT_TARGET_MAP_FULL, /* processes */
-  WS_STAT_THREAD_MAP_FULL, /* I/O calls of threads there was no room for */
-  WS_STAT_USER_FAULT,      /* copies of payload that failed: the page was not in memory */
-  WS_STAT_COMPAT_CALL,     /* I/O calls of 32-bit processes */
-  WS_STAT_GO_NOT_G,        /* threads of Go processes that keep their g elsewhere than we think */
-  WS_STAT_TURNS_MAP_FULL,  /* turns of processes there was no room to count */
+  WS_STAT_RINGBUF_FULL,     /* records that did not fit */
+  WS_STAT_CONN_MAP_FULL,    /* I/O calls of connections there was no room for */
+  WS_STAT_TARGET_MAP_FULL,  /* processes */
+  WS_STAT_THREAD_MAP_FULL,  /* I/O calls of threads there was no room for */
+  WS_STAT_USER_FAULT,       /* copies of payload that failed: the page was not in memory */
+  WS_STAT_COMPAT_CALL,      /* I/O calls of 32-bit processes */
+  WS_STAT_GO_NOT_G,         /* threads of Go processes that keep their g elsewhere than we think */
+  WS_STAT_TURNS_MAP_FULL,   /* turns of processes there was no room to count */
+  WS_STAT_CONTEXT_MAP_FULL, /* Python contexts there was no room for */
   WS_STAT_COUNT,
 };
 

@@ -18,8 +18,8 @@ struct {
   __type(value, struct ws_go_process);
 } ws_go_processes __weak SEC(".maps");
 
-/* Changes with every change of ws_go_processes: a thread looks itself up again. */
-extern __u32 ws_go_epoch;
+/* Changes with every change of ws_go_processes and of ws_python_processes: a thread looks itself up again. */
+extern __u32 ws_runtime_epoch;
 
 struct ws_goroutine {
   __u64 id;
@@ -51,7 +51,6 @@ WS_INLINE bool ws_is_g(__u64 g, __u16 m_offset) {
 
 static __noinline __attribute__((unused)) int ws_go_ask(struct ws_thread *thread, __u32 pid) {
   if (!thread) return 0;
-  thread->go_epoch = ws_go_epoch;
   const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
   thread->go_g = go ? go->g : 0;
   thread->go_id = go ? go->goid : 0;
@@ -60,11 +59,9 @@ static __noinline __attribute__((unused)) int ws_go_ask(struct ws_thread *thread
   return go ? go->m : 0;
 }
 
-/* Sets the goroutine the calling thread runs. 0.2 us in a Go process, a comparison in others. */
-WS_INLINE void ws_set_goroutine(struct ws_thread *thread, __u32 pid, struct task_struct *task, struct pt_regs *regs,
+/* Sets the goroutine the calling thread runs. m: offset of g.m, to prove g by, the first time; else 0. */
+WS_INLINE void ws_set_goroutine(struct ws_thread *thread, int m, struct task_struct *task, struct pt_regs *regs,
                                 const enum ws_how_to_load how) {
-  const int m = thread->go_epoch != ws_go_epoch ? ws_go_ask(thread, pid) : 0;
-  if (!thread->go_g) return;
   const __u64 g = ws_g_of_thread(thread, task, regs, how);
   if (m && g && !ws_is_g(g, m)) {
     ws_count(WS_STAT_GO_NOT_G);

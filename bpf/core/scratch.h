@@ -25,6 +25,7 @@ struct ws_scratch {
   struct ws_ev_opened opened;
   struct ws_conn fresh; /* a connection being made */
   struct ws_ev_births births;
+  struct ws_ev_lineage lineage;
   struct ws_walk walk;
 };
 

@@ -8,8 +8,8 @@
 #endif
 /* The cast before anything that loads: with it, loads may cast. */
 #include "bpf/core/announce.h"
-#include "bpf/core/goroutine.h"
 #include "bpf/core/payload.h"
+#include "bpf/core/task.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -297,7 +297,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   struct ws_conn *conn = ws_conn_find((__u64)sight.s.sk);
   if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) return 0;
   if (!ws_moved(&call, &memory, &sight.moved)) return 0;
-  if (!ws_gate_shut) ws_set_goroutine(thread, sight.pid, sight.task, regs, how);
+  if (!ws_gate_shut) ws_set_task(thread, sight.pid, sight.task, regs, how);
   sight.thread = *thread;
   sight.now = sight.direction == WS_SENT && sight.thread.send_began ? sight.thread.send_began : bpf_ktime_get_boot_ns();
   conn = ws_conn_in_sight(&sight, conn, how);

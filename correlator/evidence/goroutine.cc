@@ -99,7 +99,7 @@ class Goroutine : public Evidence {
   void event(const Event& event, World& world) override {
     if (tasks_ >= kMostTasks) forget_all();  // here, where nobody holds one
     if (const auto* data = std::get_if<event::Data>(&event)) {
-      if (data->actor.task != 0) meet(data->actor);
+      if (data->actor.task != 0 && !is_context(data->actor.task)) meet(data->actor);
     } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
       handed_over(*handover, world);
     } else if (const auto* births = std::get_if<event::Births>(&event)) {
@@ -115,7 +115,7 @@ class Goroutine : public Evidence {
     if (node->role != SpanRole::kServer) return;
     // Not of the first byte: net/http waits for that in another goroutine, to notice a client that hangs up.
     const Actor& actor = node->exchange->request->last_byte.actor;
-    if (actor.task == 0) return;
+    if (actor.task == 0 || is_context(actor.task)) return;
     Process& process = this->process(node->pid);
     Task& task = meet(actor);
     const Message& request = *node->exchange->request;
@@ -136,7 +136,7 @@ class Goroutine : public Evidence {
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
-    if (actor.task == 0) return std::nullopt;
+    if (actor.task == 0 || is_context(actor.task)) return std::nullopt;
     Found found = request_of(process(node.pid), actor, world);
     world.habits.explained(node.pid, found.node != nullptr);
     if (!found.node) return std::nullopt;

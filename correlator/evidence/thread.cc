@@ -32,9 +32,10 @@ class Thread : public Evidence {
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
-    // Goroutines move between threads: see evidence/goroutine.
-    if (node.process->runtime == Runtime::kGo || actor.task != 0) return std::nullopt;
-    const Activation* activation = world.activations.find(actor);
+    // Goroutines move between threads: see evidence/goroutine. What runs in a Python context stays; whether its thread
+    // reads requests without one, the activation tells.
+    if (node.process->runtime == Runtime::kGo || (actor.task != 0 && !is_context(actor.task))) return std::nullopt;
+    const Activation* activation = world.activations.find_thread(actor.thread.tid);
     if (activation == nullptr) return std::nullopt;
     NodePtr parent = world.open.find(activation->node);
     if (!parent) return std::nullopt;

@@ -65,6 +65,13 @@ class Printer : public Sink<Event> {
   void print(const event::Births& e) {
     std::printf("births pid %u task %llu processors %u\n", e.pid, static_cast<unsigned long long>(e.task), e.count);
   }
+  void print(const event::Lineage& e) {
+    std::printf("lineage pid %u task %llu:", e.pid, static_cast<unsigned long long>(e.task & ~kContextTask));
+    for (std::uint32_t i = 0; i < e.count; ++i) {
+      std::printf(" %llu", static_cast<unsigned long long>(e.ancestors[i] & ~kContextTask));
+    }
+    std::printf("\n");
+  }
   void print(const event::Forked& e) {
     std::printf("forked %u/%u -> %u/%u\n", e.parent.pid, e.parent.tid, e.child.pid, e.child.tid);
   }
@@ -116,6 +123,7 @@ int run(int argc, char** argv) {
   Printer printer;
   const Status ran = (*source)->run(printer, stop);
   if (!ran) std::fprintf(stderr, "%s\n", ran.error().text().c_str());
+  for (const std::string& line : (*source)->python_programs()) std::fprintf(stderr, "%s\n", line.c_str());
   for (const auto& cost : (*source)->costs()) {
     std::fprintf(stderr, "%-18s %10llu runs %8.1f ns missed %llu\n", cost.name.c_str(),
                  static_cast<unsigned long long>(cost.runs),

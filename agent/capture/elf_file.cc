@@ -1,0 +1,60 @@
+#include "agent/capture/elf_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace wirespan {
+
+Result<std::unique_ptr<ElfFile>> ElfFile::open(const std::string& path) {
+  elf_version(EV_CURRENT);
+  std::unique_ptr<ElfFile> file(new ElfFile());
+  file->fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file->fd_ < 0) return errno_error("open " + path);
+  file->elf_.reset(elf_begin(file->fd_, ELF_C_READ, nullptr));
+  if (!file->elf_ || gelf_getehdr(file->elf_.get(), &file->header_) == nullptr)
+    return Error{"not an ELF file", EINVAL, {}};
+  if (file->header_.e_ident[EI_CLASS] != ELFCLASS64 || (!file->arm64() && file->header_.e_machine != EM_X86_64)) {
+    return Error{"built for a machine other than amd64 and arm64", ENOTSUP, {}};
+  }
+  return file;
+}
+
+ElfFile::~ElfFile() {
+  elf_.reset();
+  if (fd_ >= 0) close(fd_);
+}
+
+std::vector<std::uint8_t> ElfFile::read_at(std::uint64_t offset, std::size_t size) const {
+  std::vector<std::uint8_t> out(size);
+  const ssize_t n = pread(fd_, out.data(), size, static_cast<off_t>(offset));
+  out.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+  return out;
+}
+
+std::uint64_t ElfFile::offset_of(std::uint64_t address) const {
+  std::size_t count = 0;
+  if (elf_getphdrnum(elf_.get(), &count) != 0) return 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf_.get(), static_cast<int>(i), &header) == nullptr || header.p_type != PT_LOAD) continue;
+    if (address >= header.p_vaddr && address - header.p_vaddr < header.p_filesz) {
+      return address - header.p_vaddr + header.p_offset;
+    }
+  }
+  return 0;
+}
+
+std::uint64_t ElfFile::base() const {
+  std::size_t count = 0;
+  if (elf_getphdrnum(elf_.get(), &count) != 0) return 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf_.get(), static_cast<int>(i), &header) == nullptr || header.p_type != PT_LOAD) continue;
+    if (header.p_offset == 0) return header.p_vaddr;
+  }
+  return 0;
+}
+
+}  // namespace wirespan

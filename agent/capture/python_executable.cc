@@ -1,0 +1,132 @@
+#include "agent/capture/python_executable.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "agent/capture/elf_file.h"
+
+namespace wirespan {
+namespace {
+
+constexpr unsigned kOldest = 8;
+constexpr std::array<PythonOffsets, 6> kOffsets{{{176, 240, 0},      // 3.8
+                                                 {176, 240, 0},      // 3.9
+                                                 {176, 240, 0},      // 3.10
+                                                 {152, 224, 296},    // 3.11
+                                                 {136, 208, 232},    // 3.12
+                                                 {152, 208, 232}}};  // 3.13
+
+constexpr std::uint64_t kMostCode = 4096;  // of one function
+
+struct Symbol {
+  std::uint64_t address = 0;
+  std::uint64_t size = 0;
+};
+struct Symbols {
+  Symbol context_type;
+  Symbol version;
+  std::array<Symbol, 2> makers;
+};
+
+Symbols read_symbols(Elf* elf) {
+  Symbols out;
+  const std::array<std::pair<const char*, Symbol*>, 4> wanted{{{"PyContext_Type", &out.context_type},
+                                                               {"Py_Version", &out.version},
+                                                               {"PyContext_CopyCurrent", &out.makers[0]},
+                                                               {"PyContext_New", &out.makers[1]}}};
+  for (Elf_Scn* section = elf_nextscn(elf, nullptr); section != nullptr; section = elf_nextscn(elf, section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0) continue;
+    if (header.sh_type != SHT_DYNSYM) continue;  // all of them belong to the interface
+    Elf_Data* const data = elf_getdata(section, nullptr);
+    if (data == nullptr) continue;
+    const std::uint64_t count = data->d_size / header.sh_entsize;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      GElf_Sym symbol;
+      if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr) break;
+      if (symbol.st_shndx == SHN_UNDEF) continue;
+      const char* const name = elf_strptr(elf, header.sh_link, symbol.st_name);
+      if (name == nullptr || std::strncmp(name, "Py", 2) != 0) continue;
+      for (const auto& [of, to] : wanted) {
+        if (std::strcmp(name, of) == 0) *to = {symbol.st_value, symbol.st_size};
+      }
+    }
+  }
+  return out;
+}
+
+// PY_VERSION_HEX, since 3.11 a constant one can read: 0x030b07f0.
+unsigned minor_from(const ElfFile& file, const Symbol& version) {
+  const std::uint64_t at = version.address == 0 ? 0 : file.offset_of(version.address);
+  const auto bytes = at == 0 ? std::vector<std::uint8_t>() : file.read_at(at, 4);
+  return bytes.size() == 4 && bytes[3] == 3 ? bytes[2] : 0;
+}
+
+}  // namespace
+
+std::optional<PythonOffsets> python_offsets_of(unsigned minor) {
+  if (minor < kOldest || minor >= kOldest + kOffsets.size()) return std::nullopt;
+  return kOffsets[minor - kOldest];
+}
+
+unsigned python_minor_of(std::string_view file_name) {
+  constexpr std::string_view kBefore = "python3.";
+  const auto at = file_name.rfind(kBefore);
+  if (at == std::string_view::npos) return 0;
+  const std::string_view rest = file_name.substr(at + kBefore.size());
+  unsigned minor = 0;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), minor);
+  // "3.13t" and "3.8d" lay out their objects differently.
+  const bool ends = end == rest.data() + rest.size() || *end == '.' || *end == 'm';
+  return error == std::errc() && ends ? minor : 0;
+}
+
+std::uint64_t jumps_on_to(std::span<const std::uint8_t> code, std::uint64_t address) {
+  constexpr std::uint8_t kJump = 0xe9;  // and 32 bits, from the next instruction
+  constexpr std::size_t kSize = 5;
+  if (code.size() < kSize || code[code.size() - kSize] != kJump) return 0;
+  std::uint32_t distance = 0;
+  std::memcpy(&distance, code.data() + code.size() - 4, sizeof(distance));
+  const std::uint64_t to = address + code.size() + static_cast<std::uint64_t>(static_cast<std::int32_t>(distance));
+  return to >= address && to < address + code.size() ? 0 : to;
+}
+
+Result<PythonExecutable> read_python_executable(const std::string& path, unsigned minor) {
+  auto file = ElfFile::open(path);
+  if (!file) return file.error();
+  const ElfFile& elf = **file;
+  if (elf.arm64()) return Error{"Python's thread states are only found on amd64", ENOTSUP, {}};
+  const Symbols symbols = read_symbols(elf.elf());
+  if (symbols.context_type.address == 0 || symbols.makers[0].address == 0) {
+    return Error{"it has no symbols of CPython", ENOENT, {}};
+  }
+  PythonExecutable out;
+  out.minor = std::max(minor, minor_from(elf, symbols.version));
+  const auto offsets = python_offsets_of(out.minor);
+  if (!offsets) {
+    return Error{out.minor == 0 ? "its release is not known"
+                                : "release 3." + std::to_string(out.minor) + " is not one that is known (3.8 to 3.13)",
+                 ENOTSUP,
+                 {}};
+  }
+  out.offsets = *offsets;
+  out.context_type = symbols.context_type.address;
+  out.base = elf.base();
+  out.relocated = elf.relocated();
+  for (const Symbol& maker : symbols.makers) {
+    if (maker.address == 0 || maker.size > kMostCode) continue;
+    const auto code = elf.read_at(elf.offset_of(maker.address), maker.size);
+    std::uint64_t at = code.size() == maker.size ? jumps_on_to(code, maker.address) : 0;
+    if (at == 0 || elf.offset_of(at) == 0) at = maker.address;
+    const std::uint64_t offset = elf.offset_of(at);
+    if (offset != 0 && std::find(out.births.begin(), out.births.end(), offset) == out.births.end()) {
+      out.births.push_back(offset);
+    }
+  }
+  return out;
+}
+
+}  // namespace wirespan

@@ -1,0 +1,259 @@
+#include "agent/capture/python_probes.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string_view>
+
+namespace wirespan {
+namespace {
+
+// When a process is looked at after it was found: its loader maps libpython in its first moments, frameworks come with
+// the imports.
+constexpr std::array<std::int64_t, 8> kLooks{
+    0, 100'000'000, 300'000'000, 1'000'000'000, 3'000'000'000, 10'000'000'000, 30'000'000'000, 120'000'000'000};
+// Until 3.11 a garbage collection runs inside of whatever allocates, and may end greenlets there, which leaves the
+// stack for another: a function that is left so and has a return probe returns to where the kernel kills the process.
+constexpr unsigned kLastToCollectAnywhere = 11;
+constexpr std::int64_t kLookForGreenlets = 1'000'000'000;
+constexpr const char* kGreenlets = "it has greenlets, beside which return probes are not safe (3.12 and newer)";
+constexpr std::size_t kMostExecutables = 256;
+constexpr std::size_t kMostMaps = 4U << 20U;
+// glibc on amd64: specific_1stblock in struct pthread, which begins at the thread pointer. Proven at run time: the
+// value found there must point to something that names the thread.
+constexpr std::uint16_t kThreadKeys = 0x310;
+
+std::string proc_file(std::uint32_t pid, const char* file) {
+  return "/proc/" + std::to_string(pid) + "/" + file;
+}
+
+std::string maps_of(std::uint32_t pid) {
+  std::ifstream in(proc_file(pid, "maps"));
+  std::string out;
+  std::array<char, 16'384> piece{};
+  while (out.size() < kMostMaps && (in.read(piece.data(), piece.size()) || in.gcount() > 0)) {
+    out.append(piece.data(), static_cast<std::size_t>(in.gcount()));
+  }
+  return out;
+}
+
+std::string_view base_name(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+struct Line {
+  std::uint64_t start = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::string path;
+};
+
+bool parse(const std::string& text, Line& line) {
+  std::istringstream in(text);
+  char dash = 0;
+  char colon = 0;
+  unsigned major = 0;
+  unsigned minor = 0;
+  std::string to;
+  std::string rights;
+  if (!(in >> std::hex >> line.start >> dash >> to >> rights >> line.offset >> major >> colon >> minor >> std::dec >>
+        line.inode))
+    return false;
+  line.device = makedev(major, minor);
+  std::getline(in >> std::ws, line.path);
+  return true;
+}
+
+// _greenlet.cpython-311-x86_64-linux-gnu.so, until 1.0 greenlet.cpython-38-x86_64-linux-gnu.so.
+bool is_greenlet(std::string_view file) {
+  return file.find("greenlet") != std::string_view::npos && file.find(".so") != std::string_view::npos;
+}
+
+}  // namespace
+
+PythonMapping python_mapping(std::uint32_t pid, const std::string& maps) {
+  PythonMapping out;
+  PythonMapping executable;
+  char exe[4096] = {};
+  const ssize_t size = readlink(proc_file(pid, "exe").c_str(), exe, sizeof(exe) - 1);
+  const std::string_view exe_path(exe, size > 0 ? static_cast<std::size_t>(size) : 0);
+  std::istringstream in(maps);
+  for (std::string text; std::getline(in, text);) {
+    // Most lines are of other libraries.
+    const bool library = text.find("/libpython3") != std::string::npos;
+    out.gevent = out.gevent || text.find("/gevent/_g") != std::string::npos;
+    out.greenlets = out.greenlets || is_greenlet(base_name(text));
+    const bool program = !exe_path.empty() && text.ends_with(exe_path);
+    if (!library && !program) continue;
+    Line line;
+    if (!parse(text, line) || line.offset != 0) continue;
+    PythonMapping& to = library ? out : executable;
+    if (!to.path.empty() || (library && line.path.find(".so") == std::string::npos)) continue;
+    to.path = library ? proc_file(pid, "root") + line.path : proc_file(pid, "exe");
+    to.name = line.path;
+    to.start = line.start;
+    to.device = line.device;
+    to.inode = line.inode;
+  }
+  // libpython3.so is an empty one that only names the real one.
+  if (out.path.empty() && base_name(executable.name).starts_with("python")) {
+    executable.gevent = out.gevent;
+    executable.greenlets = out.greenlets;
+    return executable;
+  }
+  return out;
+}
+
+PythonProbes::PythonProbes(RuntimeKernel& kernel, Counters& counters)
+    : kernel_(kernel),
+      known_(counters.get("capture.python.processes")),
+      refused_(counters.get("capture.python.processes_refused")),
+      probes_(counters.get("capture.python.probes_attached")),
+      failed_(counters.get("capture.python.probes_failed")) {}
+
+const Result<PythonExecutable>& PythonProbes::executable_of(const PythonMapping& mapping) {
+  struct stat status{};
+  FileId file{mapping.device, mapping.inode, 0};
+  if (stat(mapping.path.c_str(), &status) == 0) {
+    file.changed = status.st_ctim.tv_sec * 1'000'000'000 + status.st_ctim.tv_nsec;
+  }
+  const auto it = executables_.find(file);
+  if (it != executables_.end()) return it->second;
+  if (executables_.size() >= kMostExecutables) executables_.clear();
+  Result<PythonExecutable> read =
+      status.st_ino == mapping.inode
+          ? read_python_executable(mapping.path, python_minor_of(base_name(mapping.name)))
+          : Result<PythonExecutable>(Error{"its file was replaced since it was started", ESTALE, {}});
+  return executables_.emplace(file, std::move(read)).first->second;
+}
+
+void PythonProbes::found(std::uint32_t pid, BootTime now) {
+  Process& process = processes_[pid];
+  process.since = now;
+  process.looks = 0;
+  look(pid, process, now);
+}
+
+void PythonProbes::exited(std::uint32_t pid) {
+  const auto it = processes_.find(pid);
+  if (it == processes_.end()) return;
+  forget(pid, it->second);
+  processes_.erase(it);
+}
+
+void PythonProbes::forget(std::uint32_t pid, Process& process) {
+  for (const int probe : process.probes) kernel_.detach_uprobe(probe);
+  process.probes.clear();
+  if (process.told.thread_id == 0) return;
+  process.told = {};
+  kernel_.remove_python_process(pid);
+  known_.set(known_.value() - 1);
+}
+
+bool PythonProbes::endangered_by_greenlets(const Process& process) {
+  return !process.probes.empty() && process.minor <= kLastToCollectAnywhere;
+}
+
+void PythonProbes::look(std::uint32_t pid, Process& process, BootTime now) {
+  process.looks = std::min(process.looks + 1, kLooks.size());
+  process.looked = now;
+  const PythonMapping mapping = python_mapping(pid, maps_of(pid));
+  const bool same = mapping.start == process.start && mapping.inode == process.inode;
+  const bool gevent = mapping.gevent && process.told.thread_id != 0 && process.told.data_stack == 0;
+  const bool endangered = mapping.greenlets && endangered_by_greenlets(process);
+  if (same && !gevent && !endangered && process.told.thread_id != 0) return;
+  // It runs something else now, or otherwise than was thought.
+  forget(pid, process);
+  if (mapping.path.empty()) return;
+  process.name = mapping.name;
+  process.start = mapping.start;
+  process.inode = mapping.inode;
+  understand(pid, process, mapping);
+}
+
+void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonMapping& mapping) {
+  const auto& executable = executable_of(mapping);
+  process.refused = executable ? std::string() : executable.error().text();
+  if (!executable) return;
+  process.minor = (*executable).minor;
+  const PythonOffsets& offsets = (*executable).offsets;
+  if (mapping.gevent && offsets.data_stack == 0) {
+    process.refused = "greenlets of this release are not told apart (3.11 and newer)";
+    return;
+  }
+  if (!mapping.gevent && mapping.greenlets && process.minor <= kLastToCollectAnywhere) {
+    process.refused = kGreenlets;
+    return;
+  }
+  ws_python_process told{};
+  told.context_type = (*executable).context_type + ((*executable).relocated ? mapping.start - (*executable).base : 0);
+  told.generation = ++generation_;
+  told.thread_keys = kThreadKeys;
+  told.thread_id = offsets.thread_id;
+  told.context = offsets.context;
+  told.data_stack = mapping.gevent ? offsets.data_stack : std::uint16_t{0};
+  if (!mapping.gevent) {
+    for (const std::uint64_t offset : (*executable).births) {
+      auto probe = kernel_.attach_return_probe("python_born", mapping.path, offset, pid);
+      if (probe) {
+        process.probes.push_back(*probe);
+        probes_.add();
+        continue;
+      }
+      // Half of the births would make a context pass for the one that was at its address before.
+      failed_.add();
+      process.refused = probe.error().text();
+      return forget(pid, process);
+    }
+  }
+  process.told = told;
+  known_.add();
+  kernel_.set_python_process(pid, told);
+}
+
+void PythonProbes::sweep(BootTime now) {
+  std::uint64_t refused = 0;
+  for (auto& [pid, process] : processes_) {
+    if (!process.refused.empty()) ++refused;
+    if (process.looks < kLooks.size() && now - process.since >= kLooks[process.looks])
+      look(pid, process, now);
+    else if (endangered_by_greenlets(process) && now - process.looked >= kLookForGreenlets)
+      look(pid, process, now);
+  }
+  refused_.set(refused);
+}
+
+std::vector<std::string> PythonProbes::describe() const {
+  std::vector<std::string> out;
+  for (const auto& [pid, process] : processes_) {
+    if (process.name.empty()) continue;
+    std::string line = std::to_string(pid) + " " + process.name + ": ";
+    if (process.told.thread_id == 0)
+      line += "tasks are not seen: " + process.refused;
+    else
+      line += "3." + std::to_string(process.minor) +
+              (process.told.data_stack == 0 ? ", tasks are seen" : ", greenlets are seen");
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+std::string describe_python(std::uint32_t pid) {
+  const PythonMapping mapping = python_mapping(pid, maps_of(pid));
+  if (mapping.path.empty()) return {};
+  const auto executable = read_python_executable(mapping.path, python_minor_of(base_name(mapping.name)));
+  if (!executable) return executable.error().text();
+  if (mapping.gevent && (*executable).offsets.data_stack == 0)
+    return "greenlets of this release are not told apart (3.11 and newer)";
+  if (!mapping.gevent && mapping.greenlets && (*executable).minor <= kLastToCollectAnywhere) return kGreenlets;
+  return mapping.gevent ? "greenlets can be seen" : "tasks can be seen";
+}
+
+}  // namespace wirespan

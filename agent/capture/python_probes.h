@@ -1,0 +1,90 @@
+// Contexts of traced Python processes: tells the kernel side where each interpreter keeps them, and keeps probes on the
+// functions that make new ones, in traced processes only (other processes of the same interpreter pay nothing). They
+// end with the process, or with the agent, however it ends.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/capture/python_executable.h"
+#include "agent/capture/runtime_kernel.h"
+#include "base/clock.h"
+#include "base/counters.h"
+
+namespace wirespan {
+
+// Where the interpreter's code lies in a process.
+struct PythonMapping {
+  std::string path;         // through /proc, so that it can be opened from here
+  std::string name;         // of the file, for people
+  std::uint64_t start = 0;  // of its first page
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool gevent = false;
+  bool greenlets = false;  // there are, or may come to be
+};
+
+// libpython where it is mapped, else the executable where that is called python. From /proc/PID/maps, whose text is
+// `maps`. An empty path: neither (yet).
+[[nodiscard]] PythonMapping python_mapping(std::uint32_t pid, const std::string& maps);
+
+// One thread.
+class PythonProbes {
+ public:
+  PythonProbes(RuntimeKernel& kernel, Counters& counters);
+
+  // A traced process, at first sight and after each exec.
+  void found(std::uint32_t pid, BootTime now);
+  void exited(std::uint32_t pid);
+  // About ten times a second. Libraries are mapped, and gevent imported, some time after a process began.
+  void sweep(BootTime now);
+  // The kernel side had no room for a context.
+  void contexts_full() { kernel_.forget_python_contexts(); }
+
+  // One line for each process: what is known of it, or why nothing is.
+  [[nodiscard]] std::vector<std::string> describe() const;
+
+ private:
+  struct FileId {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t changed = 0;  // inodes are used again
+    auto operator<=>(const FileId&) const = default;
+  };
+  struct Process {
+    BootTime since{};
+    std::size_t looks = 0;
+    std::string name;
+    std::string refused;
+    std::uint64_t start = 0;
+    std::uint64_t inode = 0;
+    unsigned minor = 0;
+    ws_python_process told{};
+    std::vector<int> probes;
+    BootTime looked{};
+  };
+
+  void look(std::uint32_t pid, Process& process, BootTime now);
+  [[nodiscard]] static bool endangered_by_greenlets(const Process& process);
+  void understand(std::uint32_t pid, Process& process, const PythonMapping& mapping);
+  void forget(std::uint32_t pid, Process& process);
+  const Result<PythonExecutable>& executable_of(const PythonMapping& mapping);
+
+  RuntimeKernel& kernel_;
+  std::map<FileId, Result<PythonExecutable>> executables_;
+  std::unordered_map<std::uint32_t, Process> processes_;
+  std::uint32_t generation_ = 0;
+  Counter& known_;
+  Counter& refused_;
+  Counter& probes_;
+  Counter& failed_;
+};
+
+// For people, of any process: "" when it is no Python, else whether its tasks can be seen and why not.
+[[nodiscard]] std::string describe_python(std::uint32_t pid);
+
+}  // namespace wirespan

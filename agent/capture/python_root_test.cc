@@ -1,0 +1,118 @@
+// Tasks of real Python interpreters. Needs root and some python3; leaves itself out else.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+
+#include "agent/capture/testing/traced_child.h"
+
+namespace wirespan {
+namespace {
+
+using testing::must;
+using testing::Script;
+using testing::Seen;
+
+constexpr int kClients = 4;
+constexpr int kRequests = 5;  // of each client, see tasks.py
+
+class Tasks : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    python_ = GetParam();
+    if (python_.front() != '/') python_ = first_of(python_);
+    const std::string check = python_ + " -c 'import asyncio, sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null";
+    if (python_.empty() || std::system(check.c_str()) != 0) GTEST_SKIP() << GetParam() << " is not installed";
+  }
+  // pyenv's, of which there may be several.
+  static std::string first_of(const std::string& release) {
+    const char* const home = std::getenv("HOME");
+    const std::filesystem::path versions = std::filesystem::path(home != nullptr ? home : "/root") / ".pyenv/versions";
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(versions, error)) {
+      if (entry.path().filename().string().starts_with(release + ".")) return entry.path() / "bin/python3";
+    }
+    return {};
+  }
+  [[nodiscard]] const char* python() const { return python_.c_str(); }
+  // The script, up and waiting to be told to go on.
+  void start(const char* python) {
+    int in[2];
+    int out[2];
+    must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipes");
+    child_ = fork();
+    if (child_ == 0) {
+      dup2(in[0], STDIN_FILENO);
+      dup2(out[1], STDOUT_FILENO);
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      execlp(python, python, WIRESPAN_SOURCE_DIR "/agent/capture/testing/tasks.py", nullptr);
+      _exit(127);
+    }
+    go_on_ = in[1];
+    char ready = 0;
+    must(read(out[0], &ready, 1) == 1, "start of Python");
+  }
+  void finish() const {
+    must(write(go_on_, "\n", 1) == 1, "word to Python");
+    int status = 0;
+    must(waitpid(child_, &status, 0) == child_ && WIFEXITED(status) && WEXITSTATUS(status) == 0, "Python");
+  }
+
+ private:
+  std::string python_;
+  pid_t child_ = 0;
+  int go_on_ = -1;
+};
+
+// Every line says who sent it: "client 2 request 3".
+TEST_P(Tasks, EachHasAContextBornOfWhoeverStartedIt) {
+  Script script;
+  script.before = [&] { start(python()); };
+  script.after = [&] { finish(); };
+  const Seen seen = testing::trace(script);
+
+  std::map<std::uint64_t, event::Lineage> lineages;
+  for (const auto& lineage : seen.all<event::Lineage>()) {
+    EXPECT_FALSE(lineages.contains(lineage.task)) << "told twice";
+    lineages[lineage.task] = lineage;
+    for (std::uint32_t i = 0; i < lineage.count; ++i) {
+      EXPECT_LT(born(lineage.ancestors[i]), i == 0 ? born(lineage.task) : born(lineage.ancestors[i - 1]));
+    }
+  }
+  std::map<std::string, std::set<std::uint64_t>> senders;  // by the line's first two words
+  std::map<std::uint64_t, std::set<std::string>> lines;    // by the parent of who sent them
+  std::set<std::uint64_t> threads;
+  for (const auto& data : seen.data) {
+    if (data.direction != Direction::kSent || data.conn->side != TcpSide::kActive) continue;
+    EXPECT_TRUE(is_context(data.actor.task)) << data.captured;
+    EXPECT_TRUE(lineages.contains(data.actor.task)) << data.captured;
+    const std::string client = data.captured.substr(0, data.captured.find(" request"));
+    EXPECT_TRUE(senders[client].insert(data.actor.task).second) << "a task for each request: " << data.captured;
+    lines[data.actor.parent_task].insert(client);
+    threads.insert(data.actor.thread.tid);
+  }
+  ASSERT_EQ(senders.size(), static_cast<std::size_t>(2 * kClients)) << "clients, and clients in threads";
+  for (const auto& [client, tasks] : senders) EXPECT_EQ(tasks.size(), static_cast<std::size_t>(kRequests)) << client;
+  EXPECT_EQ(lines.size(), static_cast<std::size_t>(2 * kClients)) << "parents are told apart";
+  for (const auto& [parent, of] : lines) EXPECT_EQ(of.size(), 1U);
+  EXPECT_GT(threads.size(), 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Releases, Tasks,
+                         ::testing::Values("/usr/bin/python3", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"),
+                         [](const auto& python) {
+                           std::string name = python.param;
+                           for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace wirespan

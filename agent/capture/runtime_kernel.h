@@ -1,0 +1,31 @@
+// The kernel side, as far as those who follow a language's runtime need it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "bpf/abi/maps.h"
+
+namespace wirespan {
+
+// One thread.
+class RuntimeKernel {
+ public:
+  virtual ~RuntimeKernel() = default;
+  // A probe in all processes that run the file. The returned number names it.
+  [[nodiscard]] virtual Result<int> attach_uprobe(const char* program, const std::string& path,
+                                                  std::uint64_t offset) = 0;
+  // The same at a function's return, in one process only.
+  [[nodiscard]] virtual Result<int> attach_return_probe(const char* program, const std::string& path,
+                                                        std::uint64_t offset, std::uint32_t pid) = 0;
+  virtual void detach_uprobe(int probe) = 0;
+  virtual void set_go_process(std::uint32_t pid, const ws_go_process& process) = 0;
+  virtual void remove_go_process(std::uint32_t pid) = 0;
+  virtual void set_python_process(std::uint32_t pid, const ws_python_process& process) = 0;
+  virtual void remove_python_process(std::uint32_t pid) = 0;
+  // Of all processes: those alive are met anew, as nobody's children.
+  virtual void forget_python_contexts() = 0;
+};
+
+}  // namespace wirespan

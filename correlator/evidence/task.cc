@@ -1,0 +1,254 @@
+// Python's tasks, by their contexts (contextvars.Context). Work that is begun on behalf of other work runs in a copy of
+// that one's context: asyncio, trio and anyio do so for every task, to_thread and asgiref for every thread's job. The
+// kernel side says who was copied from whom, and when.
+//
+// Two rules. The context that reads a request works for it, and so does what was born of it since (uvicorn makes a task
+// for each request). And where another task serves the connection (aiohttp): whoever answers a request made the calls
+// it made since its last answer for that request, and so did those that were born of it since the request came.
+//
+// Both keep a record for each process of how often they failed: answers given by a task that the first rule gives to
+// another request; requests answered out of turn; calls older than the request they were made for.
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+#include "correlator/evidence/evidence.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostTasks = 32'768;  // of all processes, twice; past it those not used lately are forgotten
+constexpr std::size_t kMostProcesses = 4096;
+constexpr std::size_t kMostPending = 4096;  // calls of a process that wait for an answer
+constexpr std::size_t kMostWaiting = 1024;
+constexpr std::size_t kGenerations = event::Lineage::kMost + 1;
+constexpr float kProven = 16;
+constexpr float kRare = 200;
+
+struct Record {
+  float held = 0;
+  float failed = 0;
+  void add(bool right) {
+    (right ? held : failed) += 1;
+    if (held + failed < 4096) return;
+    held /= 2;
+    failed /= 2;
+  }
+};
+
+struct Read {
+  std::uint64_t node = 0;
+  BootTime time{};
+};
+
+struct Task {
+  std::uint64_t parent = 0;
+  std::array<Read, 2> reads;  // requests, the newest first
+  std::uint32_t requests = 0;
+  bool shared = false;  // it reads requests while others it read are open
+  BootTime answered{};
+};
+
+// Tasks by number; those not asked for since the table was last full are forgotten.
+class Tasks {
+ public:
+  [[nodiscard]] Task* find(std::uint64_t key) {
+    if (const auto it = young_.find(key); it != young_.end()) return &it->second;
+    const auto it = old_.find(key);
+    if (it == old_.end()) return nullptr;
+    Task& task = young_[key] = it->second;
+    old_.erase(it);
+    return &task;
+  }
+  Task& get(std::uint64_t key) {
+    Task* const task = find(key);
+    return task != nullptr ? *task : young_[key];
+  }
+  // Where nobody holds one.
+  void age() {
+    if (young_.size() < kMostTasks) return;
+    old_ = std::move(young_);
+    young_.clear();
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, Task> young_;
+  std::unordered_map<std::uint64_t, Task> old_;
+};
+
+class ByTask : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "task"; }
+  [[nodiscard]] int rank() const override { return 22; }
+
+  void restart() override {
+    for (auto& [pid, process] : processes_) {
+      process.pending.clear();
+      process.waiting.clear();
+    }
+  }
+
+  void event(const Event& event, World& /*world*/) override {
+    if (const auto* lineage = std::get_if<event::Lineage>(&event)) {
+      tasks_.age();
+      std::uint64_t child = lineage->task;
+      for (std::uint32_t i = 0; i < lineage->count; ++i) {
+        tasks_.get(key(lineage->pid, child)).parent = lineage->ancestors[i];
+        child = lineage->ancestors[i];
+      }
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      processes_.erase(exited->pid);
+    }
+  }
+
+  void opened(const NodePtr& node, World& world) override {
+    const Message& request = *node->exchange->request;
+    if (node->role == SpanRole::kServer) {
+      if (is_context(request.last_byte.actor.task)) read(*node, request.last_byte.actor.task, world);
+    } else if (is_context(request.first_byte.actor.task) && (!node->decided || is_guess(*node))) {
+      put_off(node, request.first_byte.actor);
+    }
+  }
+
+  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    if (node->role != SpanRole::kServer || touched.kind != MessageKind::kResponse || !touched.first) return;
+    if (is_context(touched.touch.actor.task)) answer(node, touched.touch, world);
+  }
+
+  [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
+    if (node.role != SpanRole::kClient) return std::nullopt;
+    const Actor& actor = node.exchange->request->first_byte.actor;
+    if (!is_context(actor.task)) return std::nullopt;
+    const Record& births = process_of(node.pid).births;
+    if (births.failed * kRare > births.held + kRare) return std::nullopt;
+    NodePtr request = request_of(node.pid, actor, world);
+    if (!request) return std::nullopt;
+    world.habits.explained(node.pid, true);
+    return Claim{std::move(request), std::nullopt, "task", 0.99};
+  }
+
+ private:
+  struct Pending {
+    NodePtr call;
+    std::array<std::uint64_t, kGenerations> line{};  // who made it, its parent, and so forth
+  };
+  struct Process {
+    Record births;   // the first rule
+    Record answers;  // the second
+    std::vector<Pending> pending;
+    std::vector<std::pair<NodePtr, NodePtr>> waiting;  // found before the second rule was proven: call and request
+  };
+
+  // A link that answers may confirm, so that it need not be guessed at any more.
+  static bool is_guess(const Node& call) { return call.link && call.link->method == "only_open"; }
+  static std::uint64_t key(std::uint32_t pid, std::uint64_t task) { return combine64(mix64(pid), task); }
+  Process& process_of(std::uint32_t pid) {
+    if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) processes_.clear();
+    return processes_[pid];
+  }
+
+  void read(const Node& node, std::uint64_t number, World& world) {
+    Task& task = tasks_.get(key(node.pid, number));
+    const bool open = task.requests > 0 && world.open.find(task.reads[0].node);
+    const bool both = task.requests > 1 && world.open.find(task.reads[1].node);
+    task.shared = open || (task.shared && both);
+    task.reads[1] = task.reads[0];
+    task.reads[0] = {node.number, node.opened};
+    ++task.requests;
+  }
+
+  // Up from who made a call to whoever read a request. Null: not certain.
+  NodePtr request_of(std::uint32_t pid, const Actor& actor, World& world) {
+    std::uint64_t at = actor.task;
+    std::uint64_t child = 0;
+    for (std::size_t generation = 0; generation < kGenerations; ++generation) {
+      const Task* const task = tasks_.find(key(pid, at));
+      if (task != nullptr && task->requests > 0) return request_read_by(*task, child, world);
+      std::uint64_t parent = task != nullptr ? task->parent : 0;
+      if (parent == 0 && child == 0) parent = actor.parent_task;
+      if (parent == 0) return nullptr;
+      child = at;
+      at = parent;
+    }
+    return nullptr;
+  }
+
+  // child: of the reader, 0: itself.
+  static NodePtr request_read_by(const Task& task, std::uint64_t child, World& world) {
+    const Read& newest = task.reads[0];
+    const Read& before = task.reads[1];
+    if (child == 0) return task.shared ? nullptr : world.open.find(newest.node);
+    if (task.requests > 1 && newest.time == before.time) return nullptr;  // both came in one read
+    if (born(child) > newest.time) return world.open.find(newest.node);
+    // Of the one before, when that is still open. What is older than both is of neither.
+    if (task.requests > 1 && born(child) > before.time) return world.open.find(before.node);
+    return nullptr;
+  }
+
+  void put_off(const NodePtr& call, const Actor& actor) {
+    auto& pending = process_of(call->pid).pending;
+    if (pending.size() >= kMostPending) {
+      std::erase_if(pending, [](const Pending& p) { return p.call->decided && !is_guess(*p.call); });
+      if (pending.size() >= kMostPending) pending.erase(pending.begin(), pending.begin() + kMostPending / 2);
+    }
+    Pending& one = pending.emplace_back();
+    one.call = call;
+    std::uint64_t at = actor.task;
+    for (std::uint64_t& place : one.line) {
+      place = at;
+      const Task* const task = tasks_.find(key(call->pid, at));
+      at = task != nullptr && task->parent != 0 ? task->parent : at == actor.task ? actor.parent_task : 0;
+      if (at == 0) break;
+    }
+  }
+
+  void answer(const NodePtr& request, const Touch& touch, World& world) {
+    Process& process = process_of(request->pid);
+    if (const NodePtr own = request_of(request->pid, touch.actor, world)) process.births.add(own == request);
+    Task& task = tasks_.get(key(request->pid, touch.actor.task));
+    const BootTime last = std::exchange(task.answered, touch.time);
+    if (process.pending.empty()) return;
+
+    std::vector<NodePtr> calls;
+    bool fits = last <= request->opened;  // else it answers several at a time: whose calls they are is not known
+    std::erase_if(process.pending, [&](const Pending& pending) {
+      const Node& call = *pending.call;
+      if (call.decided && !is_guess(call)) return true;
+      const auto at = std::find(pending.line.begin(), pending.line.end(), touch.actor.task);
+      if (at == pending.line.end()) return false;
+      // Begun for an earlier request, and goes on.
+      if (at != pending.line.begin() && born(*(at - 1)) < request->opened) return false;
+      fits = fits && call.opened >= request->opened;
+      calls.push_back(pending.call);
+      return true;
+    });
+    // Those of before a sampling window may be of requests that were not seen.
+    std::erase_if(calls, [](const NodePtr& call) { return call->blind; });
+    if (calls.empty()) return;
+    process.answers.add(fits);
+    if (!fits || process.answers.failed * kRare > process.answers.held) return process.waiting.clear();
+    world.habits.explained(request->pid, true);
+    // The first ones wait until the process has shown that it works like this.
+    if (process.waiting.size() >= kMostWaiting) process.waiting.clear();
+    for (NodePtr& call : calls) process.waiting.emplace_back(std::move(call), request);
+    if (process.answers.held < kProven) return;
+    for (auto& [call, of] : process.waiting) {
+      if (!call->decided) world.found(call, Claim{of, std::nullopt, "task", 0.98});
+    }
+    process.waiting.clear();
+  }
+
+  Tasks tasks_;
+  std::unordered_map<std::uint32_t, Process> processes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_task() {
+  return std::make_unique<ByTask>();
+}
+
+}  // namespace wirespan

@@ -1,0 +1,227 @@
+// evidence/task: scenes it must link and scenes it must refuse.
+#include <gtest/gtest.h>
+
+#include "correlator/testing/scene.h"
+
+namespace wirespan {
+namespace {
+
+using testing::Scene;
+
+constexpr std::uint32_t kPid = 1;
+
+struct PythonScene : Scene {
+  explicit PythonScene(CorrelatorOptions options = certain()) : Scene(std::move(options)) {
+    runtimes[kPid] = Runtime::kPython;
+  }
+
+  // A context is copied from another one now.
+  std::uint64_t copy(std::uint64_t from) {
+    now = now + 10;
+    const std::uint64_t task = kContextTask | now.ns;
+    lines[task] = from;
+    return task;
+  }
+  // All on one event loop's thread.
+  Actor in(std::uint64_t task) {
+    if (told.insert(task).second) {
+      event::Lineage lineage{now, kPid, task, 0, {}};
+      for (std::uint64_t at = lines[task]; at != 0 && lineage.count < event::Lineage::kMost; at = lines[at]) {
+        lineage.ancestors[lineage.count++] = at;
+      }
+      if (lineage.count > 0) correlator.on_event(lineage);
+    }
+    return {{kPid, kPid}, 2, task, lines[task]};
+  }
+  bool is_root(const ExchangePtr& call) { return !span(call).parent.id.valid(); }
+
+  std::map<std::uint64_t, std::uint64_t> lines;
+  std::set<std::uint64_t> told;
+  std::uint64_t loop = copy(0);
+  // Two other requests are open, so that nothing is linked for being the only one.
+  ExchangePtr other = serve(in(copy(loop)));
+  ExchangePtr another = serve(in(copy(loop)));
+};
+
+// A connection: the loop's callback that reads it, and the task that serves it.
+struct Connected {
+  explicit Connected(PythonScene& s) : accepted(s.copy(s.loop)), reader(s.copy(accepted)), server(s.copy(accepted)) {}
+  std::uint64_t accepted;
+  std::uint64_t reader;
+  std::uint64_t server;
+};
+
+TEST(Task, WhatIsBornOfTheReaderSinceWorksForTheRequest) {
+  PythonScene s;
+  const Connected one(s);
+  const Connected two(s);
+  const auto a = s.serve(s.in(one.reader));
+  const auto b = s.serve(s.in(two.reader));
+  const auto task_a = s.copy(one.reader);
+  const auto task_b = s.copy(two.reader);
+  const auto gathered = s.copy(task_a);
+  const auto of_b = s.call(s.in(task_b));
+  const auto of_a = s.call(s.in(gathered));
+  s.finish(of_a, s.in(one.reader));
+  s.finish(of_b, s.in(two.reader));
+  s.finish(a, s.in(task_a));
+  s.finish(b, s.in(task_b));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_EQ(s.span(of_a).parent.method, "task");
+}
+
+TEST(Task, ATaskOfAnEarlierRequestOfTheSameConnectionIsNotOfTheNext) {
+  PythonScene s;
+  const Connected one(s);
+  const auto first = s.serve(s.in(one.reader));
+  const auto task = s.copy(one.reader);
+  const auto background = s.copy(task);
+  s.finish(first, s.in(task));
+  const auto second = s.serve(s.in(one.reader));
+  const auto late = s.call(s.in(background));
+  const auto fresh = s.copy(one.reader);
+  const auto of_second = s.call(s.in(fresh));
+  s.finish(late, s.in(s.loop));
+  s.finish(of_second, s.in(s.loop));
+  s.finish(second, s.in(fresh));
+  EXPECT_TRUE(s.is_root(late));
+  EXPECT_TRUE(s.is_parent(second, of_second));
+}
+
+TEST(Task, AnAddressUsedAgainIsAnotherTask) {
+  PythonScene s;
+  const Connected one(s);
+  const auto a = s.serve(s.in(one.reader));
+  const auto stranger = s.copy(s.loop);  // numbered by its birth, wherever it lies
+  const auto call = s.call(s.in(stranger));
+  s.finish(call, s.in(s.loop));
+  s.finish(a, s.in(s.copy(one.reader)));
+  EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Task, ReadersWithSeveralRequestsOpenProveNothingByThemselves) {
+  PythonScene s;
+  const Connected one(s);
+  const auto a = s.serve(s.in(one.reader));
+  const auto b = s.serve(s.in(one.reader));
+  const auto itself = s.call(s.in(one.reader));
+  const auto of_b = s.call(s.in(s.copy(one.reader)));
+  s.finish(itself, s.in(s.loop));
+  s.finish(of_b, s.in(s.loop));
+  s.finish(a, s.in(one.server));
+  s.finish(b, s.in(one.server));
+  EXPECT_TRUE(s.is_root(itself));
+  EXPECT_TRUE(s.is_parent(b, of_b)) << "born after it was read";
+}
+
+// aiohttp: the connection's own task, or one that it starts for a request, answers.
+struct Answering : PythonScene {
+  // Inference holds calls back until they are answered; nothing is linked by it.
+  static CorrelatorOptions patient() {
+    CorrelatorOptions options;
+    options.threshold = 0.9;
+    return options;
+  }
+  Answering() : PythonScene(patient()) {}
+  // Serves a request on each of several connections at once, as a process does over and over.
+  void practise(std::vector<Connected>& connections) {
+    std::vector<ExchangePtr> requests;
+    std::vector<ExchangePtr> calls;
+    for (Connected& c : connections) requests.push_back(serve(in(c.reader)));
+    for (Connected& c : connections) calls.push_back(call(in(copy(c.server))));
+    for (const auto& made : calls) finish(made, in(loop));
+    for (std::size_t i = 0; i < requests.size(); ++i) finish(requests[i], in(connections[i].server));
+    practised.insert(practised.end(), calls.begin(), calls.end());
+    of.insert(of.end(), requests.begin(), requests.end());
+  }
+  std::vector<ExchangePtr> practised;
+  std::vector<ExchangePtr> of;
+};
+
+TEST(Task, WhoAnswersMadeTheCalls) {
+  Answering s;
+  std::vector<Connected> connections;
+  for (int i = 0; i < 8; ++i) connections.emplace_back(s);
+  for (int i = 0; i < 4; ++i) s.practise(connections);
+  for (std::size_t i = 24; i < s.practised.size(); ++i) EXPECT_TRUE(s.is_parent(s.of[i], s.practised[i])) << i;
+}
+
+TEST(Task, WorkLeftFromBeforeIsNotOfTheNextAnswer) {
+  Answering s;
+  std::vector<Connected> connections;
+  for (int i = 0; i < 8; ++i) connections.emplace_back(s);
+  for (int i = 0; i < 4; ++i) s.practise(connections);
+  Connected& one = connections[0];
+  const auto background = s.copy(one.server);
+  const auto request = s.serve(s.in(one.reader));
+  const auto late = s.call(s.in(background));
+  const auto call = s.call(s.in(s.copy(one.server)));
+  s.finish(late, s.in(s.loop));
+  s.finish(call, s.in(s.loop));
+  s.finish(request, s.in(one.server));
+  EXPECT_TRUE(s.is_root(late));
+  EXPECT_TRUE(s.is_parent(request, call));
+}
+
+TEST(Task, ATaskThatAnswersForSeveralConnectionsIsNotBelieved) {
+  Answering s;
+  std::vector<Connected> connections;
+  for (int i = 0; i < 8; ++i) {
+    connections.emplace_back(s);
+    connections.back().server = connections.front().server;
+  }
+  for (int i = 0; i < 8; ++i) s.practise(connections);
+  for (const auto& call : s.practised) EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Task, BackgroundWorkIsNotTheOnlyOpenRequests) {
+  PythonScene s;
+  s.finish(s.other, s.in(s.loop));
+  s.finish(s.another, s.in(s.loop));
+  const Connected one(s);
+  for (int i = 0; i < 20; ++i) {
+    const auto a = s.serve(s.in(one.reader));
+    const auto task = s.copy(one.reader);
+    s.finish(s.call(s.in(task)), s.in(one.reader));
+    s.finish(a, s.in(task));
+  }
+  const auto a = s.serve(s.in(one.reader));
+  const auto background = s.call(s.in(s.copy(s.loop)));
+  s.finish(background, s.in(s.loop));
+  s.finish(a, s.in(s.copy(one.reader)));
+  EXPECT_TRUE(s.is_root(background));
+}
+
+TEST(Task, NorWhereAnswersTellWhoCalled) {
+  Answering s;
+  s.finish(s.other, s.in(s.loop));
+  s.finish(s.another, s.in(s.loop));
+  std::vector<Connected> connections{Connected(s)};
+  for (int i = 0; i < 20; ++i) s.practise(connections);
+  const auto a = s.serve(s.in(connections[0].reader));
+  const auto background = s.call(s.in(s.copy(s.loop)));
+  const auto call = s.call(s.in(s.copy(connections[0].server)));
+  s.finish(background, s.in(s.loop));
+  s.finish(call, s.in(s.loop));
+  s.finish(a, s.in(connections[0].server));
+  EXPECT_TRUE(s.is_root(background));
+  EXPECT_TRUE(s.is_parent(a, call));
+}
+
+TEST(Task, AThreadThatReadsWithoutAContextAndCallsInOneIsStillThatThread) {
+  PythonScene s;
+  const Actor worker{{2, 7}, 0, 0, 0};
+  const Actor inside{{2, 7}, 0, s.copy(0), 0};
+  const auto b = s.serve({{2, 8}, 0, 0, 0});
+  const auto a = s.serve(worker);
+  const auto call = s.call(inside);
+  s.finish(call, inside);
+  s.finish(a, worker);
+  s.finish(b, {{2, 8}, 0, 0, 0});
+  EXPECT_TRUE(s.is_parent(a, call));
+  EXPECT_EQ(s.span(call).parent.method, "thread");
+}
+
+}  // namespace
+}  // namespace wirespan
