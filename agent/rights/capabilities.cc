@@ -1,16 +1,19 @@
 #include "agent/rights/capabilities.h"
 
 #include <linux/capability.h>
+#include <linux/perf_event.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <fstream>
 
 namespace wirespan {
 namespace {
 
-constexpr std::array kNeeded = {
+constexpr std::array kAlways = {
     Capability{CAP_BPF, "CAP_BPF", "load programs and use their maps", "nothing can be traced", true},
     Capability{CAP_PERFMON, "CAP_PERFMON", "attach tracing programs that read kernel memory", "nothing can be traced",
                true},
@@ -21,6 +24,12 @@ constexpr std::array kNeeded = {
                "other users' processes are not found by --port, their environment does not name them, and goroutines "
                "are not seen"},
 };
+
+// Kernels from 6.16 on, and older ones with that fix, let nobody else make uprobes ("perf: Revert to requiring
+// CAP_SYS_ADMIN for uprobes").
+constexpr Capability kForUprobes{CAP_SYS_ADMIN, "CAP_SYS_ADMIN",
+                                 "uprobes of Go programs, which this kernel asks it for", "goroutines are not seen",
+                                 false};
 
 constexpr CapabilitySet bit(unsigned number) {
   return CapabilitySet{1} << number;
@@ -39,20 +48,45 @@ CapabilitySet effective() {
   return halves[0].effective | static_cast<CapabilitySet>(halves[1].effective) << 32U;
 }
 
-Status keep_only(CapabilitySet keep) {
+bool keep_only(CapabilitySet keep) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   Halves halves{};
   for (unsigned i = 0; i < halves.size(); ++i) {
     halves[i].effective = halves[i].permitted = static_cast<std::uint32_t>(keep >> (32U * i));
   }
-  if (syscall(SYS_capset, &header, halves.data()) != 0) return errno_error("give up capabilities");
-  return {};
+  return syscall(SYS_capset, &header, halves.data()) == 0;
+}
+
+// Learned by trying, with CAP_SYS_ADMIN put aside: the kernel looks at rights before it looks at what is asked.
+bool uprobes_ask_for_admin() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  Halves before{};
+  std::uint32_t type = 0;
+  std::ifstream("/sys/bus/event_source/devices/uprobe/type") >> type;
+  if (type == 0 || syscall(SYS_capget, &header, before.data()) != 0 || (effective() & bit(CAP_PERFMON)) == 0)
+    return false;
+  Halves without = before;
+  without[0].effective &= ~static_cast<std::uint32_t>(kSysAdmin);
+  if (syscall(SYS_capset, &header, without.data()) != 0) return false;
+  perf_event_attr nothing{};
+  nothing.size = sizeof nothing;
+  nothing.type = type;
+  const long fd = syscall(SYS_perf_event_open, &nothing, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+  const bool asks = fd < 0 && errno == EACCES;
+  if (fd >= 0) close(static_cast<int>(fd));
+  syscall(SYS_capset, &header, before.data());
+  return asks;
 }
 
 }  // namespace
 
 std::span<const Capability> needed_capabilities() {
-  return kNeeded;
+  static const std::vector<Capability> needed = [] {
+    std::vector<Capability> all(kAlways.begin(), kAlways.end());
+    if (uprobes_ask_for_admin()) all.push_back(kForUprobes);
+    return all;
+  }();
+  return needed;
 }
 
 CapabilitySet held_capabilities() {
@@ -62,7 +96,7 @@ CapabilitySet held_capabilities() {
 
 std::vector<const Capability*> missing_capabilities(CapabilitySet held) {
   std::vector<const Capability*> missing;
-  for (const Capability& capability : kNeeded) {
+  for (const Capability& capability : needed_capabilities()) {
     if ((held & bit(capability.number)) == 0) missing.push_back(&capability);
   }
   return missing;
@@ -76,7 +110,7 @@ Status give_up_capabilities(bool keep_needed) {
   CapabilitySet keep = 0;
   const CapabilitySet held = effective();
   if (keep_needed) {
-    for (const Capability& capability : kNeeded) keep |= held & bit(capability.number);
+    for (const Capability& capability : needed_capabilities()) keep |= held & bit(capability.number);
     if ((keep & kStoodInFor) != kStoodInFor) keep |= held & kSysAdmin;
   }
   stop_inheritance();
@@ -86,7 +120,7 @@ Status give_up_capabilities(bool keep_needed) {
       if ((keep & bit(number)) == 0) prctl(PR_CAPBSET_DROP, number, 0, 0, 0);
     }
   }
-  if (Status dropped = keep_only(keep); !dropped) return dropped;
+  if (!keep_only(keep)) return errno_error("give up capabilities");
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno_error("forbid new privileges");
   return {};
 }

@@ -20,7 +20,8 @@ struct Capability {
   bool required = false;     // nothing can be traced without it
 };
 
-// All there are, in the order in which a user should think of them.
+// All that this kernel asks for, in the order in which a user should think of them. The first call looks, on a thread
+// that has its rights still.
 [[nodiscard]] std::span<const Capability> needed_capabilities();
 
 // A bit for each capability.

@@ -120,7 +120,7 @@ TEST(Capabilities, OnlyTheNeededAreKept) {
 
 TEST(Capabilities, TheMissingAreNamed) {
   const auto missing = missing_capabilities(CapabilitySet{1} << CAP_BPF | CapabilitySet{1} << CAP_SYS_PTRACE);
-  ASSERT_EQ(missing.size(), 2U);
+  ASSERT_GE(missing.size(), 2U);  // and CAP_SYS_ADMIN where the kernel asks it for uprobes
   EXPECT_EQ(missing[0]->name, "CAP_PERFMON");
   EXPECT_TRUE(missing[0]->required);
   EXPECT_EQ(missing[1]->name, "CAP_DAC_READ_SEARCH");

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Mixed load for long, with processes that come and go and a collector that does too: memory and descriptors stay as they were.
+
+Compares the second half with the first, after a warm-up of a tenth: exit status 1 if memory or descriptors grew more than 5 % or
+load or agent ended. `./dev bench soak -- --minutes 60` is the whole one.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import measure  # noqa: F401  (finds the harness)
+from harness.agent import Agent
+from harness.load import drive
+from harness.stack import NotHere, Stack, free_port
+
+CHURN = """
+import socket, subprocess, sys, time
+port, pause = int(sys.argv[1]), float(sys.argv[2])
+own = socket.create_server(("127.0.0.1", int(sys.argv[3])))
+while True:
+    subprocess.Popen(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port} 2>/dev/null; true"]).wait()
+    time.sleep(pause)
+"""
+
+
+class Collector:
+    """Takes OTLP over HTTP; can be away."""
+
+    def __init__(self):
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.handler, self.port, self.server = Handler, free_port(), None
+
+    def up(self):
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), self.handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def down(self):
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
+
+
+def look(agent):
+    return {"rss_kib": agent.resident_kib(), "descriptors": len(list(Path(f"/proc/{agent.pid}/fd").iterdir())),
+            "cpu_s": agent.cpu_seconds()}
+
+
+def load(urls, stopping, sent):
+    while not stopping.is_set():
+        for service in urls:
+            drive(service, 20, 2)
+            sent[0] += 20
+
+
+def main():
+    made = argparse.ArgumentParser(prog="bench/soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--minutes", type=float, default=3)
+    made.add_argument("--churn", type=int, default=1000, help="short-lived processes a minute")
+    made.add_argument("--outage", type=float, default=15, help="seconds the collector is away, as long as it is there")
+    made.add_argument("--json", metavar="FILE")
+    options = made.parse_args()
+    collector, samples, sent, stopping = Collector(), [], [0], threading.Event()
+    with Stack("soak") as stack:
+        ledger = stack.ledger()
+        services = [ledger]
+        for make in (stack.go, stack.node):
+            try:
+                services.append(make(ledger.url))
+            except NotHere as absent:
+                print(f"soak without {absent}")
+        churn_port = free_port()
+        stack.start("churn", [sys.executable, "-c", CHURN, ledger.port, 60 / options.churn, churn_port], ("127.0.0.1", churn_port))
+        collector.up()
+        with Agent(stack.directory, stack.selectors(), "--otlp", f"http://127.0.0.1:{collector.port}", command="run", json=False) as agent:
+            driver = threading.Thread(target=load, args=(services, stopping, sent), daemon=True)
+            driver.start()
+            began = turned = time.monotonic()
+            while time.monotonic() - began < options.minutes * 60:
+                time.sleep(1)
+                assert agent.process.poll() is None, agent.stderr()
+                assert driver.is_alive(), "the load ended"
+                samples.append(look(agent))
+                if time.monotonic() - turned > options.outage:
+                    turned = time.monotonic()
+                    collector.down() if collector.server else collector.up()
+            stopping.set()
+            driver.join(60)
+            if not collector.server:
+                collector.up()
+        collector.down()
+    counted = agent.counters()
+    samples = samples[len(samples) // 10:]
+    halves = samples[:len(samples) // 2], samples[len(samples) // 2:]
+    figures = {"minutes": options.minutes, "requests": sent[0], "processes_seen": counted.get("capture.processes"),
+               "spans": counted["exporters.spans.accepted"], "sent": counted.get("exporters.otlp.spans.sent"),
+               "lost": {k: v for k, v in counted.items() if ".lost." in k and v}}
+    grew = {}
+    for key in ("rss_kib", "descriptors"):
+        first, second = (statistics.median(s[key] for s in half) for half in halves)
+        figures[key] = {"first_half": first, "second_half": second, "most": max(s[key] for s in samples)}
+        grew[key] = second / first - 1
+    figures["cpu_cores"] = (samples[-1]["cpu_s"] - samples[0]["cpu_s"]) / max(len(samples) - 1, 1)
+    print(json.dumps(figures, indent=1))
+    print("grew: " + ", ".join(f"{key} {value:+.1%}" for key, value in grew.items()))
+    if options.json:
+        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n")
+    return 1 if any(value > 0.05 for value in grew.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
