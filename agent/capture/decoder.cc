@@ -154,6 +154,7 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
   // Told twice when it was still being made the first time: bases come before its first Data, so nobody has used the
   // object for more than its id.
   Connection& conn = *known.conn;
+  const bool had_base = conn.has_base;
   known.sock = ev->sock;
   known.last = BootTime{ev->h.time};
   conn.id = ConnId{ev->conn};
@@ -182,6 +183,8 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
     conn.received_base = ev->received_base;
     if (ev->side_guessed != 0) conn.side = TcpSide::kUnknown;
   }
+  // Told once more when it can be known at its other end.
+  if (!first && conn.has_base && !had_base) return sink.accept(event::Opened{known.conn, {}});
   if (!first) return;
   watcher_.active(ev->h.pid, BootTime{ev->h.time});
   event::Opened out{known.conn, {}};
