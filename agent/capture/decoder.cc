@@ -172,9 +172,6 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
     conn.local = unix_address(ev->local_path, ev->local_path_size);
     conn.remote = unix_address(ev->remote_path, ev->remote_path_size);
     unix_bases(*ev, boot_id_, conn);
-    if (conn.side == TcpSide::kUnknown && conn.local.path.empty() != conn.remote.path.empty()) {
-      conn.side = conn.local.path.empty() ? TcpSide::kActive : TcpSide::kPassive;
-    }
   } else {
     conn.local = inet_address(ev->family, ev->local_ip, ev->local_port);
     conn.remote = inet_address(ev->family, ev->remote_ip, ev->remote_port);
