@@ -156,6 +156,7 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
   // Told twice when it was still being made the first time: bases come before its first Data, so nobody has used the
   // object for more than its id.
   Connection& conn = *known.conn;
+  const bool had_base = conn.has_base;
   known.sock = ev->sock;
   known.last = BootTime{ev->h.time};
   conn.id = ConnId{ev->conn};
@@ -173,9 +174,6 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
     conn.local = unix_address(ev->local_path, ev->local_path_size);
     conn.remote = unix_address(ev->remote_path, ev->remote_path_size);
     unix_bases(*ev, boot_id_, conn);
-    if (conn.side == TcpSide::kUnknown && conn.local.path.empty() != conn.remote.path.empty()) {
-      conn.side = conn.local.path.empty() ? TcpSide::kActive : TcpSide::kPassive;
-    }
   } else {
     conn.local = inet_address(ev->family, ev->local_ip, ev->local_port);
     conn.remote = inet_address(ev->family, ev->remote_ip, ev->remote_port);
@@ -184,6 +182,8 @@ void Decoder::opened(Bytes record, Sink<Event>& sink) {
     conn.received_base = ev->received_base;
     if (ev->side_guessed != 0) conn.side = TcpSide::kUnknown;
   }
+  // Told once more when it can be known at its other end.
+  if (!first && conn.has_base && !had_base) return sink.accept(event::Opened{known.conn, {}});
   if (!first) return;
   watcher_.active(ev->h.pid, BootTime{ev->h.time});
   event::Opened out{known.conn, {}};

@@ -115,7 +115,7 @@ TEST_P(GateTest, CountsWhatItDoesNotTell) {
   std::vector<std::uint64_t> positions;
   for (const auto& data : seen.data_of(opened->conn->id, Direction::kReceived)) positions.push_back(data.position);
   EXPECT_EQ(positions, (std::vector<std::uint64_t>{0, 7 * (kBehindTheGate + 2)}));
-  EXPECT_EQ(seen.opened.size(), 4U) << "the second connection is told when the gate is open";
+  EXPECT_EQ(seen.connections().size(), 4U) << "the second connection is told when the gate is open";
 }
 
 INSTANTIATE_TEST_SUITE_P(Sockets, GateTest, ::testing::Bool(),

@@ -243,7 +243,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
   // Everything on its way out.
   void accept(const Event& event) override {
     if (const auto* opened = std::get_if<event::Opened>(&event)) {
-      if (!turn_programs_.empty()) turns_.opened(*opened->conn, clock_.now());
+      // Those connected by a call that was seen are told twice, the second time without the caller.
+      const bool again =
+          opened->actor.thread.tid == 0 && opened->conn->side == TcpSide::kActive && !opened->conn->adopted;
+      if (!turn_programs_.empty() && !again) turns_.opened(*opened->conn, clock_.now());
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       turns_.exited(exited->pid);
       if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);

@@ -108,6 +108,9 @@ WS_INLINE bool ws_announce(const struct ws_sight *sight, struct ws_conn *conn, c
     const bool from_start = sight->all_seen ? ws_unix_is_new(sight, ev->peer_inode, how) : ev->opened != 0;
     ev->has_base = from_start;
     ev->adopted = !from_start;
+    /* Whoever connected has no name of its own. */
+    if (conn->side == WS_SIDE_UNKNOWN && !ev->local_path_size != !ev->remote_path_size)
+      conn->side = ev->local_path_size ? WS_SIDE_PASSIVE : WS_SIDE_ACTIVE;
     conn->flags |= WS_CONN_BASED;
   } else {
     ws_place_tcp(sight, conn, ev, how);
