@@ -9,7 +9,7 @@ bpftool_package() {
 packages_of() {
   case $1 in
     build)
-      echo ca-certificates git cmake ninja-build ccache g++ pkg-config "clang-19|clang-18" libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev \
+      echo ca-certificates git cmake ninja-build ccache g++ pkg-config "clang-19|clang-18" libbpf-dev libelf-dev libdw-dev libcapstone-dev zlib1g-dev libzstd-dev \
         libprotobuf-dev protobuf-compiler libcurl4-openssl-dev libevent-dev libseccomp-dev libssl-dev \
         libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libgtest-dev libgmock-dev python3 "$(bpftool_package)"
       ;;

@@ -221,21 +221,20 @@ bool BpfObject::is_target(std::uint32_t pid) const {
 }
 
 Result<int> BpfObject::attach_uprobe(const char* name, const std::string& path, std::uint64_t offset) {
-  return attach_probe(name, path, offset, -1, false);
+  return attach_probe(name, path, offset, -1);
 }
 
-Result<int> BpfObject::attach_return_probe(const char* name, const std::string& path, std::uint64_t offset,
-                                           std::uint32_t pid) {
-  return attach_probe(name, path, offset, static_cast<int>(pid), true);
+Result<int> BpfObject::attach_uprobe_in(std::uint32_t pid, const char* name, const std::string& path,
+                                        std::uint64_t offset) {
+  return attach_probe(name, path, offset, static_cast<int>(pid));
 }
 
-Result<int> BpfObject::attach_probe(const char* name, const std::string& path, std::uint64_t offset, int pid,
-                                    bool at_return) {
+Result<int> BpfObject::attach_probe(const char* name, const std::string& path, std::uint64_t offset, int pid) {
   bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
   if (program == nullptr || bpf_program__fd(program) < 0)
     return Error{std::string("no BPF program ") + name, ENOENT, {}};
   complaints.clear();
-  LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = at_return);
+  LIBBPF_OPTS(bpf_uprobe_opts, options);
   bpf_link* link = bpf_program__attach_uprobe_opts(program, pid, path.c_str(), offset, &options);
   if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
   const auto free_slot = std::find(uprobes_.begin(), uprobes_.end(), nullptr);

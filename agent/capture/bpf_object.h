@@ -65,8 +65,8 @@ class BpfObject : public RuntimeKernel {
 
   // Probes end with detach_all() and with this object.
   [[nodiscard]] Result<int> attach_uprobe(const char* program, const std::string& path, std::uint64_t offset) override;
-  [[nodiscard]] Result<int> attach_return_probe(const char* program, const std::string& path, std::uint64_t offset,
-                                                std::uint32_t pid) override;
+  [[nodiscard]] Result<int> attach_uprobe_in(std::uint32_t pid, const char* program, const std::string& path,
+                                             std::uint64_t offset) override;
   void detach_uprobe(int probe) override;
   void set_go_process(std::uint32_t pid, const ws_go_process& process) override;
   void remove_go_process(std::uint32_t pid) override;
@@ -107,7 +107,7 @@ class BpfObject : public RuntimeKernel {
 
  private:
   explicit BpfObject(wirespan_bpf* skeleton);
-  Result<int> attach_probe(const char* program, const std::string& path, std::uint64_t offset, int pid, bool at_return);
+  Result<int> attach_probe(const char* program, const std::string& path, std::uint64_t offset, int pid);
 
   wirespan_bpf* skeleton_;
   std::vector<std::pair<std::string, bpf_link*>> links_;  // by program

@@ -5,8 +5,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "agent/capture/elf_file.h"
+#include "agent/capture/returns.h"
 
 namespace wirespan {
 namespace {
@@ -18,8 +20,6 @@ constexpr std::array<PythonOffsets, 6> kOffsets{{{176, 240, 0},      // 3.8
                                                  {152, 224, 296},    // 3.11
                                                  {136, 208, 232},    // 3.12
                                                  {152, 208, 232}}};  // 3.13
-
-constexpr std::uint64_t kMostCode = 4096;  // of one function
 
 struct Symbol {
   std::uint64_t address = 0;
@@ -84,16 +84,6 @@ unsigned python_minor_of(std::string_view file_name) {
   return error == std::errc() && ends ? minor : 0;
 }
 
-std::uint64_t jumps_on_to(std::span<const std::uint8_t> code, std::uint64_t address) {
-  constexpr std::uint8_t kJump = 0xe9;  // and 32 bits, from the next instruction
-  constexpr std::size_t kSize = 5;
-  if (code.size() < kSize || code[code.size() - kSize] != kJump) return 0;
-  std::uint32_t distance = 0;
-  std::memcpy(&distance, code.data() + code.size() - 4, sizeof(distance));
-  const std::uint64_t to = address + code.size() + static_cast<std::uint64_t>(static_cast<std::int32_t>(distance));
-  return to >= address && to < address + code.size() ? 0 : to;
-}
-
 Result<PythonExecutable> read_python_executable(const std::string& path, unsigned minor) {
   auto file = ElfFile::open(path);
   if (!file) return file.error();
@@ -116,14 +106,18 @@ Result<PythonExecutable> read_python_executable(const std::string& path, unsigne
   out.context_type = symbols.context_type.address;
   out.base = elf.base();
   out.relocated = elf.relocated();
+  const ReadCode read = [&elf](std::uint64_t address, std::size_t size) {
+    const std::uint64_t offset = elf.offset_of(address);
+    return offset == 0 ? std::vector<std::uint8_t>() : elf.read_at(offset, size);
+  };
   for (const Symbol& maker : symbols.makers) {
-    if (maker.address == 0 || maker.size > kMostCode) continue;
-    const auto code = elf.read_at(elf.offset_of(maker.address), maker.size);
-    std::uint64_t at = code.size() == maker.size ? jumps_on_to(code, maker.address) : 0;
-    if (at == 0 || elf.offset_of(at) == 0) at = maker.address;
-    const std::uint64_t offset = elf.offset_of(at);
-    if (offset != 0 && std::find(out.births.begin(), out.births.end(), offset) == out.births.end()) {
-      out.births.push_back(offset);
+    if (maker.address == 0) continue;
+    const auto returns = returns_of(maker.address, maker.size, read);
+    // Half of the births would make a context pass for the one that was at its address before.
+    if (!returns) return Error{"where its functions return is not understood: " + returns.error().what, ENOTSUP, {}};
+    for (const std::uint64_t address : *returns) {
+      const std::uint64_t offset = elf.offset_of(address);
+      if (std::ranges::find(out.births, offset) == out.births.end()) out.births.push_back(offset);
     }
   }
   return out;

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +25,7 @@ struct PythonExecutable {
   std::uint64_t context_type = 0;  // address of PyContext_Type before relocation
   std::uint64_t base = 0;          // of the file's first page before relocation
   bool relocated = false;
-  std::vector<std::uint64_t> births;  // file offsets of functions that return a new context
+  std::vector<std::uint64_t> births;  // file offsets of instructions that return a new context
 };
 
 // By release: from real interpreters' DWARF (3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0). nullopt: none that we
@@ -38,9 +37,5 @@ struct PythonExecutable {
 
 // Error.what says why not, for people.
 [[nodiscard]] Result<PythonExecutable> read_python_executable(const std::string& path, unsigned minor);
-
-// Where a function goes on that ends in a jump out of itself (link-time optimisation makes callers jump there as well,
-// past the function), as an address; 0: it does not. `address` is where the code lies.
-[[nodiscard]] std::uint64_t jumps_on_to(std::span<const std::uint8_t> code, std::uint64_t address);
 
 }  // namespace wirespan

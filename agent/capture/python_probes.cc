@@ -4,7 +4,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <fstream>
 #include <iterator>
@@ -18,11 +17,6 @@ namespace {
 // the imports.
 constexpr std::array<std::int64_t, 8> kLooks{
     0, 100'000'000, 300'000'000, 1'000'000'000, 3'000'000'000, 10'000'000'000, 30'000'000'000, 120'000'000'000};
-// Until 3.11 a garbage collection runs inside of whatever allocates, and may end greenlets there, which leaves the
-// stack for another: a function that is left so and has a return probe returns to where the kernel kills the process.
-constexpr unsigned kLastToCollectAnywhere = 11;
-constexpr std::int64_t kLookForGreenlets = 1'000'000'000;
-constexpr const char* kGreenlets = "it has greenlets, beside which return probes are not safe (3.12 and newer)";
 constexpr std::size_t kMostExecutables = 256;
 constexpr std::size_t kMostMaps = 4U << 20U;
 // glibc on amd64: specific_1stblock in struct pthread, which begins at the thread pointer. Proven at run time: the
@@ -71,11 +65,6 @@ bool parse(const std::string& text, Line& line) {
   return true;
 }
 
-// _greenlet.cpython-311-x86_64-linux-gnu.so, until 1.0 greenlet.cpython-38-x86_64-linux-gnu.so.
-bool is_greenlet(std::string_view file) {
-  return file.find("greenlet") != std::string_view::npos && file.find(".so") != std::string_view::npos;
-}
-
 }  // namespace
 
 PythonMapping python_mapping(std::uint32_t pid, const std::string& maps) {
@@ -89,7 +78,6 @@ PythonMapping python_mapping(std::uint32_t pid, const std::string& maps) {
     // Most lines are of other libraries.
     const bool library = text.find("/libpython3") != std::string::npos;
     out.gevent = out.gevent || text.find("/gevent/_g") != std::string::npos;
-    out.greenlets = out.greenlets || is_greenlet(base_name(text));
     const bool program = !exe_path.empty() && text.ends_with(exe_path);
     if (!library && !program) continue;
     Line line;
@@ -105,7 +93,6 @@ PythonMapping python_mapping(std::uint32_t pid, const std::string& maps) {
   // libpython3.so is an empty one that only names the real one.
   if (out.path.empty() && base_name(executable.name).starts_with("python")) {
     executable.gevent = out.gevent;
-    executable.greenlets = out.greenlets;
     return executable;
   }
   return out;
@@ -138,7 +125,7 @@ void PythonProbes::found(std::uint32_t pid, BootTime now) {
   Process& process = processes_[pid];
   process.since = now;
   process.looks = 0;
-  look(pid, process, now);
+  look(pid, process);
 }
 
 void PythonProbes::exited(std::uint32_t pid) {
@@ -157,18 +144,12 @@ void PythonProbes::forget(std::uint32_t pid, Process& process) {
   known_.set(known_.value() - 1);
 }
 
-bool PythonProbes::endangered_by_greenlets(const Process& process) {
-  return !process.probes.empty() && process.minor <= kLastToCollectAnywhere;
-}
-
-void PythonProbes::look(std::uint32_t pid, Process& process, BootTime now) {
-  process.looks = std::min(process.looks + 1, kLooks.size());
-  process.looked = now;
+void PythonProbes::look(std::uint32_t pid, Process& process) {
+  ++process.looks;
   const PythonMapping mapping = python_mapping(pid, maps_of(pid));
   const bool same = mapping.start == process.start && mapping.inode == process.inode;
-  const bool gevent = mapping.gevent && process.told.thread_id != 0 && process.told.data_stack == 0;
-  const bool endangered = mapping.greenlets && endangered_by_greenlets(process);
-  if (same && !gevent && !endangered && process.told.thread_id != 0) return;
+  const bool greenlets = mapping.gevent && process.told.thread_id != 0 && process.told.data_stack == 0;
+  if (same && !greenlets && process.told.thread_id != 0) return;
   // It runs something else now, or otherwise than was thought.
   forget(pid, process);
   if (mapping.path.empty()) return;
@@ -188,10 +169,6 @@ void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonM
     process.refused = "greenlets of this release are not told apart (3.11 and newer)";
     return;
   }
-  if (!mapping.gevent && mapping.greenlets && process.minor <= kLastToCollectAnywhere) {
-    process.refused = kGreenlets;
-    return;
-  }
   ws_python_process told{};
   told.context_type = (*executable).context_type + ((*executable).relocated ? mapping.start - (*executable).base : 0);
   told.generation = ++generation_;
@@ -201,7 +178,7 @@ void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonM
   told.data_stack = mapping.gevent ? offsets.data_stack : std::uint16_t{0};
   if (!mapping.gevent) {
     for (const std::uint64_t offset : (*executable).births) {
-      auto probe = kernel_.attach_return_probe("python_born", mapping.path, offset, pid);
+      auto probe = kernel_.attach_uprobe_in(pid, "python_born", mapping.path, offset);
       if (probe) {
         process.probes.push_back(*probe);
         probes_.add();
@@ -222,10 +199,7 @@ void PythonProbes::sweep(BootTime now) {
   std::uint64_t refused = 0;
   for (auto& [pid, process] : processes_) {
     if (!process.refused.empty()) ++refused;
-    if (process.looks < kLooks.size() && now - process.since >= kLooks[process.looks])
-      look(pid, process, now);
-    else if (endangered_by_greenlets(process) && now - process.looked >= kLookForGreenlets)
-      look(pid, process, now);
+    if (process.looks < kLooks.size() && now - process.since >= kLooks[process.looks]) look(pid, process);
   }
   refused_.set(refused);
 }
@@ -252,7 +226,6 @@ std::string describe_python(std::uint32_t pid) {
   if (!executable) return executable.error().text();
   if (mapping.gevent && (*executable).offsets.data_stack == 0)
     return "greenlets of this release are not told apart (3.11 and newer)";
-  if (!mapping.gevent && mapping.greenlets && (*executable).minor <= kLastToCollectAnywhere) return kGreenlets;
   return mapping.gevent ? "greenlets can be seen" : "tasks can be seen";
 }
 

@@ -25,7 +25,6 @@ struct PythonMapping {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
   bool gevent = false;
-  bool greenlets = false;  // there are, or may come to be
 };
 
 // libpython where it is mapped, else the executable where that is called python. From /proc/PID/maps, whose text is
@@ -65,11 +64,9 @@ class PythonProbes {
     unsigned minor = 0;
     ws_python_process told{};
     std::vector<int> probes;
-    BootTime looked{};
   };
 
-  void look(std::uint32_t pid, Process& process, BootTime now);
-  [[nodiscard]] static bool endangered_by_greenlets(const Process& process);
+  void look(std::uint32_t pid, Process& process);
   void understand(std::uint32_t pid, Process& process, const PythonMapping& mapping);
   void forget(std::uint32_t pid, Process& process);
   const Result<PythonExecutable>& executable_of(const PythonMapping& mapping);

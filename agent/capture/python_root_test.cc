@@ -44,7 +44,7 @@ class Tasks : public ::testing::TestWithParam<const char*> {
   }
   [[nodiscard]] const char* python() const { return python_.c_str(); }
   // The script, up and waiting to be told to go on.
-  void start(const char* python) {
+  void start(const char* python, const char* script) {
     int in[2];
     int out[2];
     must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipes");
@@ -53,7 +53,7 @@ class Tasks : public ::testing::TestWithParam<const char*> {
       dup2(in[0], STDIN_FILENO);
       dup2(out[1], STDOUT_FILENO);
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      execlp(python, python, WIRESPAN_SOURCE_DIR "/agent/capture/testing/tasks.py", nullptr);
+      execlp(python, python, script, nullptr);
       _exit(127);
     }
     go_on_ = in[1];
@@ -66,8 +66,9 @@ class Tasks : public ::testing::TestWithParam<const char*> {
     must(waitpid(child_, &status, 0) == child_ && WIFEXITED(status) && WEXITSTATUS(status) == 0, "Python");
   }
 
- private:
   std::string python_;
+
+ private:
   pid_t child_ = 0;
   int go_on_ = -1;
 };
@@ -75,7 +76,7 @@ class Tasks : public ::testing::TestWithParam<const char*> {
 // Every line says who sent it: "client 2 request 3".
 TEST_P(Tasks, EachHasAContextBornOfWhoeverStartedIt) {
   Script script;
-  script.before = [&] { start(python()); };
+  script.before = [&] { start(python(), WIRESPAN_SOURCE_DIR "/agent/capture/testing/tasks.py"); };
   script.after = [&] { finish(); };
   const Seen seen = testing::trace(script);
 
@@ -105,6 +106,21 @@ TEST_P(Tasks, EachHasAContextBornOfWhoeverStartedIt) {
   for (const auto& [parent, of] : lines) EXPECT_EQ(of.size(), 1U);
   EXPECT_GT(threads.size(), 1U);
 }
+
+using Greenlets = Tasks;
+
+TEST_P(Greenlets, MayEndWhileAContextIsBorn) {
+  if (std::system((python_ + " -c 'import greenlet' 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "it has no greenlets";
+  Script script;
+  script.before = [&] { start(python(), WIRESPAN_SOURCE_DIR "/agent/capture/testing/greenlets.py"); };
+  script.after = [&] { finish(); };
+  (void)testing::trace(script);
+}
+
+// The bed's services bring greenlet with them.
+INSTANTIATE_TEST_SUITE_P(OfTheBed, Greenlets,
+                         ::testing::Values("/usr/bin/python3", WIRESPAN_SOURCE_DIR "/build/accuracy/venv/bin/python"),
+                         [](const auto& python) { return std::string(python.index == 0 ? "system" : "bed"); });
 
 INSTANTIATE_TEST_SUITE_P(Releases, Tasks,
                          ::testing::Values("/usr/bin/python3", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"),

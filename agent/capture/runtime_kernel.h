@@ -16,9 +16,10 @@ class RuntimeKernel {
   // A probe in all processes that run the file. The returned number names it.
   [[nodiscard]] virtual Result<int> attach_uprobe(const char* program, const std::string& path,
                                                   std::uint64_t offset) = 0;
-  // The same at a function's return, in one process only.
-  [[nodiscard]] virtual Result<int> attach_return_probe(const char* program, const std::string& path,
-                                                        std::uint64_t offset, std::uint32_t pid) = 0;
+  // The same in one process only. There are no return probes: they change the stack of who is watched, and kill it
+  // where that is left for another.
+  [[nodiscard]] virtual Result<int> attach_uprobe_in(std::uint32_t pid, const char* program, const std::string& path,
+                                                     std::uint64_t offset) = 0;
   virtual void detach_uprobe(int probe) = 0;
   virtual void set_go_process(std::uint32_t pid, const ws_go_process& process) = 0;
   virtual void remove_go_process(std::uint32_t pid) = 0;

@@ -1,5 +1,5 @@
-/* Births of Python contexts: the ends of the functions that make one (capture/python_executable). By their returns, as
- * only they know the new address; the interpreter's stack does not move while they run. */
+/* Births of Python contexts: the instructions by which the functions that make one return (capture/returns), as only
+ * there the new address is known; the interpreter's stack does not move while they run. */
 #include "bpf/core/python.h"
 
 #if defined(__TARGET_ARCH_x86)
@@ -26,7 +26,7 @@ WS_INLINE void ws_inherit(struct ws_ev_lineage *fresh, const struct ws_ev_lineag
   fresh->count = parent->count < WS_ANCESTORS ? parent->count + 1 : WS_ANCESTORS;
 }
 
-SEC("uretprobe")
+SEC("uprobe")
 int python_born(struct pt_regs *regs) {
   const __u64 me = bpf_get_current_pid_tgid();
   const __u32 pid = me >> 32;
