@@ -7,10 +7,12 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <ctime>
 #include <fstream>
 #include <mutex>
 #include <span>
+#include <thread>
 #include <unordered_set>
 #include <utility>
 
@@ -185,7 +187,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
       decoder_.set_turns(&turns_);
       bool some = false;
       targets_.visit([&](std::uint32_t pid) { some = some || may_loop(pid); });
-      if (some) turns_.expect(clock_.now());
+      if (some) {
+        turns_.expect(clock_.now());
+        // Ready is who understands the very next call.
+        std::this_thread::sleep_for(std::chrono::nanoseconds(Turns::kFirstTurnNs));
+      }
     }
     return {};
   }

@@ -6,8 +6,6 @@ namespace {
 constexpr std::size_t kMostProcesses = 65'536;
 // A loop may be made after the first connections: looked for again so often.
 constexpr std::int64_t kAskAgainNs = 5'000'000'000;
-// Until a loop has come round once, its thread looks like one without.
-constexpr std::int64_t kFirstTurnNs = 50'000'000;
 // Attaching goes through every thread of the host: not for each short-lived process anew.
 constexpr std::int64_t kLingerNs = 2'000'000'000;
 

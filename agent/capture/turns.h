@@ -15,6 +15,9 @@ namespace wirespan {
 // One thread.
 class Turns {
  public:
+  // Until a loop has come round once, its thread looks like one without.
+  static constexpr std::int64_t kFirstTurnNs = 50'000'000;
+
   struct Kernel {
     // Whether a process may wait by epoll; of one that is gone: no.
     std::function<bool(std::uint32_t pid)> may_loop;
