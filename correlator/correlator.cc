@@ -209,7 +209,9 @@ void Correlator::opened(const ExchangePtr& exchange) {
       peer->weak.push_back(Claim{node, std::nullopt, "peer", 1.0});
     }
   } else {
-    decide(node, !other_end_is_traced(*exchange->conn));
+    // Of a new connection, the caller's end may be told after the callee has read from it.
+    const bool fresh = exchange->key.valid() && !exchange->conn->adopted && exchange->request->position == 0;
+    decide(node, !fresh && !other_end_is_traced(*exchange->conn));
     if (!node->decided) undecided_.push_back(node);
   }
   for (const auto& evidence : evidence_) evidence->opened(node, world_);

@@ -72,9 +72,21 @@ TEST(Links, TheServersReadMayBeSeenBeforeTheClientsWrite) {
   EXPECT_TRUE(s.is_parent(call, served));
 }
 
-TEST(Links, AnUntracedClientLeavesARootAtOnce) {
+// The caller's end is told only with its first bytes, and the callee may have read them by then.
+TEST(Links, ANewConnectionsCallerMayBeToldLate) {
   Scene s;
   const auto served = s.serve(thread(2, 9), s.connection(2, 200, 100, TcpSide::kPassive));
+  const auto called = s.call(thread(1, 7), s.connection(1, 100, 200, TcpSide::kActive));
+  s.finish(served, thread(2, 9));
+  s.finish(called, thread(1, 7));
+  EXPECT_TRUE(s.is_parent(called, served));
+}
+
+TEST(Links, AnUntracedClientLeavesARootAtOnce) {
+  Scene s;
+  auto conn = std::make_shared<Connection>(*s.connection(2, 200, 100, TcpSide::kPassive));
+  conn->adopted = true;
+  const auto served = s.serve(thread(2, 9), conn);
   s.finish(served, thread(2, 9));
   ASSERT_EQ(s.spans.size(), 1U) << "nothing to wait for";
   EXPECT_FALSE(s.spans[0].parent.id.valid());
