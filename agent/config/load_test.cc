@@ -81,7 +81,7 @@ TEST(Load, UnknownKeysNameFileLineAndWhatIsAllowed) {
   EXPECT_EQ(
       bad("capture:\n  byte: 1\n"),
       "w.yaml:2: unknown key \"byte\" in capture; did you mean \"bytes\"? Allowed: bytes, ring_size, max_connections, "
-      "wakeups");
+      "wakeups, plan");
   EXPECT_EQ(bad("exporter: {}\n").substr(0, 56), "w.yaml:1: unknown key \"exporter\"; did you mean \"export\"?");
   EXPECT_NE(bad("export.otlp.endpoint: x\n").find("unknown key \"export.otlp.endpoint\""), std::string::npos)
       << "sections are maps, not dotted names";

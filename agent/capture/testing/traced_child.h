@@ -51,7 +51,7 @@ struct Seen {
 };
 
 struct Script {
-  std::set<std::string> may_lose;  // counters that do not fail the test
+  std::set<std::string> may_lose;        // counters that do not fail the test
   std::function<void()> before = [] {};  // in the child, before the agent is attached
   std::function<void()> after = [] {};   // in the child, traced
   // In the agent, on each event, on its thread.
