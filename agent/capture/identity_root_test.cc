@@ -195,7 +195,10 @@ TEST_P(UnixIdentity, OfAFreshConnection) {
   }
   EXPECT_EQ(seen.stream(ends->server->id, Direction::kReceived), "request");
   EXPECT_EQ(seen.stream(ends->client->id, Direction::kReceived), "response");
-  EXPECT_EQ(seen.closed.size(), 2U);
+  // Without hooks on system calls the sweep finds it, perhaps after this has ended (Closing.* waits for it).
+  if (seen.plan == Plan::kSyscalls) {
+    EXPECT_EQ(seen.closed.size(), 2U);
+  }
 }
 
 // The client's first write may come before the server's accept: it must find the same identity without its peer's
