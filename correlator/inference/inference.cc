@@ -1,24 +1,18 @@
 #include "correlator/inference/inference.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
+#include <limits>
 #include <numeric>
 #include <utility>
 
-#include "base/hash.h"
+#include "correlator/inference/state.h"
 
 namespace wirespan::inference {
 namespace {
 
 constexpr std::int64_t kNsPerUs = 1000;
 constexpr float kMatureRequests = 400;  // learned: from here on one pass a stretch is enough
-constexpr std::int64_t kLateUs = 2000;
-constexpr float kOrphan = -25;
-constexpr Solver::Effort kDecisive{10, 20, 5, 2, false};
 constexpr Solver::Effort kTentative{8, 8, 1, 0, true};
-constexpr float kDoubt = 0.1F;   // share that makes a call unfit as an example
 constexpr int kFirstPasses = 5;  // over the first stretches, each with the model of the pass before
 constexpr int kFurtherPasses = 2;
 constexpr double kWorkOfKnown = 8;  // of a call with a certain parent: it is learned from
@@ -26,89 +20,9 @@ constexpr float kEnoughTests = 100;
 constexpr float kUntested = 0.75F;
 constexpr std::size_t kFewCandidates = 2;
 constexpr std::uint32_t kTestEvery = 4;
-constexpr std::size_t kExamples = 64;  // kept per operation
-constexpr std::size_t kExampleOps = 64;
-constexpr std::size_t kExampleCalls = 24;
-constexpr std::size_t kRehearsed = 64;  // requests at a time
-constexpr float kRehearseUntil = 3000;  // observations; then now and then
 constexpr std::uint16_t kMaxNames = 1024;
 
 }  // namespace
-
-// Both live in their process's pools and are named by index there.
-struct Inference::Request {
-  std::uint64_t id = 0;
-  std::int64_t start = 0;  // us
-  std::int64_t end = kOpen;
-  std::uint32_t local = 0;  // index in the solver while its stretch is loaded
-  std::uint16_t op = 0;
-  Spot read;
-  Spot answered;
-  bool veiled = false;
-  bool retired = false;
-  bool endless = false;  // given up: its end is not known
-};
-
-struct Inference::Call {
-  std::uint64_t id = 0;
-  std::int64_t start = 0;  // us
-  std::int64_t end = kOpen;
-  std::int64_t parent = kUnplaced;        // a request, from the last solution; kOrphan
-  std::vector<std::uint32_t> candidates;  // requests open at its start
-  std::uint16_t key = 0;
-  Spot began;
-  Spot ended;
-  bool decided = false;
-  bool observed = false;  // by learn_mixtures
-  bool tested = false;    // known, but decided once more as if it were not
-  static constexpr std::int64_t kOrphan = -1;
-  static constexpr std::int64_t kUnplaced = -2;
-};
-
-// Requests and calls that overlap in time, so that they can only be judged together: from one moment at which the
-// process was idle to the next.
-struct Inference::Stretch {
-  std::vector<std::uint32_t> requests;  // in order of start
-  std::vector<std::uint32_t> calls;     // in order of start
-  bool closed = false;
-};
-
-// A request whose calls are certain, times from its start: what ambiguity is rehearsed with.
-struct Example {
-  std::int64_t end = 0;
-  std::vector<CallTimes> calls;
-};
-
-struct Inference::Service {
-  explicit Service(Shared& shared)
-      : model(shared, &starts, &finishes),
-        passes{ServiceModel(shared, &starts, &finishes), ServiceModel(shared, &starts, &finishes)} {}
-  RelationMixture starts;
-  RelationMixture finishes;
-  ServiceModel model;
-  ServiceModel passes[2];  // model plus what waits in the window, while the model knows little
-  int pass = -1;           // the newer of them, -1 before the first
-  std::unordered_map<std::string, std::uint16_t> ops;
-  std::unordered_map<std::string, std::uint16_t> keys;
-  std::int64_t tick = 0;  // us, granularity of the clock
-  std::int64_t first_time = -1;
-  std::int64_t slowest = 0;                    // us, slowly forgotten
-  std::vector<std::vector<Example>> examples;  // by op
-  std::uint32_t kept = 0;
-  std::uint32_t rehearsals = 0;
-  Calibration calibration;  // by rehearsal
-  Calibration tested;       // on calls whose parent was certain
-};
-
-struct Inference::Process {
-  Service* service = nullptr;
-  std::vector<Request> requests;
-  std::vector<Call> calls;
-  std::vector<std::uint32_t> free_requests;
-  std::vector<std::uint32_t> free_calls;
-  std::vector<std::uint32_t> open;  // requests
-  std::deque<Stretch> stretches;    // the last is the one that grows
-};
 
 Inference::Inference(const Options& options, Counters& counters, Sink sink)
     : options_(options),
@@ -307,8 +221,7 @@ void Inference::load(Process& process, const Stretch& stretch) {
         std::find(loaded_.begin(), loaded_.end(), static_cast<std::uint32_t>(parent)) == loaded_.end()) {
       parent = Solver::kUnplaced;
     }
-    solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, fixed, loaded_,
-                     {});
+    solver_.add_call({ticks(call.start), ticks(call.end), call.key, call.began, call.ended}, parent, fixed, loaded_);
   }
 }
 
@@ -405,96 +318,6 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
     sink_(d);
     call.decided = true;
     --waiting_;
-  }
-}
-
-void Inference::keep_examples(Process& process, const Stretch& stretch) {
-  Service& service = *process.service;
-  const std::int64_t tick = std::max<std::int64_t>(service.tick, 1);
-  std::vector<Example> found(stretch.requests.size());
-  std::vector<bool> sure(stretch.requests.size());
-  for (std::size_t r = 0; r < stretch.requests.size(); ++r) {
-    const Request& q = process.requests[stretch.requests[r]];
-    sure[r] = q.end != kOpen && !q.endless;
-    found[r].end = (q.end - q.start) / tick;
-  }
-  for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
-    const Call& call = process.calls[stretch.calls[i]];
-    const auto marginals = solver_.marginals(static_cast<std::uint32_t>(i));
-    const auto candidates = solver_.candidates(static_cast<std::uint32_t>(i));
-    for (std::size_t k = 0; k < marginals.size(); ++k) {
-      // A call that may as well be another's makes neither an example.
-      if (marginals[k] > kDoubt && (marginals[k] < 1.0F - kDoubt || call.end == kOpen)) sure[candidates[k]] = false;
-    }
-    const std::int32_t parent = solver_.parent(static_cast<std::uint32_t>(i));
-    if (parent < 0 || call.end == kOpen) continue;
-    const std::int64_t start = process.requests[stretch.requests[static_cast<std::size_t>(parent)]].start;
-    found[static_cast<std::size_t>(parent)].calls.push_back(
-        {(call.start - start) / tick, (call.end - start) / tick, call.key, {}, {}});
-  }
-  for (std::size_t r = 0; r < stretch.requests.size(); ++r) {
-    if (!sure[r] || found[r].calls.size() > kExampleCalls) continue;
-    const std::uint16_t op = process.requests[stretch.requests[r]].op;
-    if (op >= kExampleOps) continue;
-    if (op >= service.examples.size()) service.examples.resize(op + 1U);
-    auto& of_op = service.examples[op];
-    if (of_op.size() < kExamples) {
-      of_op.push_back(std::move(found[r]));
-    } else {
-      of_op[service.kept++ % kExamples] = std::move(found[r]);
-    }
-  }
-}
-
-// The stretch once more with every request played by an example of its operation, so that the answer is known.
-void Inference::rehearse(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model) {
-  Service& service = *process.service;
-  const std::int64_t tick = std::max<std::int64_t>(service.tick, 1);
-  const std::int64_t zero = service.first_time;
-  const std::int64_t late = kLateUs / tick;
-  struct Played {
-    CallTimes times;
-    std::uint32_t request;
-  };
-  std::vector<Played> played;
-  std::vector<RequestTimes> requests;
-  const std::size_t count = std::min(stretch.requests.size() - first, kRehearsed);
-  for (std::size_t r = 0; r < count; ++r) {
-    const Request& q = process.requests[stretch.requests[first + r]];
-    if (q.op >= service.examples.size() || service.examples[q.op].size() < kExamples / 4) return;
-    const auto& of_op = service.examples[q.op];
-    rng_ = mix64(rng_);
-    const Example& example = of_op[rng_ % of_op.size()];
-    const std::int64_t start = (q.start - zero) / tick;
-    for (CallTimes times : example.calls) {
-      times.start += start;
-      times.end += start;
-      played.push_back({times, static_cast<std::uint32_t>(r)});
-    }
-    requests.push_back({start, start + example.end, q.op, {}, {}});
-  }
-  std::sort(played.begin(), played.end(), [](const Played& a, const Played& b) {
-    return a.times.start != b.times.start ? a.times.start < b.times.start : a.times.end < b.times.end;
-  });
-  rehearsal_.clear();
-  for (const RequestTimes& r : requests) rehearsal_.add_request(r);
-  for (const Played& p : played) {
-    loaded_.clear();
-    for (std::uint32_t r = 0; r < requests.size() && requests[r].start <= p.times.start; ++r) {
-      if (requests[r].end >= p.times.start && requests[r].end + late >= p.times.end) loaded_.push_back(r);
-    }
-    rehearsal_.add_call(p.times, loaded_.empty() ? Solver::kNoParent : Solver::kUnplaced, false, loaded_, {});
-  }
-  rehearsal_.run(model, kOrphan, kDecisive);
-  for (std::uint32_t i = 0; i < played.size(); ++i) {
-    const std::int32_t parent = rehearsal_.parent(i);
-    const auto marginals = rehearsal_.marginals(i);
-    const auto candidates = rehearsal_.candidates(i);
-    for (std::size_t k = 0; k < marginals.size(); ++k) {
-      if (static_cast<std::int32_t>(candidates[k]) != parent) continue;
-      service.calibration.observe(marginals[k], marginals.size(),
-                                  parent == static_cast<std::int32_t>(played[i].request), 1);
-    }
   }
 }
 
@@ -619,15 +442,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
     solver_.run(*known, kOrphan, kDecisive);
     remember(process, s);
     keep_examples(process, s);
-    bool ambiguous = false;
-    for (std::uint32_t i = 0; i < s.calls.size() && !ambiguous; ++i) ambiguous = solver_.marginals(i).size() > 1;
-    if (ambiguous) {
-      for (std::size_t first = 0; first < s.requests.size() && first < 8 * kRehearsed; first += kRehearsed) {
-        const bool novice = service.calibration.observed() < kRehearseUntil;
-        if (service.rehearsals++ % (novice ? 2U : 16U) == 0) rehearse(process, s, first, *known);
-      }
-      service.calibration.refresh();
-    }
+    rehearse(process, s, *known);
     service.tested.refresh();
     decide(process, s, until);
     // Learned once, when it leaves.

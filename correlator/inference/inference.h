@@ -95,7 +95,9 @@ class Inference {
   void give_up(Process& process, const Stretch& stretch, std::int64_t until);
   void retire(Process& process, Stretch& stretch, std::int64_t until);
   void keep_examples(Process& process, const Stretch& stretch);
-  void rehearse(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model);
+  // What the solution of an ambiguous stretch is worth; the solver still holds it (rehearsal.cc).
+  void rehearse(Process& process, const Stretch& stretch, const ServiceModel& model);
+  void rehearse_part(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model);
   static std::int64_t observe_time(Service& service, std::int64_t time_ns);
   std::uint16_t intern(std::unordered_map<std::string, std::uint16_t>& names, std::string_view a, std::string_view b);
 

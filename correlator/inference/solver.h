@@ -31,9 +31,8 @@ class Solver {
   void clear();
   std::uint32_t add_request(const RequestTimes& times);
   // parent: where the chain starts, kNoParent or a request's index. A fixed call never moves. Calls in order of start.
-  // evidence[i] is the log-likelihood that other evidence gives to candidates[i].
   std::uint32_t add_call(const CallTimes& times, std::int32_t parent, bool fixed,
-                         std::span<const std::uint32_t> candidates, std::span<const float> evidence);
+                         std::span<const std::uint32_t> candidates);
 
   // orphan: log-probability per tick of a call that no request caused.
   void run(const ServiceModel& model, float orphan, const Effort& effort);
@@ -45,7 +44,6 @@ class Solver {
   void learn_order(const ServiceModel& judge, ServiceModel& model);
 
   [[nodiscard]] std::int32_t parent(std::uint32_t call) const { return best_[call]; }
-  [[nodiscard]] float best_score() const { return best_total_; }
   // Posterior share of each candidate, in the order they were given; what is left is "no parent".
   [[nodiscard]] std::span<const float> marginals(std::uint32_t call) const {
     return std::span(marginals_).subspan(calls_[call].first, calls_[call].count);
@@ -55,9 +53,9 @@ class Solver {
     return std::span(candidates_).subspan(calls_[call].first, calls_[call].count);
   }
 
-  float total_of(const ServiceModel& model, std::span<const std::int32_t> parents, float orphan);
-
  private:
+  static constexpr std::uint32_t kNobody = 0xffffffffU;
+
   struct Call {
     CallTimes times;
     std::int32_t parent = kNoParent;
@@ -90,9 +88,9 @@ class Solver {
   float score(const ServiceModel& model, const RequestTimes& times, std::span<const std::uint32_t> calls,
               std::int64_t* since = nullptr);
   void turn_changed();
+  float order_of_change();
   float order_gain(std::int32_t from, std::int32_t to, std::uint32_t orphaned);
   void apply(std::int32_t parent, std::span<const std::uint32_t> calls, const std::int64_t* since, float request_score);
-  [[nodiscard]] float evidence_of(const Call& call, std::int32_t parent) const;
   [[nodiscard]] bool may_hold(const Call& call, std::int32_t parent) const;
   void sweep(const ServiceModel& model, float orphan, float temperature, bool search);
   void propose_move(const ServiceModel& model, std::uint32_t c, std::int32_t to, float orphan, float temperature);
@@ -110,7 +108,6 @@ class Solver {
   std::size_t request_count_ = 0;
   std::vector<Call> calls_;
   std::vector<std::uint32_t> candidates_;
-  std::vector<float> evidence_;
   std::vector<float> marginals_;
   std::vector<std::uint32_t> free_calls_;
   std::vector<std::int32_t> best_;
@@ -133,7 +130,6 @@ class Solver {
   struct Gain {
     float gain;
     std::uint32_t request;
-    float evidence;
   };
   std::vector<Gain> gains_;
 };
