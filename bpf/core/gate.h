@@ -35,8 +35,8 @@ WS_INLINE struct ws_turns *ws_turns_of(__u32 pid, __u8 side) {
   return turns;
 }
 
-/* Floor of the logarithm, at most WS_TURN_SLOTS - 1. */
-WS_INLINE __u32 ws_log2(__u64 n) {
+/* Floor of the logarithm, at most WS_TURN_SLOTS - 1. Global: the verifier walks its branches once. */
+__weak __noinline int ws_log2(__u64 n) {
   __u32 log = 0;
   if (n >> 32) return WS_TURN_SLOTS - 1;
   if (n >> 16) n >>= 16, log += 16;
