@@ -10,12 +10,14 @@
 #include <utility>
 
 #include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
 
 namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostThreads = 65'536;
 constexpr float kProven = 16;
+constexpr float kRare = 200;
 constexpr std::size_t kMostCalls = 256;  // of one piece of work; with more, it is none
 
 class Worker : public Evidence {
@@ -65,11 +67,11 @@ class Worker : public Evidence {
     const bool fits = !work.too_much && std::all_of(work.calls.begin(), work.calls.end(), [&](const NodePtr& call) {
       return call->pid == node->pid && call->opened >= node->opened;
     });
-    (fits ? record.held : record.failed) += 1;
-    if (!fits || record.failed * 200 > record.held) return record.waiting.clear();
+    record.fits.add(fits);
+    if (!fits || !record.fits.trusted(0, kRare)) return record.waiting.clear();
     // The first ones wait until the process has shown that it works like this.
     for (const NodePtr& call : work.calls) record.waiting.emplace_back(call, node);
-    if (record.held < kProven) return;
+    if (!record.fits.trusted(kProven, kRare)) return;
     for (auto& [call, request] : record.waiting) {
       if (!call->decided) world.found(call, Claim{request, std::nullopt, "worker", 0.98});
     }
@@ -84,8 +86,7 @@ class Worker : public Evidence {
     bool unsure = false;  // some of what the thread did was not seen; until its next answer
   };
   struct Record {
-    float held = 0;
-    float failed = 0;
+    TrackRecord fits;
     std::vector<std::pair<NodePtr, NodePtr>> waiting;
   };
 

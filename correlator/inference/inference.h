@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/counters.h"
@@ -47,6 +49,13 @@ struct Options {
   std::size_t max_densities = 4096;  // learned delay densities, 3 KiB each
 };
 
+// Where the solution of a stretch is not the truth: which of the two the model holds for likelier.
+struct Comparison {
+  std::size_t wrong = 0;            // stretches
+  std::size_t answer_likelier = 0;  // of them: no search could have found the truth
+  double difference = 0;            // of the logarithms, summed over the wrong ones: the answers' less the truth's
+};
+
 class Inference {
  public:
   using Sink = std::function<void(const Decision&)>;
@@ -75,6 +84,11 @@ class Inference {
   // Decides everything.
   void finish();
 
+  // For studies of what the model can tell at all, not for decisions. Gives a call's true request, or 0.
+  using Truth = std::function<std::uint64_t(std::uint64_t call)>;
+  void compare_with(Truth truth) { truth_ = std::move(truth); }
+  [[nodiscard]] const Comparison& comparison() const { return comparison_; }
+
  private:
   struct Request;
   struct Call;
@@ -83,10 +97,12 @@ class Inference {
   struct Service;
 
   void settle(Process& process, std::int64_t now, bool everything);
-  void load(Process& process, const Stretch& stretch);
+  // The first `most` calls, and the requests that started by then.
+  void load(Process& process, const Stretch& stretch, std::size_t most = std::numeric_limits<std::size_t>::max());
   void learn_mixtures(Process& process, const Stretch& stretch);
   static void learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model);
   void remember(Process& process, const Stretch& stretch);
+  static float distance_to_next(std::span<const float> shares, std::size_t chosen);
   static float confidence(const Service& service, const Call& call, float share, std::size_t candidates);
   void decide(Process& process, const Stretch& stretch, std::int64_t until);
   void forget_endless(Process& process, std::int64_t now);
@@ -98,6 +114,8 @@ class Inference {
   // What the solution of an ambiguous stretch is worth; the solver still holds it (rehearsal.cc).
   void rehearse(Process& process, const Stretch& stretch, const ServiceModel& model);
   void rehearse_part(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model);
+  // The solver still holds the solution, and keeps it.
+  void compare(const Process& process, const Stretch& stretch, const ServiceModel& model);
   static std::int64_t observe_time(Service& service, std::int64_t time_ns);
   std::uint16_t intern(std::unordered_map<std::string, std::uint16_t>& names, std::string_view a, std::string_view b);
 
@@ -130,6 +148,8 @@ class Inference {
   Solver rehearsal_;
   std::uint64_t rng_ = 0x2545f4914f6cdd1dU;
   std::vector<Candidate> scratch_;
+  Truth truth_;
+  Comparison comparison_;
 };
 
 }  // namespace wirespan::inference
