@@ -153,6 +153,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_(*object_, counters),
         gate_(*object_, counters),
         python_(*object_, counters),
+        everybody_(options.selectors.all),
         goroutines_(options.goroutines),
         contexts_(options.contexts),
         missed_(counters.get("capture.lost.program_missed")),
@@ -185,7 +186,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     }
     if (!turn_programs_.empty()) {
       decoder_.set_turns(&turns_);
-      bool some = false;
+      bool some = everybody_;  // of whom each is known only once it has moved bytes
       targets_.visit([&](std::uint32_t pid) { some = some || may_loop(pid); });
       if (some) {
         turns_.expect(clock_.now());
@@ -468,6 +469,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   CaptureLimits limits_;  // the wanted ones, until they are obeyed
   std::atomic<bool> new_limits_{false};
   PythonProbes python_;
+  bool everybody_;
   bool goroutines_;
   bool contexts_;
   Counter& missed_;
