@@ -84,6 +84,63 @@ TEST(Workers, StagesOfSeveralRequestsAreNotWorkers) {
   for (const auto& call : calls) EXPECT_NE(method(s, call), "worker");
 }
 
+// Two carriers of virtual threads: each goes on with whatever can, and answers an earlier request while the call it
+// made last is under way. Every call is younger than the request that is answered next.
+TEST(Workers, WhoAnswersWhileItsCallIsUnderWayIsNone) {
+  Scene s(without_inference_links());
+  std::vector<std::pair<ExchangePtr, ExchangePtr>> all;
+  for (std::uint32_t i = 0; i < 2 * kRounds; ++i) {
+    const Actor carrier = thread(kPid, 20 + i % 2);
+    const auto request = s.serve(thread(kPid, 10, 2));
+    all.emplace_back(request, s.call(carrier));
+    if (i == 0) continue;
+    s.finish(all[i - 1].second, carrier);
+    s.finish(all[i - 1].first, carrier);
+  }
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_FALSE(s.is_parent(all[i - 1].first, all[i].second)) << i;
+}
+
+TEST(Workers, ResponsesReadByOneAnotherShowThatWorkMoves) {
+  Scene s(without_inference_links());
+  std::vector<std::pair<ExchangePtr, ExchangePtr>> all;
+  for (std::uint32_t i = 0; i < 2 * kRounds; ++i) {
+    const auto request = s.serve(thread(kPid, 10, 2));
+    const auto call = s.call(thread(kPid, 20 + i % 2));
+    s.finish(call, thread(kPid, 21 - i % 2));
+    if (i > 0) s.finish(all.back().first, thread(kPid, 20 + i % 2));
+    all.emplace_back(request, call);
+  }
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_FALSE(s.is_parent(all[i - 1].first, all[i].second)) << i;
+}
+
+TEST(Workers, WhoAnswersWhileAnotherRequestOfItsOwnIsOpenIsNone) {
+  Scene s(without_inference_links());
+  std::vector<std::pair<ExchangePtr, ExchangePtr>> all;
+  for (std::uint32_t i = 0; i < 2 * kRounds; ++i) {
+    const auto request = s.serve(thread(kPid, 20));
+    const auto call = s.call(thread(kPid, 20));
+    s.finish(call, thread(kPid, 20));
+    if (i > 0) s.finish(all.back().first, thread(kPid, 20));
+    all.emplace_back(request, call);
+  }
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_FALSE(s.is_parent(all[i - 1].first, all[i].second)) << i;
+}
+
+// A client library reads all responses in a thread of its own, and wakes who waits.
+TEST(Workers, AThreadThatOnlyReadsResponsesIsTheirHand) {
+  Scene s(without_inference_links());
+  Pair p;
+  for (int round = 0; round < kRounds; ++round) {
+    p = {};
+    for (auto& r : p.request) r = s.serve(thread(kPid, 10, 2));
+    for (std::uint32_t i = 0; i < 2; ++i) p.call[i] = s.call(thread(kPid, 20 + i));
+    for (const auto& call : p.call) s.finish(call, thread(kPid, 30));
+    for (std::uint32_t i = 0; i < 2; ++i) s.finish(p.request[1 - i], thread(kPid, 20 + i));
+  }
+  EXPECT_TRUE(s.is_parent(p.request[1], p.call[0]));
+  EXPECT_TRUE(s.is_parent(p.request[0], p.call[1]));
+}
+
 // A loop reads the two responses in two turns and answers each at once, in the other order than it called.
 Pair by_loop(Scene& s, std::uint32_t& turn) {
   Pair p;
