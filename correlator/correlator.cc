@@ -14,9 +14,10 @@ namespace {
 
 constexpr std::size_t kMostWeakLinks = 3;
 constexpr int kDeepestCycleCheck = 256;
-constexpr std::int64_t kLossLasts = 10'000'000'000;  // requests that were not seen may be open for so long
-constexpr double kDoubtful = 0.75;                   // a span link at best
-constexpr std::size_t kMostChecked = 1024;           // open requests of a process among which one is looked for
+constexpr std::int64_t kLossLasts = 10'000'000'000;   // requests that were not seen may be open for so long
+constexpr std::int64_t kLongestWait = 2'000'000'000;  // of a request that is not answered, for its caller
+constexpr double kDoubtful = 0.75;                    // a span link at best
+constexpr std::size_t kMostChecked = 1024;            // open requests of a process among which one is looked for
 constexpr std::string_view kHeader = "header";
 
 // The same for both ends; an unknown side counts as passive (model/event.h).
@@ -438,12 +439,18 @@ bool Correlator::resolve_trace(const NodePtr& node) {
   return true;
 }
 
+// Where more threads want to run than there are CPUs, a sender may be put aside between what it sends and what tells of
+// that, for longer than its callee needs to answer.
+bool Correlator::overdue(const Node& server) const {
+  const BootTime since = server.finished ? server.exchange->ended : server.opened;
+  return now_ - since >= (server.finished ? options_.linger_ns : std::max(options_.linger_ns, kLongestWait));
+}
+
 void Correlator::settle(BootTime now, bool all) {
   now_ = std::max(now_, now);
   if (inference_) all ? inference_->finish() : inference_->advance(now_);
-  const auto overdue = [&](const Node& node) { return all || now_ - node.opened >= options_.linger_ns; };
   std::erase_if(undecided_, [&](const NodePtr& node) {
-    if (!node->decided && overdue(*node)) decide(node, true);
+    if (!node->decided && (all || overdue(*node))) decide(node, true);
     return node->decided;
   });
   std::erase_if(provisional_, [&](const NodePtr& node) {

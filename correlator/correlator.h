@@ -90,6 +90,8 @@ class Correlator : public Sink<ExchangeItem> {
   [[nodiscard]] NodePtr make_node(const ExchangePtr& exchange);
   Counter& links_by(std::string_view method);
   void answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance, std::string_view unlinked);
+  // Whether a server's other end has had the time to show up.
+  [[nodiscard]] bool overdue(const Node& server) const;
   void settle(BootTime now, bool all);
   void emit(const NodePtr& node);
   // What is known to be missing around a span, told upwards to the span that enters this host.

@@ -82,6 +82,34 @@ TEST(Links, ANewConnectionsCallerMayBeToldLate) {
   EXPECT_TRUE(s.is_parent(called, served));
 }
 
+// A machine with more to run than it has CPUs: between a send and what tells of it, the sender may wait for long.
+TEST(Links, ACallerPutAsideIsWaitedForUntilItsRequestIsAnswered) {
+  Scene s;
+  const auto client_end = s.connection(1, 100, 200, TcpSide::kActive);
+  const auto server_end = s.connection(2, 200, 100, TcpSide::kPassive);
+  const auto served = s.serve(thread(2, 9), server_end);
+  s.wait(500'000'000);
+  s.finish(served, thread(2, 9));
+  s.wait(50'000'000);
+  const auto called = s.call(thread(1, 7), client_end);
+  s.finish(called, thread(1, 7));
+  EXPECT_TRUE(s.is_parent(called, served));
+}
+
+TEST(Links, ACallerIsNotWaitedForForEver) {
+  Scene s;
+  s.connection(1, 100, 200, TcpSide::kActive);
+  const auto served = s.serve(thread(2, 9), s.connection(2, 200, 100, TcpSide::kPassive));
+  const auto below = s.call(thread(2, 9));  // of a long poll: it is not kept back until the poll ends
+  s.finish(below, thread(2, 9));
+  s.wait(3'000'000'000);
+  s.wait(30'000'000'000);
+  EXPECT_EQ(s.spans.size(), 1U);
+  s.finish(served, thread(2, 9));
+  s.wait(200'000'000);
+  EXPECT_EQ(s.spans.size(), 3U) << "its caller is made up";
+}
+
 TEST(Links, AnUntracedClientLeavesARootAtOnce) {
   Scene s;
   auto conn = std::make_shared<Connection>(*s.connection(2, 200, 100, TcpSide::kPassive));

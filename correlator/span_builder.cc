@@ -60,10 +60,8 @@ SpanLink weak_link(const Claim& claim) {
   return link;
 }
 
-}  // namespace
-
-void build_span(Node& node, const Clock& clock, Span& span) {
-  const Exchange& exchange = *node.exchange;
+// An empty span of the node's trace; its attributes, which build_span() takes over, are left.
+void begin_span(const Node& node, SpanId id, SpanRole role, Span& span) {
   span.events.clear();
   span.links.clear();
   span.status = SpanStatus::kUnset;
@@ -72,9 +70,16 @@ void build_span(Node& node, const Clock& clock, Span& span) {
   span.trace = node.trace;
   span.trace_flags = node.trace_flags;
   span.trace_state = node.trace_state;
-  span.id = node.id;
-  span.role = node.role;
+  span.id = id;
+  span.role = role;
   span.parent = {};
+}
+
+}  // namespace
+
+void build_span(Node& node, const Clock& clock, Span& span) {
+  const Exchange& exchange = *node.exchange;
+  begin_span(node, node.id, node.role, span);
   if (node.link) {
     span.parent = {node.link->parent ? node.link->parent->id : node.link->remote->span, node.link->method,
                    node.link->confidence};
@@ -113,18 +118,8 @@ void build_span(Node& node, const Clock& clock, Span& span) {
 void build_synthetic_parent(const Node& server, const ConnectionPtr& caller, ProcessInfoPtr process, const Clock& clock,
                             Span& span) {
   const Exchange& exchange = *server.exchange;
-  span.events.clear();
-  span.links.clear();
+  begin_span(server, span_id_of(exchange.key, SpanRole::kClient), SpanRole::kClient, span);
   span.attributes.clear();
-  span.status = SpanStatus::kUnset;
-  span.status_message.clear();
-  span.shared = nullptr;
-  span.trace = server.trace;
-  span.trace_flags = server.trace_flags;
-  span.trace_state = server.trace_state;
-  span.id = span_id_of(exchange.key, SpanRole::kClient);
-  span.role = SpanRole::kClient;
-  span.parent = {};
   span.start = clock.to_wall(exchange.request->first_byte.time);
   span.end = clock.to_wall(end_of(exchange));
   span.name = exchange.request->name;

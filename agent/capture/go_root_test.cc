@@ -1,11 +1,7 @@
 // Goroutines of a real Go program, as `go build` makes it in several ways. Needs root and go; leaves itself out else.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -18,41 +14,11 @@ namespace wirespan {
 namespace {
 
 using Role = event::Handover::Role;
-using testing::must;
+using testing::Program;
 using testing::Script;
 using testing::Seen;
 
 constexpr int kRequests = 40;  // of testing/goroutines
-
-// The program, up and waiting to be told to go on.
-class Program {
- public:
-  void start(const std::string& path) {
-    int in[2];
-    int out[2];
-    must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipes");
-    child_ = fork();
-    if (child_ == 0) {
-      dup2(in[0], STDIN_FILENO);
-      dup2(out[1], STDOUT_FILENO);
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      execl(path.c_str(), path.c_str(), nullptr);
-      _exit(127);
-    }
-    go_on_ = in[1];
-    char ready = 0;
-    must(read(out[0], &ready, 1) == 1, "start of the Go program");
-  }
-  void finish() const {
-    must(write(go_on_, "g", 1) == 1, "word to the Go program");
-    int status = 0;
-    must(waitpid(child_, &status, 0) == child_ && WIFEXITED(status) && WEXITSTATUS(status) == 0, "the Go program");
-  }
-
- private:
-  pid_t child_ = 0;
-  int go_on_ = -1;
-};
 
 struct Build {
   const char* name;
@@ -82,7 +48,7 @@ class Goroutines : public ::testing::TestWithParam<Build> {
 TEST_P(Goroutines, CallsAreMadeByTheReaderItsChildOrAWorker) {
   Script script;
   Program running;
-  script.before = [&] { running.start(program()); };
+  script.before = [&] { running.start({program()}); };
   script.after = [&] { running.finish(); };
   const Seen seen = testing::trace(script);
 

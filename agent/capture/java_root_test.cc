@@ -1,23 +1,18 @@
 // Virtual threads of a real JVM. Needs root and a JDK 21 or newer; leaves itself out else.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "agent/capture/testing/traced_child.h"
 
 namespace wirespan {
 namespace {
 
-using testing::must;
 using testing::Script;
 using testing::Seen;
 
@@ -47,43 +42,20 @@ class VirtualThreads : public ::testing::TestWithParam<const char*> {
     const std::string check = java_ + " " + GetParam() + " -version 2>/dev/null";
     if (std::system(check.c_str()) != 0) GTEST_SKIP() << "the JVM has no " << GetParam();
   }
-  // The program, up and waiting to be told to go on.
   void start() {
-    int in[2];
-    int out[2];
-    must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipes");
-    child_ = fork();
-    if (child_ == 0) {
-      dup2(in[0], STDIN_FILENO);
-      dup2(out[1], STDOUT_FILENO);
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      execlp(java_.c_str(), "java", "-Xmx64m", "-XX:-UsePerfData", GetParam(),
-             "-Djdk.virtualThreadScheduler.parallelism=2",
-             WIRESPAN_SOURCE_DIR "/agent/capture/testing/VirtualThreads.java", nullptr);
-      _exit(127);
-    }
-    go_on_ = in[1];
-    char ready = 0;
-    close(out[1]);
-    must(read(out[0], &ready, 1) == 1, "start of Java");
-  }
-  void finish() const {
-    must(write(go_on_, "\n", 1) == 1, "word to Java");
-    int status = 0;
-    must(waitpid(child_, &status, 0) == child_ && WIFEXITED(status) && WEXITSTATUS(status) == 0, "Java");
+    program_.start({java_, "-Xmx64m", "-XX:-UsePerfData", GetParam(), "-Djdk.virtualThreadScheduler.parallelism=2",
+                    WIRESPAN_SOURCE_DIR "/agent/capture/testing/VirtualThreads.java"});
   }
 
- private:
   std::string java_;
-  pid_t child_ = 0;
-  int go_on_ = -1;
+  testing::Program program_;
 };
 
 // Every line says who sent it: "virtual 2 line 3".
 TEST_P(VirtualThreads, HaveEachANumberOnWhateverCarrier) {
   Script script;
   script.before = [&] { start(); };
-  script.after = [&] { finish(); };
+  script.after = [&] { program_.finish(); };
   const Seen seen = testing::trace(script);
 
   std::map<std::string, std::set<std::uint64_t>> numbers;  // by who sent

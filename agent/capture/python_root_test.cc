@@ -1,11 +1,7 @@
 // Tasks of real Python interpreters. Needs root and some python3; leaves itself out else.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -17,7 +13,6 @@
 namespace wirespan {
 namespace {
 
-using testing::must;
 using testing::Script;
 using testing::Seen;
 
@@ -43,41 +38,15 @@ class Tasks : public ::testing::TestWithParam<const char*> {
     return {};
   }
   [[nodiscard]] const char* python() const { return python_.c_str(); }
-  // The script, up and waiting to be told to go on.
-  void start(const char* python, const char* script) {
-    int in[2];
-    int out[2];
-    must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipes");
-    child_ = fork();
-    if (child_ == 0) {
-      dup2(in[0], STDIN_FILENO);
-      dup2(out[1], STDOUT_FILENO);
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      execlp(python, python, script, nullptr);
-      _exit(127);
-    }
-    go_on_ = in[1];
-    char ready = 0;
-    must(read(out[0], &ready, 1) == 1, "start of Python");
-  }
-  void finish() const {
-    must(write(go_on_, "\n", 1) == 1, "word to Python");
-    int status = 0;
-    must(waitpid(child_, &status, 0) == child_ && WIFEXITED(status) && WEXITSTATUS(status) == 0, "Python");
-  }
-
   std::string python_;
-
- private:
-  pid_t child_ = 0;
-  int go_on_ = -1;
+  testing::Program program_;
 };
 
 // Every line says who sent it: "client 2 request 3".
 TEST_P(Tasks, EachHasAContextBornOfWhoeverStartedIt) {
   Script script;
-  script.before = [&] { start(python(), WIRESPAN_SOURCE_DIR "/agent/capture/testing/tasks.py"); };
-  script.after = [&] { finish(); };
+  script.before = [&] { program_.start({python(), WIRESPAN_SOURCE_DIR "/agent/capture/testing/tasks.py"}); };
+  script.after = [&] { program_.finish(); };
   const Seen seen = testing::trace(script);
 
   std::map<std::uint64_t, event::Lineage> lineages;
@@ -112,8 +81,8 @@ using Greenlets = Tasks;
 TEST_P(Greenlets, MayEndWhileAContextIsBorn) {
   if (std::system((python_ + " -c 'import greenlet' 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "it has no greenlets";
   Script script;
-  script.before = [&] { start(python(), WIRESPAN_SOURCE_DIR "/agent/capture/testing/greenlets.py"); };
-  script.after = [&] { finish(); };
+  script.before = [&] { program_.start({python(), WIRESPAN_SOURCE_DIR "/agent/capture/testing/greenlets.py"}); };
+  script.after = [&] { program_.finish(); };
   (void)testing::trace(script);
 }
 

@@ -150,7 +150,7 @@ std::vector<Key> make_schema() {
       {.name = "link.linger",
        .form = Form::kDuration,
        .slot = SLOT(link.linger),
-       .doc = "How long an incoming request waits for the other end of its connection to be seen.",
+       .doc = "How long an incoming request that was answered waits for the other end of its connection to be seen.",
        .least = 0,
        .most = 10 * kSecond},
       {.name = "link.evidence",

@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
 
 namespace wirespan {
 namespace {
@@ -27,17 +28,6 @@ constexpr std::size_t kMostWaiting = 1024;
 constexpr std::size_t kGenerations = event::Lineage::kMost + 1;
 constexpr float kProven = 16;
 constexpr float kRare = 200;
-
-struct Record {
-  float held = 0;
-  float failed = 0;
-  void add(bool right) {
-    (right ? held : failed) += 1;
-    if (held + failed < 4096) return;
-    held /= 2;
-    failed /= 2;
-  }
-};
 
 struct Read {
   std::uint64_t node = 0;
@@ -122,7 +112,7 @@ class ByTask : public Evidence {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
     if (!is_context(actor.task)) return std::nullopt;
-    const Record& births = process_of(node.pid).births;
+    const TrackRecord& births = process_of(node.pid).births;
     if (births.failed * kRare > births.held + kRare) return std::nullopt;
     NodePtr request = request_of(node.pid, actor, world);
     if (!request) return std::nullopt;
@@ -136,8 +126,8 @@ class ByTask : public Evidence {
     std::array<std::uint64_t, kGenerations> line{};  // who made it, its parent, and so forth
   };
   struct Process {
-    Record births;   // the first rule
-    Record answers;  // the second
+    TrackRecord births;   // the first rule
+    TrackRecord answers;  // the second
     std::vector<Pending> pending;
     std::vector<std::pair<NodePtr, NodePtr>> waiting;  // found before the second rule was proven: call and request
   };

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
 
 namespace wirespan {
 namespace {
@@ -27,21 +28,6 @@ constexpr float kRareCalls = 400;
 constexpr std::size_t kMostPutOff = 1024;
 constexpr std::size_t kLookedThrough = 64;
 constexpr std::size_t kMostGuesses = 32'768;
-
-// How often a rule held in a process, and how often not; old observations fade.
-struct Record {
-  float held = 0;
-  float failed = 0;
-  void add(bool right) {
-    (right ? held : failed) += 1;
-    if (held + failed < 4096) return;
-    held /= 2;
-    failed /= 2;
-  }
-  [[nodiscard]] bool trusted(float proven = 16, float rare = 100) const {
-    return held >= proven && failed * rare <= held;
-  }
-};
 
 class Turn : public Evidence {
  public:
@@ -132,9 +118,9 @@ class Turn : public Evidence {
   };
   using Pairs = std::vector<std::pair<NodePtr, NodePtr>>;  // call and request
   struct Process {
-    Record answers;
-    Record explained;             // answers that follow something read, at once
-    std::array<Record, 4> calls;  // by circumstances
+    TrackRecord answers;
+    TrackRecord explained;             // answers that follow something read, at once
+    std::array<TrackRecord, 4> calls;  // by circumstances
     // Found before the rules had proven themselves.
     Pairs answered;
     std::array<Pairs, 4> guessed;
@@ -178,7 +164,7 @@ class Turn : public Evidence {
     if (const auto it = threads_.find(touch.actor.thread.tid); it != threads_.end() && touch.time < it->second.at)
       return;
     State* state = in_turn(touch.actor, touch.time);
-    Record& explained = process_of(node->pid).explained;
+    TrackRecord& explained = process_of(node->pid).explained;
     if (state == nullptr || state->node == nullptr || state->node->pid != node->pid) return explained.add(false);
     if (state->call) {
       state->clash = true;

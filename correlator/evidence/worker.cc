@@ -12,12 +12,14 @@
 #include <utility>
 
 #include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
 
 namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostThreads = 65'536;
 constexpr float kProven = 16;
+constexpr float kRare = 200;
 constexpr std::size_t kMostCalls = 256;  // of one piece of work; with more, it is none
 
 class Worker : public Evidence {
@@ -75,8 +77,7 @@ class Worker : public Evidence {
     bool works = false;   // it has made calls
   };
   struct Record {
-    float held = 0;
-    float failed = 0;
+    TrackRecord fits;
     std::vector<std::pair<NodePtr, NodePtr>> waiting;
   };
 
@@ -108,11 +109,11 @@ class Worker : public Evidence {
         alone && !work.too_much && std::ranges::all_of(work.calls, [&](const Call& call) {
           return call.response == Response::kRead && call.node->pid == node->pid && call.node->opened >= node->opened;
         });
-    (fits ? record.held : record.failed) += 1;
-    if (!fits || record.failed * 200 > record.held) return record.waiting.clear();
+    record.fits.add(fits);
+    if (!fits || !record.fits.trusted(0, kRare)) return record.waiting.clear();
     // The first ones wait until the process has shown that it works like this.
     for (const Call& call : work.calls) record.waiting.emplace_back(call.node, node);
-    if (record.held < kProven) return;
+    if (!record.fits.trusted(kProven, kRare)) return;
     for (auto& [call, request] : record.waiting) {
       if (!call->decided) world.found(call, Claim{request, std::nullopt, "worker", 0.98});
     }

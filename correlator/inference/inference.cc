@@ -1,6 +1,7 @@
 #include "correlator/inference/inference.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -286,6 +287,19 @@ float Inference::confidence(const Service& service, const Call& call, float shar
   return told_apart ? rehearsed : std::min(rehearsed, kUntested);
 }
 
+// The logarithm of the odds of one share of the samples against the next best, which may be that of no request at all.
+float Inference::distance_to_next(std::span<const float> shares, std::size_t chosen) {
+  constexpr float kLeastShare = 1e-3F;  // the samples tell no finer
+  float others = 1;
+  float next = 0;
+  for (std::size_t k = 0; k < shares.size(); ++k) {
+    others -= shares[k];
+    if (k != chosen) next = std::max(next, shares[k]);
+  }
+  next = std::max(next, others);
+  return std::log(std::max(shares[chosen], kLeastShare) / std::max(next, kLeastShare));
+}
+
 void Inference::decide(Process& process, const Stretch& stretch, std::int64_t until) {
   for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
     Call& call = process.calls[stretch.calls[i]];
@@ -310,6 +324,7 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
       if (static_cast<std::int32_t>(candidates[k]) == solver_.parent(static_cast<std::uint32_t>(i))) {
         d.parent = scratch_.back().request;
         d.confidence = confidence(*process.service, call, marginals[k], marginals.size());
+        d.runner_up_distance = distance_to_next(marginals, k);
       }
     }
     std::sort(scratch_.begin(), scratch_.end(),

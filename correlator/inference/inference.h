@@ -87,6 +87,7 @@ class Inference {
   void learn_mixtures(Process& process, const Stretch& stretch);
   static void learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model);
   void remember(Process& process, const Stretch& stretch);
+  static float distance_to_next(std::span<const float> shares, std::size_t chosen);
   static float confidence(const Service& service, const Call& call, float share, std::size_t candidates);
   void decide(Process& process, const Stretch& stretch, std::int64_t until);
   void forget_endless(Process& process, std::int64_t now);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <random>
@@ -18,6 +19,7 @@ struct Decided {
   std::uint64_t parent = 0;
   float confidence = 0;
   std::size_t candidates = 0;
+  float runner_up_distance = 0;
 };
 
 // What a service did, as spans with known parents; played in order of time.
@@ -26,7 +28,7 @@ class Replay {
   explicit Replay(const Options& options = {})
       : inference(options, counters, [this](const Decision& d) {
           ++times_decided[d.call];
-          decided[d.call] = {d.parent, d.confidence, d.candidates.size()};
+          decided[d.call] = {d.parent, d.confidence, d.candidates.size(), d.runner_up_distance};
         }) {}
 
   // Returns the span's id. parent 0: a request.
@@ -102,6 +104,7 @@ TEST(Inference, LinksInterleavedRequestsByTheirDelays) {
   EXPECT_LE(replay.wrong(), 6U);
   EXPECT_EQ(replay.wrong_at(0.95F), 0U);
   for (const auto& [call, times] : replay.times_decided) ASSERT_EQ(times, 1) << "a decision is never revised";
+  EXPECT_GT(replay.decided[replay.truth.rbegin()->first].runner_up_distance, 2) << "the last, when all is learned";
 }
 
 TEST(Inference, RefusesToChooseBetweenExchangeableRequests) {
@@ -122,6 +125,7 @@ TEST(Inference, RefusesToChooseBetweenExchangeableRequests) {
   for (const std::uint64_t call : calls) {
     EXPECT_LT(replay.decided[call].confidence, 0.8F);
     EXPECT_EQ(replay.decided[call].candidates, 2U);
+    EXPECT_LT(std::abs(replay.decided[call].runner_up_distance), 2) << "neither stands out";
   }
 }
 

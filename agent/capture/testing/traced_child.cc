@@ -1,8 +1,10 @@
 #include "agent/capture/testing/traced_child.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -10,6 +12,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -212,6 +215,32 @@ std::string read_exactly(int fd, std::size_t size) {
     have += static_cast<std::size_t>(n);
   }
   return out;
+}
+
+void Program::start(std::vector<std::string> command) {
+  std::vector<char*> arguments;
+  for (std::string& one : command) arguments.push_back(one.data());
+  arguments.push_back(nullptr);
+  int in[2];
+  int out[2];
+  must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipes");
+  child_ = fork();
+  if (child_ == 0) {
+    dup2(in[0], STDIN_FILENO);
+    dup2(out[1], STDOUT_FILENO);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execvp(arguments[0], arguments.data());
+    _exit(127);
+  }
+  go_on_ = in[1];
+  char ready = 0;
+  must(read(out[0], &ready, 1) == 1, "start of the program");
+}
+
+void Program::finish() const {
+  must(write(go_on_, "\n", 1) == 1, "word to the program");
+  int status = 0;
+  must(waitpid(child_, &status, 0) == child_ && WIFEXITED(status) && WEXITSTATUS(status) == 0, "the program");
 }
 
 }  // namespace wirespan::testing

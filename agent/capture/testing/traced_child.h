@@ -83,4 +83,18 @@ void write_all(int fd, std::string_view bytes);
 // Reads exactly that many bytes, in as few calls as possible.
 std::string read_exactly(int fd, std::size_t size);
 
+// Another program as the child: a real runtime instead of what a test says. It writes a byte when it is up, waits for a
+// line, and ends with status 0.
+class Program {
+ public:
+  // In Script::before. Ends with the process that started it.
+  void start(std::vector<std::string> command);
+  // In Script::after: lets it go on and waits for its end.
+  void finish() const;
+
+ private:
+  pid_t child_ = 0;
+  int go_on_ = -1;
+};
+
 }  // namespace wirespan::testing
