@@ -211,5 +211,61 @@ TEST(Turns, ALoopThatGoesOnWithWhatItReadIsFollowedCallByCall) {
   for (const auto& [request, call] : links) EXPECT_TRUE(s.is_parent(request, call));
 }
 
+// A proxy that reads all there is, then works it off: two requests and their calls in one turn, the responses and the
+// answers in another. `sent`: which request the first call is for; `answered`: the first answer.
+Pair by_batch(Scene& s, std::uint32_t& turn, std::uint32_t sent = 0, std::uint32_t answered = 0) {
+  Pair p;
+  turn += 2;
+  for (auto& r : p.request) r = s.serve(thread(kPid, 7, turn));
+  for (const std::uint32_t i : {sent, 1 - sent}) p.call[i] = s.call(thread(kPid, 7, turn));
+  turn += 2;
+  // The backend answered the second first.
+  for (const std::uint32_t i : {1U, 0U}) s.finish(p.call[i], thread(kPid, 7, turn));
+  for (const std::uint32_t i : {1 - answered, answered}) s.finish(p.request[i], thread(kPid, 7, turn));
+  return p;
+}
+
+TEST(Batches, AreWorkedOffInOrder) {
+  Scene s(without_inference_links());
+  std::vector<Pair> all;
+  std::uint32_t turn = 2;
+  for (int i = 0; i < kRounds; ++i) all.push_back(by_batch(s, turn));
+  s.serve(thread(kPid, 7, turn + 2));  // the last batch is over
+  for (const Pair& p : all) {
+    EXPECT_TRUE(s.is_parent(p.request[0], p.call[0]));
+    EXPECT_TRUE(s.is_parent(p.request[1], p.call[1]));
+  }
+  EXPECT_EQ(method(s, all.back().call[0]), "batch");
+}
+
+TEST(Batches, OfSomeOtherOrderAreNotBelieved) {
+  Scene s(without_inference_links());
+  std::vector<Pair> all;
+  std::uint32_t turn = 2;
+  for (std::uint32_t i = 0; i < 4 * kRounds; ++i) all.push_back(by_batch(s, turn, i % 5 == 0 ? 1 : 0, 0));
+  for (const Pair& p : all) {
+    for (const auto& call : p.call) EXPECT_NE(method(s, call), "batch");
+  }
+}
+
+TEST(Batches, ATurnThatBeginsAConnectionOrLeavesSomethingOverSaysNothing) {
+  Scene s(without_inference_links());
+  std::uint32_t turn = 2;
+  for (int i = 0; i < kRounds; ++i) by_batch(s, turn);
+  turn += 2;
+  const auto waits = s.serve(thread(kPid, 7, turn));
+  const auto first = s.serve(thread(kPid, 7, turn));
+  const auto for_first = s.call(thread(kPid, 7, turn));
+  turn += 2;
+  const auto for_waits = s.call(thread(kPid, 7, turn));
+  turn += 2;
+  for (const auto& call : {for_waits, for_first}) s.finish(call, thread(kPid, 7, turn));
+  s.finish(waits, thread(kPid, 7, turn));
+  turn += 2;
+  s.finish(first, thread(kPid, 7, turn));
+  s.serve(thread(kPid, 7, turn + 2));
+  for (const auto& call : {for_waits, for_first}) EXPECT_NE(method(s, call), "batch");
+}
+
 }  // namespace
 }  // namespace wirespan
