@@ -16,7 +16,8 @@ constexpr float kMatureRequests = 400;  // learned: from here on one pass a stre
 constexpr Solver::Effort kTentative{8, 8, 1, 0, true};
 constexpr int kFirstPasses = 5;  // over the first stretches, each with the model of the pass before
 constexpr int kFurtherPasses = 2;
-constexpr double kWorkOfKnown = 8;  // of a call with a certain parent: it is learned from
+constexpr std::size_t kMostToBegin = 2048;  // calls of a stretch, of such a pass: more teach nothing new
+constexpr double kWorkOfKnown = 8;          // of a call with a certain parent: it is learned from
 constexpr float kEnoughTests = 100;
 constexpr float kUntested = 0.75F;
 constexpr std::size_t kFewCandidates = 2;
@@ -187,22 +188,26 @@ void Inference::finish() {
   for (auto& p : processes_) settle(*p, now_ / kNsPerUs, true);
 }
 
-void Inference::load(Process& process, const Stretch& stretch) {
+void Inference::load(Process& process, const Stretch& stretch, std::size_t most) {
   solver_.clear();
+  const auto calls = std::span(stretch.calls).first(std::min(most, stretch.calls.size()));
+  const std::int64_t until = calls.size() < stretch.calls.size() ? process.calls[calls.back()].start : kOpen;
   const std::int64_t tick = std::max<std::int64_t>(process.service->tick, 1);
   const std::int64_t zero = process.service->first_time;
   auto ticks = [&](std::int64_t us) { return us == kOpen ? kOpen : (us - zero) / tick; };
   // What tells most calls' parents is the answer that follows the last one: those without must not be tested with it.
-  for (const std::uint32_t c : stretch.calls) {
+  for (const std::uint32_t c : calls) {
     const Call& call = process.calls[c];
     if (call.tested) process.requests[static_cast<std::size_t>(call.parent)].veiled = true;
   }
   for (const std::uint32_t r : stretch.requests) {
     Request& q = process.requests[r];
+    if (q.start > until) break;
     const bool veiled = std::exchange(q.veiled, false);
     q.local = solver_.add_request({ticks(q.start), ticks(q.end), q.op, q.read, veiled ? Spot() : q.answered});
+    if (q.end > until) solver_.do_not_learn(q.local);
   }
-  for (const std::uint32_t c : stretch.calls) {
+  for (const std::uint32_t c : calls) {
     const Call& call = process.calls[c];
     const bool fixed = call.decided && !call.tested;
     loaded_.clear();
@@ -267,7 +272,7 @@ void Inference::learn_chances(const Process& process, const Stretch& stretch, st
 }
 
 void Inference::remember(Process& process, const Stretch& stretch) {
-  for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
+  for (std::size_t i = 0; i < solver_.calls(); ++i) {
     Call& call = process.calls[stretch.calls[i]];
     if (call.decided) continue;
     const std::int32_t parent = solver_.parent(static_cast<std::uint32_t>(i));
@@ -411,6 +416,8 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
   forget_endless(process, now);
   const std::int64_t window =
       std::clamp(2 * service.slowest, options_.window_ns / kNsPerUs, 5 * options_.window_ns / kNsPerUs);
+  // What a call's answer may depend on: the requests open with it, to their ends.
+  const std::int64_t foresight = std::min(2 * service.slowest, window / 2);
   auto due = [&](const Stretch& s) {
     if (everything) return !s.requests.empty() || !s.calls.empty();
     for (const std::uint32_t c : s.calls) {
@@ -422,7 +429,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
   if (!afford(process, process.stretches.front(), now)) {
     while (due(process.stretches.front())) {
       Stretch& s = process.stretches.front();
-      const std::int64_t until = s.closed || everything ? kOpen : now - window / 2;
+      const std::int64_t until = s.closed || everything ? kOpen : now - foresight;
       give_up(process, s, until);
       retire(process, s, until);
       if (!s.closed) break;
@@ -440,7 +447,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
       ServiceModel& next = service.passes[service.pass];
       next.copy_from(service.model);
       for (const Stretch& s : process.stretches) {
-        load(process, s);
+        load(process, s, kMostToBegin);
         solver_.run(*known, kOrphan, kTentative);
         if (i + 1 == passes) remember(process, s);
         solver_.learn(next);
@@ -452,7 +459,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
   }
   while (due(process.stretches.front())) {
     Stretch& s = process.stretches.front();
-    const std::int64_t until = s.closed || everything ? kOpen : now - window / 2;
+    const std::int64_t until = s.closed || everything ? kOpen : now - foresight;
     load(process, s);
     solver_.run(*known, kOrphan, kDecisive);
     remember(process, s);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -83,7 +84,8 @@ class Inference {
   struct Service;
 
   void settle(Process& process, std::int64_t now, bool everything);
-  void load(Process& process, const Stretch& stretch);
+  // The first `most` calls, and the requests that started by then.
+  void load(Process& process, const Stretch& stretch, std::size_t most = std::numeric_limits<std::size_t>::max());
   void learn_mixtures(Process& process, const Stretch& stretch);
   static void learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model);
   void remember(Process& process, const Stretch& stretch);

@@ -28,9 +28,9 @@ float log_density(const DelayDensity* density, std::int64_t delay) {
   return density != nullptr ? density->log_density(delay) : unknown_delay(delay);
 }
 
-std::uint64_t set_hash(std::span<const CallTimes> calls) {
+std::uint64_t set_hash(Calls calls) {
   std::uint64_t sum = 1;
-  for (const CallTimes& c : calls) sum += mix64(c.key + 1U);
+  for (const CallTimes* c : calls) sum += mix64(c->key + 1U);
   return sum;
 }
 
@@ -54,11 +54,11 @@ float ServiceModel::odds(const RelationMixture* prior, Relation relation) {
 }
 
 // Of the last of these calls, before anything was learned: the event that explains it best.
-float ServiceModel::guess(const RequestTimes& request, std::span<const CallTimes> calls) const {
-  const CallTimes& call = calls.back();
+float ServiceModel::guess(const RequestTimes& request, Calls calls) const {
+  const CallTimes& call = *calls.back();
   float best = odds(start_prior_, relation_of(request.read, call.began));
-  for (const CallTimes& c : calls.first(calls.size() - 1)) {
-    if (c.end <= call.start) best = std::max(best, odds(finish_prior_, relation_of(c.ended, call.began)));
+  for (const CallTimes* c : calls.first(calls.size() - 1)) {
+    if (c->end <= call.start) best = std::max(best, odds(finish_prior_, relation_of(c->ended, call.began)));
   }
   return best;
 }
@@ -86,7 +86,7 @@ ServiceModel::Slot& ServiceModel::slot(Op& op, std::uint16_t key, int* index) {
   return *op.slots[op.slot_of[key]];
 }
 
-float ServiceModel::pattern_score(const Op& op, std::span<const CallTimes> calls, const std::uint8_t* slots) {
+float ServiceModel::pattern_score(const Op& op, Calls calls, const std::uint8_t* slots) {
   std::array<std::uint8_t, kMaxSlots> times{};
   float independent = op.log_none;
   for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -111,16 +111,22 @@ float ServiceModel::pattern_score(const Op& op, std::span<const CallTimes> calls
       break;
     }
   }
-  return std::log((observed + kPatternPrior * std::exp(std::max(independent, -60.0F))) / (op.requests + kPatternPrior));
+  const float all = op.requests + kPatternPrior;
+  if (observed == 0) return std::max(independent, -60.0F) - std::log(all / kPatternPrior);
+  return std::log((observed + kPatternPrior * std::exp(independent)) / all);
 }
 
-float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) const {
-  const CallTimes& call = calls[i];
+float ServiceModel::delay_score(const Op& op, const RequestTimes& request, Calls calls, const std::uint8_t* slots,
+                                std::size_t i, std::int64_t* since_out) const {
+  const CallTimes& call = *calls[i];
   if (since_out != nullptr) *since_out = request.start;
   if (slots[i] == kNoSlot) return unknown_delay(call.start - request.start) + guess(request, calls.first(i + 1));
   const Slot& s = *op.slots[slots[i]];
   const Anchored* best = s.anchors.data();
+  if (i == 0 && best->density) {
+    return best->density->log_density(call.start - request.start) +
+           best->relations.log_odds(relation_of(request.read, call.began));
+  }
   std::int64_t since = request.start;
   std::int64_t latest_end = 0;
   bool ended = false;
@@ -129,15 +135,15 @@ float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::
     const Anchored& begun = s.anchors[2U + 2U * slots[j]];
     if (begun.rank > best->rank || &begun == best) {
       best = &begun;
-      since = calls[j].start;
+      since = calls[j]->start;
     }
-    if (calls[j].end <= call.start) {
+    if (calls[j]->end <= call.start) {
       const Anchored& done = s.anchors[3U + 2U * slots[j]];
       if (done.rank > best->rank || &done == best) {
         best = &done;
-        since = calls[j].end;
+        since = calls[j]->end;
       }
-      if (!ended || calls[j].end > latest_end) latest_end = calls[j].end;
+      if (!ended || calls[j]->end > latest_end) latest_end = calls[j]->end;
       ended = true;
     }
   }
@@ -152,7 +158,7 @@ float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::
   float votes = 0;
   auto vote = [&](const Anchored& a, std::int64_t at, Relation relation) {
     if (!a.density || a.rank < best->rank - kVoteRange) return;
-    const float w = std::exp(a.rank - best->rank);
+    const float w = &a == best ? 1.0F : a.vote / best->vote;
     weights += w;
     votes += w * (a.density->log_density(call.start - at) + a.relations.log_odds(relation));
   };
@@ -160,30 +166,29 @@ float ServiceModel::delay_score(const Op& op, const RequestTimes& request, std::
   const Spot* latest = &request.read;
   for (std::size_t j = 0; j < i; ++j) {
     if (slots[j] == kNoSlot) continue;
-    vote(s.anchors[2U + 2U * slots[j]], calls[j].start, relation_of_sent(calls[j].began, call.began));
-    if (calls[j].end > call.start) continue;
-    vote(s.anchors[3U + 2U * slots[j]], calls[j].end, relation_of(calls[j].ended, call.began));
-    if (calls[j].end == latest_end) latest = &calls[j].ended;
+    vote(s.anchors[2U + 2U * slots[j]], calls[j]->start, relation_of_sent(calls[j]->began, call.began));
+    if (calls[j]->end > call.start) continue;
+    vote(s.anchors[3U + 2U * slots[j]], calls[j]->end, relation_of(calls[j]->ended, call.began));
+    if (calls[j]->end == latest_end) latest = &calls[j]->ended;
   }
   if (ended) vote(s.anchors[1], latest_end, relation_of(*latest, call.began));
   if (weights > 0) return votes / weights * (1.0F + kVoteGain * (weights - 1.0F) / weights);
   return log_density(best->density.get(), call.start - since) + guess(request, calls.first(i + 1));
 }
 
-float ServiceModel::next_call(const RequestTimes& request, std::span<const CallTimes> calls,
-                              std::int64_t* since) const {
+float ServiceModel::next_call(const RequestTimes& request, Calls calls, std::int64_t* since) const {
   if (since != nullptr) *since = request.start;
   const Op* op = find(request.op);
   const std::size_t last = calls.size() - 1;
   if (op == nullptr || calls.size() > kMaxCalls) {
-    return unknown_delay(calls[last].start - request.start) + guess(request, calls);
+    return unknown_delay(calls[last]->start - request.start) + guess(request, calls);
   }
   std::array<std::uint8_t, kMaxCalls> slots{};
   std::size_t same = 0;
   for (std::size_t i = 0; i <= last; ++i) {
-    const int s = slot_index(*op, calls[i].key);
+    const int s = slot_index(*op, calls[i]->key);
     slots[i] = s < 0 ? kNoSlot : static_cast<std::uint8_t>(s);
-    if (i < last && calls[i].key == calls[last].key) ++same;
+    if (i < last && calls[i]->key == calls[last]->key) ++same;
   }
   float sum = delay_score(*op, request, calls, slots.data(), last, since);
   if (slots[last] == kNoSlot) {
@@ -197,7 +202,7 @@ float ServiceModel::next_call(const RequestTimes& request, std::span<const CallT
   return sum;
 }
 
-float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes> calls, std::int64_t* since) const {
+float ServiceModel::score(const RequestTimes& request, Calls calls, std::int64_t* since) const {
   const Op* op = find(request.op);
   const std::size_t n = std::min<std::size_t>(calls.size(), kMaxCalls);
   if (op == nullptr) {
@@ -206,14 +211,14 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
     std::int64_t latest = request.start;
     for (std::size_t i = 0; i < n; ++i) {
       if (since != nullptr) since[i] = request.start;
-      sum += unknown_delay(calls[i].start - latest) + guess(request, calls.first(i + 1));
-      latest = std::max(latest, calls[i].start);
+      sum += unknown_delay(calls[i]->start - latest) + guess(request, calls.first(i + 1));
+      latest = std::max(latest, calls[i]->start);
     }
     return sum;
   }
   std::array<std::uint8_t, kMaxCalls> slots{};
   for (std::size_t i = 0; i < n; ++i) {
-    const int s = slot_index(*op, calls[i].key);
+    const int s = slot_index(*op, calls[i]->key);
     slots[i] = s < 0 ? kNoSlot : static_cast<std::uint8_t>(s);
   }
   float sum = pattern_score(*op, calls.first(n), slots.data());
@@ -223,7 +228,7 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
   const Anchored* finish = &op->alone;
   bool unfinished = false;
   for (std::size_t i = 0; i < n; ++i) {
-    const CallTimes& call = calls[i];
+    const CallTimes& call = *calls[i];
     sum += delay_score(*op, request, calls, slots.data(), i, since != nullptr ? since + i : nullptr);
     if (call.end == kOpen) unfinished = true;
     if (call.end != kOpen && (i == 0 || call.end >= last_end)) {
@@ -237,13 +242,13 @@ float ServiceModel::score(const RequestTimes& request, std::span<const CallTimes
   return sum;
 }
 
-float ServiceModel::finish_score(const RequestTimes& request, std::span<const CallTimes> calls) const {
+float ServiceModel::finish_score(const RequestTimes& request, Calls calls) const {
   const Op* op = find(request.op);
   if (op == nullptr || request.end == kOpen || calls.empty()) return 0;
-  const CallTimes* last = &calls[0];
-  for (const CallTimes& c : calls) {
-    if (c.end == kOpen) return 0;
-    if (c.end >= last->end) last = &c;
+  const CallTimes* last = calls.front();
+  for (const CallTimes* c : calls) {
+    if (c->end == kOpen) return 0;
+    if (c->end >= last->end) last = c;
   }
   const int s = slot_index(*op, last->key);
   return finish_of(s < 0 ? nullptr : &op->slots[static_cast<std::size_t>(s)]->finish, request.end - last->end,
@@ -327,14 +332,14 @@ void ServiceModel::learn(Anchored& anchored, std::int64_t delay, Relation relati
   anchored.dirty = true;
 }
 
-void ServiceModel::learn(const RequestTimes& request, std::span<const CallTimes> calls, float weight) {
+void ServiceModel::learn(const RequestTimes& request, Calls calls, float weight) {
   Op& op = get(request.op);
   const std::size_t n = std::min<std::size_t>(calls.size(), kMaxCalls);
   std::array<std::uint8_t, kMaxSlots> times{};
   std::uint8_t slots[kMaxCalls];
   for (std::size_t i = 0; i < n; ++i) {
     int index = 0;
-    slot(op, calls[i].key, &index);
+    slot(op, calls[i]->key, &index);
     slots[i] = static_cast<std::uint8_t>(index);
     if (times[slots[i]] < 3) ++times[slots[i]];
   }
@@ -360,7 +365,7 @@ void ServiceModel::learn(const RequestTimes& request, std::span<const CallTimes>
   Anchored* finish = &op.alone;
   bool unfinished = false;
   for (std::size_t i = 0; i < n; ++i) {
-    const CallTimes& call = calls[i];
+    const CallTimes& call = *calls[i];
     Slot& s = *op.slots[slots[i]];
     const auto relation = [&](const Spot& event) { return relation_of(event, call.began); };
     learn(s.anchors[0], call.start - request.start, relation(request.read), weight);
@@ -371,12 +376,12 @@ void ServiceModel::learn(const RequestTimes& request, std::span<const CallTimes>
     std::array<const CallTimes*, kMaxSlots> done{};
     const CallTimes* latest = nullptr;
     for (std::size_t j = 0; j < i; ++j) {
-      begun[slots[j]] = &calls[j];
-      if (calls[j].end > call.start) continue;
-      done[slots[j]] = &calls[j];
-      if (!ended || calls[j].end > latest_end) {
-        latest_end = calls[j].end;
-        latest = &calls[j];
+      begun[slots[j]] = calls[j];
+      if (calls[j]->end > call.start) continue;
+      done[slots[j]] = calls[j];
+      if (!ended || calls[j]->end > latest_end) {
+        latest_end = calls[j]->end;
+        latest = calls[j];
       }
       ended = true;
     }
@@ -405,6 +410,7 @@ void ServiceModel::refresh(Anchored& anchored, const RelationShares* chance, con
   anchored.density->refresh();
   anchored.relations.refresh(chance, prior);
   anchored.rank = (anchored.gain + kRankPrior * kRankStart) / (anchored.count + kRankPrior);
+  anchored.vote = std::exp(std::max(anchored.rank, -80.0F));
 }
 
 void ServiceModel::refresh() {
@@ -471,6 +477,7 @@ void ServiceModel::copy_from(const ServiceModel& other) {
     to.gain = from.gain;
     to.count = from.count;
     to.rank = from.rank;
+    to.vote = from.vote;
   };
   seen_ = other.seen_;
   for (std::size_t i = 0; i < other.ops_.size() || i < ops_.size(); ++i) {

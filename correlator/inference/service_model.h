@@ -32,6 +32,9 @@ struct CallTimes {
   Spot ended;             // where its answer was read
 };
 
+// Some calls, in order of start.
+using Calls = std::span<const CallTimes* const>;
+
 struct RequestTimes {
   std::int64_t start = 0;
   std::int64_t end = kOpen;
@@ -78,16 +81,14 @@ class ServiceModel {
 
   // Log-probability of these calls (sorted by start) under this request. since: if given, receives per call the time of
   // the event it is taken to follow.
-  [[nodiscard]] float score(const RequestTimes& request, std::span<const CallTimes> calls,
-                            std::int64_t* since = nullptr) const;
+  [[nodiscard]] float score(const RequestTimes& request, Calls calls, std::int64_t* since = nullptr) const;
   // Log-probability that the last of these calls is the request's next, given the ones before it. score() is the sum of
   // these but for what only the whole set tells.
-  [[nodiscard]] float next_call(const RequestTimes& request, std::span<const CallTimes> calls,
-                                std::int64_t* since = nullptr) const;
+  [[nodiscard]] float next_call(const RequestTimes& request, Calls calls, std::int64_t* since = nullptr) const;
   // The part of score() that the answer's time adds.
-  [[nodiscard]] float finish_score(const RequestTimes& request, std::span<const CallTimes> calls) const;
+  [[nodiscard]] float finish_score(const RequestTimes& request, Calls calls) const;
   // Adds the request with its calls to what is known.
-  void learn(const RequestTimes& request, std::span<const CallTimes> calls, float weight);
+  void learn(const RequestTimes& request, Calls calls, float weight);
   // Log odds for calls of this key under two requests of this op keeping order; see OrderWeight.
   // candidates: of the call. While little is known, order is believed in only where two compete: among more, even a
   // slight preference grows by learning from the assignments it chose.
@@ -115,6 +116,7 @@ class ServiceModel {
     float gain = 0;  // sum of log-densities it gave its own delays, before learning them
     float count = 0;
     float rank = -1e9F;
+    float vote = 0;  // e^rank
     bool dirty = false;
   };
   struct Pattern {
@@ -150,10 +152,10 @@ class ServiceModel {
   [[nodiscard]] float finish_of(const Anchored* finish, std::int64_t delay, const Spot& from,
                                 const Spot& answered) const;
   [[nodiscard]] static float odds(const RelationMixture* prior, Relation relation);
-  [[nodiscard]] float guess(const RequestTimes& request, std::span<const CallTimes> calls) const;
-  [[nodiscard]] static float pattern_score(const Op& op, std::span<const CallTimes> calls, const std::uint8_t* slots);
-  [[nodiscard]] float delay_score(const Op& op, const RequestTimes& request, std::span<const CallTimes> calls,
-                                  const std::uint8_t* slots, std::size_t i, std::int64_t* since_out) const;
+  [[nodiscard]] float guess(const RequestTimes& request, Calls calls) const;
+  [[nodiscard]] static float pattern_score(const Op& op, Calls calls, const std::uint8_t* slots);
+  [[nodiscard]] float delay_score(const Op& op, const RequestTimes& request, Calls calls, const std::uint8_t* slots,
+                                  std::size_t i, std::int64_t* since_out) const;
   void learn(Anchored& anchored, std::int64_t delay, Relation relation, float weight);
   void refresh(Anchored& anchored, const RelationShares* chance, const RelationMixture* prior);
 

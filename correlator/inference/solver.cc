@@ -54,9 +54,9 @@ bool Solver::accept(float gain, float temperature) {
 
 float Solver::score(const ServiceModel& model, const RequestTimes& times, std::span<const std::uint32_t> calls,
                     std::int64_t* since) {
-  std::array<CallTimes, ServiceModel::kMaxCalls> list;
+  std::array<const CallTimes*, ServiceModel::kMaxCalls> list;
   const std::size_t n = std::min<std::size_t>(calls.size(), list.size());
-  for (std::size_t i = 0; i < n; ++i) list[i] = calls_[calls[i]].times;
+  for (std::size_t i = 0; i < n; ++i) list[i] = &calls_[calls[i]].times;
   const float beyond = -12.0F * static_cast<float>(calls.size() - n);
   if (since != nullptr) {
     for (std::size_t i = n; i < calls.size(); ++i) since[i] = times.start;
@@ -162,7 +162,7 @@ void Solver::sweep(const ServiceModel& model, float orphan, float temperature, b
 // the odds of each.
 void Solver::place(const ServiceModel& model, bool drawn) {
   for (std::size_t i = 0; i < request_count_; ++i) requests_[i].calls.clear();
-  std::array<CallTimes, ServiceModel::kMaxCalls> list;
+  std::array<const CallTimes*, ServiceModel::kMaxCalls> list;
   for (std::uint32_t c = 0; c < calls_.size(); ++c) {
     Call& call = calls_[c];
     const bool prune = !call.pruned && call.count > kMaxCandidates;
@@ -172,8 +172,8 @@ void Solver::place(const ServiceModel& model, bool drawn) {
       for (std::uint32_t k = call.first; k < call.first + call.count; ++k) {
         const Request& r = requests_[candidates_[k]];
         if (r.calls.size() >= ServiceModel::kMaxCalls) continue;
-        for (std::size_t i = 0; i < r.calls.size(); ++i) list[i] = calls_[r.calls[i]].times;
-        list[r.calls.size()] = call.times;
+        for (std::size_t i = 0; i < r.calls.size(); ++i) list[i] = &calls_[r.calls[i]].times;
+        list[r.calls.size()] = &call.times;
         gains_.push_back({model.next_call(r.times, std::span(list).first(r.calls.size() + 1)) +
                               model.finish_hint(r.times, call.times),
                           candidates_[k]});
@@ -225,11 +225,12 @@ void Solver::chain(const ServiceModel& model, float orphan, int burn_in, int pat
   remember_best();
   int idle = 0;
   float best_here = total_;
+  const float worth_it = 0.1F * std::max(1.0F, static_cast<float>(calls_.size()) / static_cast<float>(kCrowded));
   for (int i = 0; i < patience * burn_in && (i < burn_in || idle < burn_in / 2); ++i) {
     const int left = std::max(burn_in - 1 - i, 0);
     sweep(model, orphan, 1.0F + 2.0F * static_cast<float>(left) / static_cast<float>(burn_in), true);
     remember_best();
-    idle = total_ > best_here + 0.1F ? 0 : idle + 1;
+    idle = total_ > best_here + worth_it ? 0 : idle + 1;
     best_here = std::max(best_here, total_);
   }
   for (int i = 0; i < samples; ++i) {
@@ -294,7 +295,7 @@ void Solver::run(const ServiceModel& model, float orphan, const Effort& wanted) 
 }
 
 void Solver::learn(ServiceModel& model) const {
-  std::array<CallTimes, ServiceModel::kMaxCalls> list;
+  std::array<const CallTimes*, ServiceModel::kMaxCalls> list;
   std::vector<std::vector<std::uint32_t>> of(request_count_);
   for (int k = 0; k < kept_; ++k) {
     for (auto& v : of) v.clear();
@@ -305,7 +306,7 @@ void Solver::learn(ServiceModel& model) const {
     for (std::size_t r = 0; r < request_count_; ++r) {
       if (requests_[r].times.end == kOpen || !requests_[r].learn) continue;
       const std::size_t n = std::min<std::size_t>(of[r].size(), list.size());
-      for (std::size_t i = 0; i < n; ++i) list[i] = calls_[of[r][i]].times;
+      for (std::size_t i = 0; i < n; ++i) list[i] = &calls_[of[r][i]].times;
       model.learn(requests_[r].times, std::span(list).first(n), 1.0F / static_cast<float>(kept_));
     }
   }

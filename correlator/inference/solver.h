@@ -43,6 +43,7 @@ class Solver {
   // Adds what the best assignment says about order.
   void learn_order(const ServiceModel& judge, ServiceModel& model);
 
+  [[nodiscard]] std::size_t calls() const { return calls_.size(); }
   [[nodiscard]] std::int32_t parent(std::uint32_t call) const { return best_[call]; }
   // Posterior share of each candidate, in the order they were given; what is left is "no parent".
   [[nodiscard]] std::span<const float> marginals(std::uint32_t call) const {

@@ -119,7 +119,7 @@ void Solver::propose_resample(const ServiceModel& model, std::uint32_t c, std::i
   const std::int32_t ids[2] = {from, to};
   if (side[0]->calls.size() + side[1]->calls.size() > ServiceModel::kMaxCalls) return;
   struct Deal {
-    std::array<CallTimes, ServiceModel::kMaxCalls> times[2];
+    std::array<const CallTimes*, ServiceModel::kMaxCalls> times[2];
     std::size_t size[2] = {0, 0};
   };
   Deal before;
@@ -133,7 +133,7 @@ void Solver::propose_resample(const ServiceModel& model, std::uint32_t c, std::i
   auto odds = [&](Deal& deal, const Call& call) {
     float score[2];
     for (int k = 0; k < 2; ++k) {
-      deal.times[k][deal.size[k]] = call.times;
+      deal.times[k][deal.size[k]] = &call.times;
       score[k] = model.next_call(side[k]->times, std::span(deal.times[k]).first(deal.size[k] + 1));
     }
     return (score[0] - score[1]) * scale;
@@ -154,8 +154,8 @@ void Solver::propose_resample(const ServiceModel& model, std::uint32_t c, std::i
       now = std::log(u) < log_share(new_odds) ? 0 : 1;
       balance += log_share(was == 0 ? old_odds : -old_odds) - log_share(now == 0 ? new_odds : -new_odds);
     }
-    before.times[was][before.size[was]++] = call.times;
-    after.times[now][after.size[now]++] = call.times;
+    before.times[was][before.size[was]++] = &call.times;
+    after.times[now][after.size[now]++] = &call.times;
     if (now == 0) {
       proposal_.from_list[proposal_.from_size++] = x;
     } else {

@@ -83,7 +83,7 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
       if (a.calls.size() > ServiceModel::kMaxCalls || b.calls.size() > ServiceModel::kMaxCalls) continue;
       // As it is against exchanged; then turned to in-order against inverted.
       float delays = 0;
-      std::array<CallTimes, ServiceModel::kMaxCalls> list;
+      std::array<const CallTimes*, ServiceModel::kMaxCalls> list;
       std::int64_t exchanged[2] = {0, 0};
       auto with = [&](const Request& r, std::uint32_t out, std::uint32_t in) {
         std::size_t n = 0;
@@ -93,21 +93,21 @@ void Solver::learn_order(const ServiceModel& judge, ServiceModel& model) {
         for (const std::uint32_t x : r.calls) {
           if (x == out) {
             if (in == out) {
-              list[n++] = calls_[in].times;
+              list[n++] = &calls_[in].times;
               last = judge.next_call(r.times, std::span(list).first(n), at);
               placed = true;
             }
             continue;
           }
           if (!placed && x > in) {
-            list[n++] = calls_[in].times;
+            list[n++] = &calls_[in].times;
             last = judge.next_call(r.times, std::span(list).first(n), at);
             placed = true;
           }
-          list[n++] = calls_[x].times;
+          list[n++] = &calls_[x].times;
         }
         if (!placed) {
-          list[n++] = calls_[in].times;
+          list[n++] = &calls_[in].times;
           last = judge.next_call(r.times, std::span(list).first(n), at);
         }
         return std::pair(last, judge.finish_score(r.times, std::span(list).first(n)));
