@@ -32,8 +32,10 @@ constexpr std::array kMethods = {
         "right after its response was read the loop sent the answer to the parent, and in this process answers have "
         "always followed the response that made them possible"},
     Row{"batch",
-        "its event loop read as many requests as it then sent calls, and later as many responses as it sent answers; "
-        "in order, both times this call goes with the parent, and in this process the two have hardly ever disagreed"},
+        "in one turn its event loop read as many requests as it sent calls, and in order this call goes with the "
+        "parent, "
+        "which was answered in the turn in which the call's response was read; in this process that has always been "
+        "so"},
     Row{"worker", "the thread that answered the parent had made it, and nothing else since its answer before"},
     Row{"shared_value",
         "it carries an id that of all open requests only the parent came with, and in this process such ids are handed "

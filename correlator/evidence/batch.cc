@@ -1,18 +1,18 @@
 // Event loops that read a batch first and work it off in order (HAProxy): in one turn of the loop as many requests are
-// read as calls are sent, and the first call is for the first request; as many responses are read as answers are sent,
-// and the first answer is to the request that the first response's call was made for.
+// read as calls are sent, and the first call is for the first request.
 //
-// So a call is told twice whose it is, by what was read when it was sent and by what was answered when its response was
-// read. Both must agree, and have done so over and over: where work is put off to later turns, waits for others or
-// takes its own order, they do not. A turn in which a connection was begun, or in which the numbers differ, says
-// nothing; one of the two is believed alone only where they have hardly ever differed.
+// That is put to the proof when the call's response is read: a proxy answers in the same turn. So the request must be
+// among those answered then; by accident it is as often as they are many of all that are open, or of those it was read
+// with, which is what a proof counts for. (The order of answers is not that of responses: they wait for one another.)
+// Where work is put off to later turns, waits for others or takes its own order, the proofs fail, and the process is
+// not believed. A turn in which a connection was begun, or in which the numbers differ, says nothing.
 #include <algorithm>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "correlator/evidence/evidence.h"
-#include "correlator/evidence/track_record.h"
 #include "model/turn.h"
 
 namespace wirespan {
@@ -22,11 +22,9 @@ constexpr std::size_t kMostThreads = 65'536;
 constexpr std::size_t kMostInTurn = 1024;
 constexpr std::size_t kMostGuesses = 32'768;
 constexpr std::size_t kMostWaiting = 1024;
-// Two that agree by accident are both wrong: rare even where one in twenty disagrees. (While connections are begun, and
-// threads take from one another, some do.)
-constexpr float kProven = 32;
-constexpr float kRare = 20;
-// Agreements without a break, from which on one is believed without the other.
+constexpr float kProven = 16;  // proofs, each as much as it was no accident
+constexpr float kRare = 100;
+// Proofs without a failure, from which on a call is believed whose own proof is missing.
 constexpr std::uint32_t kProvenAlone = 400;
 constexpr double kConfidence = 0.98;
 
@@ -75,17 +73,30 @@ class Batch : public Evidence {
   struct Turn {
     std::uint32_t loop = 0;
     bool unsure = false;
-    Places requests;  // read
-    Places calls;     // sent
+    std::size_t open = 0;  // requests, when the first response was read
+    Places requests;       // read
+    Places calls;          // sent
     Places responses;
     Places answers;
   };
   struct Process {
-    TrackRecord agrees;
-    std::uint32_t unbroken = 0;                        // agreements since the last that was none
+    float held = 0;
+    float failed = 0;
+    std::uint32_t unbroken = 0;                        // proofs since the last failure
     std::vector<std::pair<NodePtr, NodePtr>> waiting;  // call and request, found before that was proven
+    void fade() {
+      if (held + failed < 1024) return;
+      held /= 2;
+      failed /= 2;
+    }
   };
-  using Guesses = std::unordered_map<std::uint64_t, std::uint64_t>;  // request by call, both by number
+  // The requests of a turn, by number, in order: with which of them a call may have been mistaken.
+  using Mates = std::shared_ptr<const std::vector<std::uint64_t>>;
+  struct Guess {
+    std::uint64_t request = 0;  // 0: none
+    Mates mates;
+  };
+  using Guesses = std::unordered_map<std::uint64_t, Guess>;  // by call
 
   // Null: the thread runs no loop, or that turn is over.
   Turn* turn_of(const Actor& actor, World& world) {
@@ -106,6 +117,7 @@ class Batch : public Evidence {
     Turn* const turn = turn_of(touch.actor, world);
     if (turn == nullptr) return;
     Places& places = turn->*what;
+    if (what == &Turn::responses && places.empty()) turn->open = world.open.serving(node->pid).size();
     if (places.size() >= kMostInTurn)
       turn->unsure = true;
     else
@@ -117,19 +129,14 @@ class Batch : public Evidence {
   }
 
   void settle(Turn& turn, World& world) {
-    if (!turn.unsure && turn.requests.size() == turn.calls.size()) {
+    if (!turn.unsure && !turn.calls.empty() && turn.requests.size() == turn.calls.size()) {
       in_order(turn.requests);
       in_order(turn.calls);
-      for (std::size_t i = 0; i < turn.calls.size(); ++i) sent_for(*turn.calls[i].node, *turn.requests[i].node);
+      auto mates = std::make_shared<std::vector<std::uint64_t>>();
+      for (const Place& request : turn.requests) mates->push_back(request.node->number);
+      for (std::size_t i = 0; i < turn.calls.size(); ++i) sent_for(*turn.calls[i].node, *turn.requests[i].node, mates);
     }
-    if (!turn.responses.empty()) {
-      const bool even = turn.responses.size() == turn.answers.size();
-      in_order(turn.responses);
-      in_order(turn.answers);
-      for (std::size_t i = 0; i < turn.responses.size(); ++i) {
-        responded(turn.responses[i].node, even ? turn.answers[i].node : nullptr, world);
-      }
-    }
+    for (const Place& response : turn.responses) responded(response.node, turn, world);
     turn.requests.clear();
     turn.calls.clear();
     turn.responses.clear();
@@ -137,50 +144,60 @@ class Batch : public Evidence {
     turn.unsure = false;
   }
 
-  void sent_for(const Node& call, const Node& request) {
+  void sent_for(const Node& call, const Node& request, const Mates& mates) {
     if (call.pid != request.pid || call.opened < request.opened) return;
     if (guesses_.size() >= kMostGuesses) {
       older_guesses_ = std::move(guesses_);
       guesses_.clear();
     }
-    guesses_[call.number] = request.number;
+    guesses_[call.number] = {request.number, mates};
   }
 
-  [[nodiscard]] std::uint64_t guess_of(std::uint64_t call) const {
+  [[nodiscard]] Guess guess_of(std::uint64_t call) const {
     for (const Guesses* guesses : {&guesses_, &older_guesses_}) {
       if (const auto it = guesses->find(call); it != guesses->end()) return it->second;
     }
-    return 0;
+    return {};
   }
 
-  // request: answered when the call's response was read; null: the numbers differed.
-  void responded(const NodePtr& call, NodePtr request, World& world) {
-    const std::uint64_t guess = guess_of(call->number);
-    if (guess == 0 && !request) return;
+  // How likely a request is among those answered that was not the call's: any that is open, or any it was read with.
+  static float by_accident(const Guess& guess, const Turn& turn) {
+    const auto answered = [&](std::uint64_t number) {
+      return std::ranges::any_of(turn.answers, [&](const Place& place) { return place.node->number == number; });
+    };
+    const auto all = static_cast<float>(turn.answers.size()) / static_cast<float>(std::max<std::size_t>(turn.open, 1));
+    if (guess.mates->size() < 2) return std::min(all, 1.0F);
+    const auto mates = static_cast<float>(std::ranges::count_if(*guess.mates, answered) - 1);
+    return std::clamp(std::max(all, mates / static_cast<float>(guess.mates->size() - 1)), 0.0F, 1.0F);
+  }
+
+  void responded(const NodePtr& call, const Turn& turn, World& world) {
+    const Guess guess = guess_of(call->number);
+    if (guess.request == 0) return;
     Process& process = process_of(call->pid);
-    bool both = false;
-    if (request && (request->pid != call->pid || call->opened < request->opened)) {
+    const auto answer =
+        std::ranges::find_if(turn.answers, [&](const Place& place) { return place.node->number == guess.request; });
+    // What is known for certain decides as well.
+    const auto& link = call->link;
+    const bool other = call->decided && link && link->parent && link->parent->number != guess.request;
+    const bool even = turn.responses.size() == turn.answers.size();  // else some are still to come
+    if (other || (answer == turn.answers.end() && even)) {
       process.unbroken = 0;
-      return process.agrees.add(false);
+      process.failed += 1;
+      return process.fade();
     }
-    if (guess != 0 && request) {
-      // What is known for certain decides as well.
-      const bool other = call->decided && call->link && call->link->parent && call->link->parent != request;
-      both = guess == request->number && !other;
-      process.agrees.add(both);
-      process.unbroken = both ? process.unbroken + 1 : 0;
-      if (!both) return;
-    } else if (guess != 0) {
-      request = world.open.find(guess);
-    }
-    if (!request || call->decided || call->blind) return;
-    if (!both) {
-      if (process.unbroken >= kProvenAlone) found(call, request, world);
+    if (answer == turn.answers.end()) {
+      const NodePtr request = process.unbroken >= kProvenAlone ? world.open.find(guess.request) : nullptr;
+      if (request) found(call, request, world);
       return;
     }
+    ++process.unbroken;
+    process.held += 1 - by_accident(guess, turn);
+    process.fade();
+    if (call->decided || call->blind) return;
     if (process.waiting.size() >= kMostWaiting) process.waiting.clear();
-    process.waiting.emplace_back(call, std::move(request));
-    if (!process.agrees.trusted(kProven, kRare)) return;
+    process.waiting.emplace_back(call, answer->node);
+    if (process.held < kProven || process.failed * kRare > process.held) return;
     for (auto& [of, parent] : process.waiting) found(of, parent, world);
     process.waiting.clear();
   }
