@@ -42,6 +42,13 @@ bool is_ancestor(const Node& candidate, const NodePtr& of) {
   return at != nullptr;  // too deep to say: refuse
 }
 
+// A call that is told late, as where records were lost, meets threads and tasks that have gone on since: what they work
+// for now came after it.
+bool comes_too_late(const Node& call, const Claim& claim) {
+  return call.role == SpanRole::kClient && claim.parent && claim.parent->role == SpanRole::kServer &&
+         claim.parent->opened > call.opened;
+}
+
 }  // namespace
 
 Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock& clock, Counters& counters,
@@ -247,7 +254,7 @@ void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double
 void Correlator::decide(const NodePtr& node, bool last_chance) {
   for (const auto& evidence : evidence_) {
     auto claim = evidence->claim(*node, world_);
-    if (!claim || (node->blind && evidence->needs_all_requests())) continue;
+    if (!claim || (node->blind && evidence->needs_all_requests()) || comes_too_late(*node, *claim)) continue;
     if (claim->parent && claim->parent->exchange && node->exchange->key.valid() &&
         claim->parent->exchange->key == node->exchange->key && node->role == SpanRole::kClient) {
       continue;  // a service calling itself: its own server end is not its parent
@@ -346,6 +353,7 @@ void Correlator::link(const NodePtr& node, Claim claim) {
 void Correlator::found(const NodePtr& call, Claim claim) {
   if (claim.confidence >= options_.threshold) judge(call, claim);
   if (call->decided || call->blind || claim.confidence < options_.threshold || is_ancestor(*call, claim.parent)) return;
+  if (comes_too_late(*call, claim)) return;
   call->provisional.reset();
   call->fallback.reset();
   link(call, std::move(claim));

@@ -31,6 +31,11 @@ constexpr std::array kMethods = {
     Row{"answered",
         "right after its response was read the loop sent the answer to the parent, and in this process answers have "
         "always followed the response that made them possible"},
+    Row{"batch",
+        "in one turn its event loop read as many requests as it sent calls, and in order this call goes with the "
+        "parent, "
+        "which was answered in the turn in which the call's response was read; in this process that has always been "
+        "so"},
     Row{"worker", "the thread that answered the parent had made it, and nothing else since its answer before"},
     Row{"shared_value",
         "it carries an id that of all open requests only the parent came with, and in this process such ids are handed "

@@ -84,6 +84,63 @@ TEST(Workers, StagesOfSeveralRequestsAreNotWorkers) {
   for (const auto& call : calls) EXPECT_NE(method(s, call), "worker");
 }
 
+// Two carriers of virtual threads: each goes on with whatever can, and answers an earlier request while the call it
+// made last is under way. Every call is younger than the request that is answered next.
+TEST(Workers, WhoAnswersWhileItsCallIsUnderWayIsNone) {
+  Scene s(without_inference_links());
+  std::vector<std::pair<ExchangePtr, ExchangePtr>> all;
+  for (std::uint32_t i = 0; i < 2 * kRounds; ++i) {
+    const Actor carrier = thread(kPid, 20 + i % 2);
+    const auto request = s.serve(thread(kPid, 10, 2));
+    all.emplace_back(request, s.call(carrier));
+    if (i == 0) continue;
+    s.finish(all[i - 1].second, carrier);
+    s.finish(all[i - 1].first, carrier);
+  }
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_FALSE(s.is_parent(all[i - 1].first, all[i].second)) << i;
+}
+
+TEST(Workers, ResponsesReadByOneAnotherShowThatWorkMoves) {
+  Scene s(without_inference_links());
+  std::vector<std::pair<ExchangePtr, ExchangePtr>> all;
+  for (std::uint32_t i = 0; i < 2 * kRounds; ++i) {
+    const auto request = s.serve(thread(kPid, 10, 2));
+    const auto call = s.call(thread(kPid, 20 + i % 2));
+    s.finish(call, thread(kPid, 21 - i % 2));
+    if (i > 0) s.finish(all.back().first, thread(kPid, 20 + i % 2));
+    all.emplace_back(request, call);
+  }
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_FALSE(s.is_parent(all[i - 1].first, all[i].second)) << i;
+}
+
+TEST(Workers, WhoAnswersWhileAnotherRequestOfItsOwnIsOpenIsNone) {
+  Scene s(without_inference_links());
+  std::vector<std::pair<ExchangePtr, ExchangePtr>> all;
+  for (std::uint32_t i = 0; i < 2 * kRounds; ++i) {
+    const auto request = s.serve(thread(kPid, 20));
+    const auto call = s.call(thread(kPid, 20));
+    s.finish(call, thread(kPid, 20));
+    if (i > 0) s.finish(all.back().first, thread(kPid, 20));
+    all.emplace_back(request, call);
+  }
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_FALSE(s.is_parent(all[i - 1].first, all[i].second)) << i;
+}
+
+// A client library reads all responses in a thread of its own, and wakes who waits.
+TEST(Workers, AThreadThatOnlyReadsResponsesIsTheirHand) {
+  Scene s(without_inference_links());
+  Pair p;
+  for (int round = 0; round < kRounds; ++round) {
+    p = {};
+    for (auto& r : p.request) r = s.serve(thread(kPid, 10, 2));
+    for (std::uint32_t i = 0; i < 2; ++i) p.call[i] = s.call(thread(kPid, 20 + i));
+    for (const auto& call : p.call) s.finish(call, thread(kPid, 30));
+    for (std::uint32_t i = 0; i < 2; ++i) s.finish(p.request[1 - i], thread(kPid, 20 + i));
+  }
+  EXPECT_TRUE(s.is_parent(p.request[1], p.call[0]));
+  EXPECT_TRUE(s.is_parent(p.request[0], p.call[1]));
+}
+
 // A loop reads the two responses in two turns and answers each at once, in the other order than it called.
 Pair by_loop(Scene& s, std::uint32_t& turn) {
   Pair p;
@@ -152,6 +209,84 @@ TEST(Turns, ALoopThatGoesOnWithWhatItReadIsFollowedCallByCall) {
   }
   s.finish(others, thread(kPid, 7, turn + 2));
   for (const auto& [request, call] : links) EXPECT_TRUE(s.is_parent(request, call));
+}
+
+// A proxy that reads all there is, then works it off: two requests and their calls in one turn, each response and its
+// answer in a turn of their own, or all at once. `sent`: which request the first call is for.
+Pair by_batch(Scene& s, std::uint32_t& turn, std::uint32_t sent = 0, bool apart = true) {
+  Pair p;
+  turn += 2;
+  for (auto& r : p.request) r = s.serve(thread(kPid, 7, turn));
+  for (const std::uint32_t i : {sent, 1 - sent}) p.call[i] = s.call(thread(kPid, 7, turn));
+  turn += 2;
+  for (const std::uint32_t i : {1U, 0U}) {  // the backend answered the second first
+    s.finish(p.call[i], thread(kPid, 7, turn));
+    if (!apart) continue;
+    s.finish(p.request[i], thread(kPid, 7, turn));
+    turn += 2;
+  }
+  for (const auto& r : p.request) {
+    if (!apart) s.finish(r, thread(kPid, 7, turn));
+  }
+  return p;
+}
+
+TEST(Batches, AreWorkedOffInOrder) {
+  CorrelatorOptions options = without_inference_links();
+  options.disabled = {"turn"};
+  Scene s(options);
+  std::vector<Pair> all;
+  std::uint32_t turn = 2;
+  for (int i = 0; i < 2 * kRounds; ++i) all.push_back(by_batch(s, turn));
+  s.serve(thread(kPid, 7, turn + 2));  // the last batch is over
+  for (const Pair& p : all) {
+    EXPECT_TRUE(s.is_parent(p.request[0], p.call[0]));
+    EXPECT_TRUE(s.is_parent(p.request[1], p.call[1]));
+  }
+  EXPECT_EQ(method(s, all.back().call[0]), "batch");
+}
+
+TEST(Batches, OfSomeOtherOrderAreNotBelieved) {
+  CorrelatorOptions options = without_inference_links();
+  options.disabled = {"turn"};
+  Scene s(options);
+  std::vector<Pair> all;
+  std::uint32_t turn = 2;
+  for (std::uint32_t i = 0; i < 4 * kRounds; ++i) all.push_back(by_batch(s, turn, i % 5 == 0 ? 1 : 0));
+  for (const Pair& p : all) {
+    for (const auto& call : p.call) EXPECT_NE(method(s, call), "batch");
+  }
+}
+
+// Other requests are open, but those of a batch are always answered together: their order is never put to the proof.
+TEST(Batches, AnsweredTogetherProveNothing) {
+  Scene s(without_inference_links());
+  std::uint32_t turn = 2;
+  for (int i = 0; i < 20; ++i) s.serve(thread(kPid, 8, turn));
+  std::vector<Pair> all;
+  for (std::uint32_t i = 0; i < 4 * kRounds; ++i) all.push_back(by_batch(s, turn, i % 5 == 0 ? 1 : 0, false));
+  for (const Pair& p : all) {
+    for (const auto& call : p.call) EXPECT_NE(method(s, call), "batch");
+  }
+}
+
+TEST(Batches, ATurnThatBeginsAConnectionOrLeavesSomethingOverSaysNothing) {
+  Scene s(without_inference_links());
+  std::uint32_t turn = 2;
+  for (int i = 0; i < kRounds; ++i) by_batch(s, turn);
+  turn += 2;
+  const auto waits = s.serve(thread(kPid, 7, turn));
+  const auto first = s.serve(thread(kPid, 7, turn));
+  const auto for_first = s.call(thread(kPid, 7, turn));
+  turn += 2;
+  const auto for_waits = s.call(thread(kPid, 7, turn));
+  turn += 2;
+  for (const auto& call : {for_waits, for_first}) s.finish(call, thread(kPid, 7, turn));
+  s.finish(waits, thread(kPid, 7, turn));
+  turn += 2;
+  s.finish(first, thread(kPid, 7, turn));
+  s.serve(thread(kPid, 7, turn + 2));
+  for (const auto& call : {for_waits, for_first}) EXPECT_NE(method(s, call), "batch");
 }
 
 }  // namespace

@@ -30,12 +30,12 @@ struct Actor {
       0;  // twice how often this thread has returned from epoll_wait, a turn of its event loop, and one more once that
           // wait's own timeout would have ended: from then on the loop may be running timers. Not poll and select:
           // blocking clients (CPython, PHP, libcurl) call those on one socket in the middle of a request
-  std::uint64_t task = 0;         // goroutine id, or Python context (is_context()); 0 when the runtime has none
+  std::uint64_t task = 0;         // goroutine id, or what is_context() says; 0 when the runtime has none
   std::uint64_t parent_task = 0;  // g.parentGoid, or the context it was copied in; 0 when unknown
 };
 
 // Tasks of Python are named by the time of their context's birth with the highest bit set; greenlets by an address that
-// is theirs alone while they live.
+// is theirs alone while they live; virtual threads of Java by their number. Only the first kind is told with ancestors.
 inline constexpr std::uint64_t kContextTask = std::uint64_t{1} << 63U;
 constexpr bool is_context(std::uint64_t task) {
   return (task & kContextTask) != 0;

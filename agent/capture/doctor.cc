@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "agent/capture/bpf_object.h"
+#include "agent/capture/java_threads.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/python_probes.h"
 #include "agent/rights/capabilities.h"
@@ -89,8 +90,9 @@ Finding unprivileged() {
           true, ""};
 }
 
-// Of everything that runs now: what is selected later is of the same kind.
-std::vector<Finding> pythons() {
+// Of everything that runs now: what is selected later is of the same kind. `describe` says of a process nothing where
+// it runs no such runtime, else whether its `tasks` "can be seen", or why not.
+std::vector<Finding> tasks_of(const char* runtime, const std::string& tasks, std::string (*describe)(std::uint32_t)) {
   constexpr std::size_t kMostNamed = 8;
   std::size_t seen = 0;
   std::map<std::string, std::string> not_seen;  // why, and whose
@@ -98,7 +100,7 @@ std::vector<Finding> pythons() {
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const auto pid = static_cast<std::uint32_t>(std::strtoul(entry.path().filename().c_str(), nullptr, 10));
     if (pid == 0) continue;
-    const std::string what = describe_python(pid);
+    const std::string what = describe(pid);
     if (what.empty()) continue;
     if (what.ends_with("can be seen")) {
       ++seen;
@@ -108,10 +110,11 @@ std::vector<Finding> pythons() {
     }
   }
   if (seen == 0 && not_seen.empty()) return {};
-  std::vector<Finding> out{{"python", "tasks of " + std::to_string(seen) + " running processes can be seen", true, ""}};
+  std::vector<Finding> out{
+      {runtime, tasks + " of " + std::to_string(seen) + " running processes can be seen", true, ""}};
   for (const auto& [why, whose] : not_seen) {
     if (out.size() > kMostNamed) break;
-    out.push_back({"python", "tasks of " + whose + " cannot: " + why, true, ""});
+    out.push_back({runtime, tasks + " of " + whose + " cannot: " + why, true, ""});
   }
   return out;
 }
@@ -191,7 +194,8 @@ bool Diagnosis::can_trace() const {
 
 std::vector<Finding> look_around() {
   std::vector<Finding> out{kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
-  std::ranges::move(pythons(), std::back_inserter(out));
+  std::ranges::move(tasks_of("python", "tasks", describe_python), std::back_inserter(out));
+  std::ranges::move(tasks_of("java", "virtual threads", describe_java), std::back_inserter(out));
   return out;
 }
 

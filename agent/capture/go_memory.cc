@@ -1,13 +1,11 @@
 #include "agent/capture/go_memory.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <fstream>
 #include <sstream>
+#include <string>
+
+#include "agent/capture/proc_maps.h"
 
 namespace wirespan {
 namespace {
@@ -19,24 +17,12 @@ constexpr std::uint64_t kMostProcessors = 1024;
 constexpr std::uint64_t kRun = 16;        // _GoidCacheBatch
 constexpr std::uint32_t kMostStatus = 4;  // _Pdead
 
-std::string proc_file(std::uint32_t pid, const char* file) {
-  return "/proc/" + std::to_string(pid) + "/" + file;
-}
-
 // Where the file's first page lies in the process.
 std::optional<std::uint64_t> first_page(std::uint32_t pid, std::uint64_t inode) {
-  std::ifstream maps(proc_file(pid, "maps"));
-  for (std::string line; std::getline(maps, line);) {
-    std::istringstream in(line);
-    std::uint64_t from = 0;
-    std::uint64_t offset = 0;
-    std::uint64_t number = 0;
-    char dash = 0;
-    std::string to;
-    std::string rights;
-    std::string device;
-    if (!(in >> std::hex >> from >> dash >> to >> rights >> offset >> device >> std::dec >> number)) continue;
-    if (number == inode && offset == 0) return from;
+  std::istringstream maps(maps_of(pid));
+  for (std::string text; std::getline(maps, text);) {
+    const auto line = parse_map_line(text);
+    if (line && line->inode == inode && line->offset == 0) return line->start;
   }
   return std::nullopt;
 }
@@ -53,22 +39,11 @@ struct Slice {
 
 }  // namespace
 
-GoMemory::GoMemory(std::uint32_t pid) : pid_(pid), fd_(open(proc_file(pid, "mem").c_str(), O_RDONLY | O_CLOEXEC)) {}
-
-GoMemory::~GoMemory() {
-  if (fd_ >= 0) close(fd_);
-}
-
-bool GoMemory::read(std::uint64_t address, void* to, std::size_t size) const {
-  return fd_ >= 0 && address <= INT64_MAX &&
-         pread(fd_, to, size, static_cast<off_t>(address)) == static_cast<ssize_t>(size);
-}
-
 std::vector<std::uint64_t> GoMemory::processors(std::uint64_t allp, const GoOffsets& offsets, std::size_t most) const {
   Slice slice;
-  if (!read(allp, &slice, sizeof(slice)) || !slice.plausible(kMostProcessors) || slice.length > most) return {};
+  if (!memory_.read(allp, &slice, sizeof(slice)) || !slice.plausible(kMostProcessors) || slice.length > most) return {};
   std::vector<std::uint64_t> out(slice.length);
-  if (!read(slice.array, out.data(), out.size() * sizeof(out[0]))) return {};
+  if (!memory_.read(slice.array, out.data(), out.size() * sizeof(out[0]))) return {};
   bool used = false;
   for (std::size_t i = 0; i < out.size(); ++i) {
     // struct p begins with its number and its status.
@@ -77,8 +52,9 @@ std::vector<std::uint64_t> GoMemory::processors(std::uint64_t allp, const GoOffs
       std::uint32_t status;
     } head{};
     std::array<std::uint64_t, 2> run{};  // goidcache, goidcacheend
-    if (!read(out[i], &head, sizeof(head)) || head.id != static_cast<std::int32_t>(i) || head.status > kMostStatus ||
-        !read(out[i] + offsets.next, run.data(), sizeof(run)) || run[0] > run[1] || run[1] - run[0] > kRun) {
+    if (!memory_.read(out[i], &head, sizeof(head)) || head.id != static_cast<std::int32_t>(i) ||
+        head.status > kMostStatus || !memory_.read(out[i] + offsets.next, run.data(), sizeof(run)) || run[0] > run[1] ||
+        run[1] - run[0] > kRun) {
       return {};
     }
     used = used || run[1] > kRun;
@@ -105,7 +81,7 @@ std::uint64_t GoMemory::find_allp(const GoExecutable& executable, std::uint64_t 
     left -= std::min(segment.size, left);
     for (std::uint64_t from = (segment.address + bias + 7) & ~std::uint64_t{7}; from < end; from += kChunk * 8) {
       const std::size_t count = std::min<std::uint64_t>((end - from) / 8, words.size());
-      if (!read(from, words.data(), count * sizeof(words[0]))) break;
+      if (!memory_.read(from, words.data(), count * sizeof(words[0]))) break;
       for (std::size_t i = 0; i < kChunk && i + kSliceWords <= count; ++i) {
         const Slice slice{words[i], words[i + 1], words[i + 2]};
         if (!slice.plausible(kMostProcessors) || slice.array == array) continue;

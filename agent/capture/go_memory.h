@@ -1,5 +1,4 @@
-// What the Go runtime of a living process holds in its memory, read through /proc/PID/mem. Another program's memory: it
-// changes while it is read, and is believed only where it fits.
+// What the Go runtime of a living process holds in its memory.
 #pragma once
 
 #include <cstdint>
@@ -8,15 +7,13 @@
 #include <vector>
 
 #include "agent/capture/go_executable.h"
+#include "agent/capture/process_memory.h"
 
 namespace wirespan {
 
 class GoMemory {
  public:
-  explicit GoMemory(std::uint32_t pid);
-  ~GoMemory();
-  GoMemory(const GoMemory&) = delete;
-  GoMemory& operator=(const GoMemory&) = delete;
+  explicit GoMemory(std::uint32_t pid) : pid_(pid), memory_(pid) {}
 
   // Address of runtime.allp; 0: not found (yet). `executable.allp`, or where it is stripped the one slice in its data
   // whose elements are processors, numbered from 0: reads all of that, some milliseconds.
@@ -26,10 +23,8 @@ class GoMemory {
                                                       std::size_t most) const;
 
  private:
-  [[nodiscard]] bool read(std::uint64_t address, void* to, std::size_t size) const;
-
   std::uint32_t pid_;
-  int fd_;
+  ProcessMemory memory_;
 };
 
 }  // namespace wirespan

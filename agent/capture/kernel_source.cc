@@ -19,6 +19,7 @@
 #include "agent/capture/decoder.h"
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
+#include "agent/capture/java_threads.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/proc.h"
 #include "agent/capture/python_probes.h"
@@ -153,6 +154,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_(*object_, counters),
         gate_(*object_, counters),
         python_(*object_, counters),
+        java_(*object_, counters),
         everybody_(options.selectors.all),
         goroutines_(options.goroutines),
         contexts_(options.contexts),
@@ -178,7 +180,12 @@ class LiveSource : public KernelSource, private Sink<Event> {
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
     if (goroutines_) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
-    if (contexts_) targets_.visit([this](std::uint32_t pid) { python_.found(pid, clock_.now()); });
+    if (contexts_) {
+      targets_.visit([this](std::uint32_t pid) {
+        python_.found(pid, clock_.now());
+        java_.found(pid, clock_.now());
+      });
+    }
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
@@ -242,6 +249,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   [[nodiscard]] std::vector<std::string> plan() const override { return plan_; }
   [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
   [[nodiscard]] std::vector<std::string> python_programs() const override { return python_.describe(); }
+  [[nodiscard]] std::vector<std::string> java_programs() const override { return java_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
   [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
@@ -275,8 +283,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
     if (contexts_) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
         python_.found(process->pid, process->time);
+        java_.found(process->pid, process->time);
       } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
         python_.exited(exited->pid);
+        java_.exited(exited->pid);
       }
     }
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -333,7 +343,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
       report_losses(now);
       connections_.set(conns_.size());
       if (goroutines_) go_.sweep(now);
-      if (contexts_) python_.sweep(now);
+      if (contexts_) {
+        python_.sweep(now);
+        java_.sweep(now);
+      }
       reap_exited();
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
@@ -469,6 +482,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   CaptureLimits limits_;  // the wanted ones, until they are obeyed
   std::atomic<bool> new_limits_{false};
   PythonProbes python_;
+  JavaThreads java_;
   bool everybody_;
   bool goroutines_;
   bool contexts_;

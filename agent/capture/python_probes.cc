@@ -1,14 +1,13 @@
 #include "agent/capture/python_probes.h"
 
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string_view>
+
+#include "agent/capture/proc_maps.h"
 
 namespace wirespan {
 namespace {
@@ -18,7 +17,6 @@ namespace {
 constexpr std::array<std::int64_t, 8> kLooks{
     0, 100'000'000, 300'000'000, 1'000'000'000, 3'000'000'000, 10'000'000'000, 30'000'000'000, 120'000'000'000};
 constexpr std::size_t kMostExecutables = 256;
-constexpr std::size_t kMostMaps = 4U << 20U;
 // glibc on amd64: specific_1stblock in struct pthread, which begins at the thread pointer. Proven at run time: the
 // value found there must point to something that names the thread.
 constexpr std::uint16_t kThreadKeys = 0x310;
@@ -27,42 +25,8 @@ std::string proc_file(std::uint32_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
 }
 
-std::string maps_of(std::uint32_t pid) {
-  std::ifstream in(proc_file(pid, "maps"));
-  std::string out;
-  std::array<char, 16'384> piece{};
-  while (out.size() < kMostMaps && (in.read(piece.data(), piece.size()) || in.gcount() > 0)) {
-    out.append(piece.data(), static_cast<std::size_t>(in.gcount()));
-  }
-  return out;
-}
-
 std::string_view base_name(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
-}
-
-struct Line {
-  std::uint64_t start = 0;
-  std::uint64_t offset = 0;
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::string path;
-};
-
-bool parse(const std::string& text, Line& line) {
-  std::istringstream in(text);
-  char dash = 0;
-  char colon = 0;
-  unsigned major = 0;
-  unsigned minor = 0;
-  std::string to;
-  std::string rights;
-  if (!(in >> std::hex >> line.start >> dash >> to >> rights >> line.offset >> major >> colon >> minor >> std::dec >>
-        line.inode))
-    return false;
-  line.device = makedev(major, minor);
-  std::getline(in >> std::ws, line.path);
-  return true;
 }
 
 }  // namespace
@@ -80,15 +44,15 @@ PythonMapping python_mapping(std::uint32_t pid, const std::string& maps) {
     out.gevent = out.gevent || text.find("/gevent/_g") != std::string::npos;
     const bool program = !exe_path.empty() && text.ends_with(exe_path);
     if (!library && !program) continue;
-    Line line;
-    if (!parse(text, line) || line.offset != 0) continue;
+    const auto line = parse_map_line(text);
+    if (!line || line->offset != 0) continue;
     PythonMapping& to = library ? out : executable;
-    if (!to.path.empty() || (library && line.path.find(".so") == std::string::npos)) continue;
-    to.path = library ? proc_file(pid, "root") + line.path : proc_file(pid, "exe");
-    to.name = line.path;
-    to.start = line.start;
-    to.device = line.device;
-    to.inode = line.inode;
+    if (!to.path.empty() || (library && line->path.find(".so") == std::string::npos)) continue;
+    to.path = library ? proc_file(pid, "root") + line->path : proc_file(pid, "exe");
+    to.name = line->path;
+    to.start = line->start;
+    to.device = line->device;
+    to.inode = line->inode;
   }
   // libpython3.so is an empty one that only names the real one.
   if (out.path.empty() && base_name(executable.name).starts_with("python")) {

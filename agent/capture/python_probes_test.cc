@@ -33,6 +33,8 @@ class FakeKernel : public RuntimeKernel {
   void remove_go_process(std::uint32_t) override {}
   void set_python_process(std::uint32_t pid, const ws_python_process&) override { known.insert(pid); }
   void remove_python_process(std::uint32_t pid) override { known.erase(pid); }
+  void set_java_process(std::uint32_t, const ws_java_process&) override {}
+  void remove_java_process(std::uint32_t) override {}
   void forget_python_contexts() override {}
 
   std::set<int> attached;

@@ -172,8 +172,8 @@ struct ws_ev_births {
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_births) == 544, "ws_ev_births");
 
-/* In task numbers: a Python context, and the rest is when it was born (CLOCK_BOOTTIME ns); or, where greenlets run, an
- * address that is theirs alone while they live. */
+/* In task numbers: a Python context, and the rest is when it was born (CLOCK_BOOTTIME ns); where greenlets run, an
+ * address that is theirs alone while they live; of a virtual thread of Java, its number (Thread.threadId). */
 #define WS_TASK_CONTEXT (1ULL << 63)
 
 enum { WS_ANCESTORS = 12 };

@@ -90,23 +90,26 @@ struct ws_target {
 };
 WS_ABI_ASSERT(sizeof(struct ws_target) == 8, "ws_target");
 
+/* Whose threads are asked, besides Go's, what task they run. */
+enum ws_runtime { WS_RUNTIME_NONE, WS_RUNTIME_PYTHON, WS_RUNTIME_JAVA };
+
 struct ws_thread {
   __u32 tid;        /* 0: the slot is free */
   __u32 loop;       /* twice the returns from epoll_wait; see ws_turn() */
   __u64 send_began; /* time the sending call in flight was entered; sockets plan: of the thread's last record */
   __u64 wait_until; /* when the last epoll_wait would have ended by itself: no timer of the loop is due before */
-  __u64 task;       /* goroutine or Python context, when the runtime has such */
+  __u64 task;       /* goroutine, Python context or Java's virtual thread, when the runtime has such */
   __u64 parent_task;
   __u32 capture;
   __u32 runtime_epoch; /* ws_runtime_epoch when the following were looked up */
   __s32 go_g;          /* as in struct ws_go_process */
   __u16 go_id;
   __u16 go_parent;
-  __u16 python_state;   /* where the thread keeps its PyThreadState, from the thread pointer; 0: not found yet */
-  __u8 python;          /* a thread of a Python process */
-  __u8 python_searches; /* for its state, so far */
-  __u8 missed;          /* there was no room for a record of it since the last one that fitted */
-  __u8 _pad[3];         /* a cache line each: neighbours run on other CPUs */
+  __u16 state_at;      /* where it keeps its PyThreadState or JavaThread, from the thread pointer; 0: not found yet */
+  __u8 runtime;        /* enum ws_runtime */
+  __u8 state_searches; /* for state_at, so far */
+  __u8 missed;         /* there was no room for a record of it since the last one that fitted */
+  __u8 _pad[3];        /* a cache line each: neighbours run on other CPUs */
 };
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
@@ -140,6 +143,19 @@ struct ws_python_process {
   __u32 _pad;
 };
 WS_ABI_ASSERT(sizeof(struct ws_python_process) == 24, "ws_python_process");
+
+/* Where a process's JVM keeps what we read (core/java.h): offsets in bytes. */
+struct ws_java_process {
+  __u16 self;           /* the thread's JavaThread, from the thread pointer */
+  __u16 os_thread;      /* in JavaThread */
+  __u16 pthread_id;     /* in OSThread */
+  __u16 owner;          /* in JavaThread: the thread's number as owner of monitors; 0: the JVM has none */
+  __u16 continuation;   /* in JavaThread, with owner */
+  __u16 virtual_thread; /* in JavaThread, without */
+  __u16 eetop;          /* in java.lang.Thread */
+  __u16 number;         /* in java.lang.Thread */
+};
+WS_ABI_ASSERT(sizeof(struct ws_java_process) == 16, "ws_java_process");
 
 struct ws_python_context {
   __u32 pid;

@@ -18,7 +18,7 @@ struct {
   __type(value, struct ws_go_process);
 } ws_go_processes __weak SEC(".maps");
 
-/* Changes with every change of ws_go_processes and of ws_python_processes: a thread looks itself up again. */
+/* Changes with every change of ws_go_processes and of the maps of other runtimes: a thread looks itself up again. */
 extern __u32 ws_runtime_epoch;
 
 struct ws_goroutine {

@@ -63,14 +63,14 @@ WS_INLINE __u64 ws_python_word(__u64 address) {
 static __noinline __attribute__((unused)) __u64 ws_python_state(struct ws_thread *thread,
                                                                 const struct ws_python_process *python, __u64 pointer) {
   if (!thread || !python || !pointer) return 0;
-  if (thread->python_state) return ws_python_word(pointer + thread->python_state);
-  if (thread->python_searches >= WS_MOST_SEARCHES) return 0;
-  thread->python_searches++;
+  if (thread->state_at) return ws_python_word(pointer + thread->state_at);
+  if (thread->state_searches >= WS_MOST_SEARCHES) return 0;
+  thread->state_searches++;
   for (__u32 key = 0; key < WS_THREAD_KEYS; key++) {
     const __u32 at = python->thread_keys + key * WS_THREAD_KEY_SIZE + WS_THREAD_KEY_VALUE;
     const __u64 state = ws_python_word(pointer + at);
     if (!state || ws_python_word(state + python->thread_id) != pointer) continue;
-    thread->python_state = at;
+    thread->state_at = at;
     return state;
   }
   return 0;

@@ -67,6 +67,8 @@ struct Task {
 struct Caller {
   std::uint64_t task = 0;
   std::uint64_t parent = 0;
+  BootTime time{};         // when it asked
+  std::uint64_t call = 0;  // the one it asked for, once that was seen; who asks for the next may be lost
 };
 
 struct Process {
@@ -137,7 +139,9 @@ class Goroutine : public Evidence {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
     if (actor.task == 0 || is_context(actor.task)) return std::nullopt;
-    Found found = request_of(process(node.pid), actor, world);
+    Process& of = process(node.pid);
+    if (!asked_for(of, actor.task, node)) return std::nullopt;
+    Found found = request_of(of, actor, world);
     world.habits.explained(node.pid, found.node != nullptr);
     if (!found.node) return std::nullopt;
     if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", kChannelConfidence};
@@ -189,7 +193,7 @@ class Goroutine : public Evidence {
         return;
       case event::Handover::Role::kCalls:
         if (process.callers.size() >= kMostCallers) process.callers.clear();
-        process.callers[handover.object] = {handover.actor.task, handover.actor.parent_task};
+        process.callers[handover.object] = {handover.actor.task, handover.actor.parent_task, handover.time, 0};
         return;
       case event::Handover::Role::kSends: {
         const Found found = request_of(process, handover.actor, world);
@@ -214,6 +218,18 @@ class Goroutine : public Evidence {
     task.channel = channel;
   }
 
+  // Whether it is known who asked for a call that the connection's own goroutine writes. False: who did was lost, or
+  // the call is told so late that another has asked since.
+  static bool asked_for(Process& process, std::uint64_t writer, const Node& call) {
+    const auto task = process.tasks.find(writer);
+    if (task == process.tasks.end() || task->second.writes_for == 0) return true;
+    const auto caller = process.callers.find(task->second.writes_for);
+    if (caller == process.callers.end() || caller->second.time > call.opened) return false;
+    if (caller->second.call != 0 && caller->second.call != call.number) return false;
+    caller->second.call = call.number;
+    return true;
+  }
+
   struct Found {
     NodePtr node;  // null when that is not certain
     bool through_channel = false;
@@ -221,7 +237,7 @@ class Goroutine : public Evidence {
 
   // The request a goroutine works for.
   static Found request_of(const Process& process, const Actor& writer, World& world) {
-    Caller at{writer.task, writer.parent_task};
+    Caller at{writer.task, writer.parent_task, {}, 0};
     if (const auto it = process.tasks.find(writer.task); it != process.tasks.end() && it->second.writes_for != 0) {
       const auto caller = process.callers.find(it->second.writes_for);
       if (caller == process.callers.end()) return {};
@@ -239,7 +255,7 @@ class Goroutine : public Evidence {
       if (at.parent == 0) return {};
       child = at.task;
       const auto parent = process.tasks.find(at.parent);
-      at = {at.parent, parent == process.tasks.end() ? 0 : parent->second.parent};
+      at = {at.parent, parent == process.tasks.end() ? 0 : parent->second.parent, {}, 0};
     }
     return {};
   }

@@ -2,9 +2,11 @@
 // request has made the calls it made since it answered the one before for that request, also when another thread read
 // the request and a queue lay between.
 //
-// Not so where a pool's threads run stages of several requests in turn. Then, sooner or later, a call turns out to be
-// older than the request its thread answers next: counted, and the process is not believed. (Wake-ups in the middle say
-// nothing: locks of a runtime, CPython's for one, cause them all the time.)
+// Not so where threads run pieces of several requests in turn: stages of a pool, virtual threads, .NET's tasks. Each of
+// these gives it away, is counted, and the process is not believed: a call older than the request its thread answers
+// next; a call that has no response yet when its thread answers; a response read by another thread that works as well
+// (one that does nothing else reads for a client library); a thread that answers while others it has read are open.
+// (Wake-ups in the middle say nothing: locks of a runtime, CPython's for one, cause them all the time.)
 #include <algorithm>
 #include <unordered_map>
 #include <utility>
@@ -45,50 +47,78 @@ class Worker : public Evidence {
     Work& work = work_[actor.thread.tid];
     if (node->opened < work.since) return;  // told late
     if (node->role == SpanRole::kServer) {
-      work = Work{.since = node->opened};  // what it did before was for something else
-    } else if (work.calls.size() < kMostCalls) {
-      work.calls.push_back(node);
+      work = Work{.since = node->opened, .works = work.works};  // what it did before was for something else
+    } else if (work.works = true; work.calls.size() < kMostCalls) {
+      work.calls.push_back({node});
     } else {
       work.too_much = true;
     }
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
-    if (node->role != SpanRole::kServer || touched.kind != MessageKind::kResponse || !touched.first) return;
-    const Actor& actor = touched.touch.actor;
+    if (touched.kind != MessageKind::kResponse || !touched.first) return;
+    if (node->role == SpanRole::kServer)
+      answered(node, touched.touch, world);
+    else
+      responded(*node, touched.touch);
+  }
+
+ private:
+  enum class Response : std::uint8_t { kNone, kRead, kReadByAnother };
+  struct Call {
+    NodePtr node;
+    Response response = Response::kNone;
+  };
+  struct Work {
+    BootTime since{};
+    std::vector<Call> calls = {};
+    bool too_much = false;
+    bool unsure = false;  // some of what the thread did was not seen; until its next answer
+    bool works = false;   // it has made calls
+  };
+  struct Record {
+    TrackRecord fits;
+    std::vector<std::pair<NodePtr, NodePtr>> waiting;
+  };
+
+  void responded(const Node& node, const Touch& touch) {
+    const std::uint32_t caller = node.exchange->request->first_byte.actor.thread.tid;
+    const auto work = work_.find(caller);
+    if (work == work_.end()) return;
+    auto& calls = work->second.calls;
+    const auto call = std::find_if(calls.rbegin(), calls.rend(), [&](const Call& c) { return c.node.get() == &node; });
+    if (call == calls.rend()) return;
+    const std::uint32_t reader = touch.actor.thread.tid;
+    const auto other = reader == caller ? work_.end() : work_.find(reader);
+    const bool works = other != work_.end() && other->second.works;
+    call->response = works ? Response::kReadByAnother : Response::kRead;
+  }
+
+  void answered(const NodePtr& node, const Touch& touch, World& world) {
+    const Actor& actor = touch.actor;
     const auto it = work_.find(actor.thread.tid);
-    if (it == work_.end() || actor.loop >= 2 || touched.touch.time < it->second.since) return;
-    const Work work = std::exchange(it->second, Work{.since = touched.touch.time});
+    if (it == work_.end() || actor.loop >= 2 || touch.time < it->second.since) return;
+    const Work work = std::exchange(it->second, Work{.since = touch.time, .works = it->second.works});
     if (work.calls.empty() || work.unsure) return;
     // It may have answered another in between, unseen.
-    if (std::any_of(work.calls.begin(), work.calls.end(), [](const NodePtr& call) { return call->blind; })) return;
+    if (std::any_of(work.calls.begin(), work.calls.end(), [](const Call& call) { return call.node->blind; })) return;
     if (records_.size() >= kMostThreads) records_.clear();
     Record& record = records_[node->pid];
-    const bool fits = !work.too_much && std::all_of(work.calls.begin(), work.calls.end(), [&](const NodePtr& call) {
-      return call->pid == node->pid && call->opened >= node->opened;
-    });
+    const bool alone = node->home_tid != actor.thread.tid || world.open.serving_by_thread(actor.thread.tid) <= 1;
+    const bool fits =
+        alone && !work.too_much && std::ranges::all_of(work.calls, [&](const Call& call) {
+          return call.response == Response::kRead && call.node->pid == node->pid && call.node->opened >= node->opened;
+        });
     record.fits.add(fits);
     if (!fits || !record.fits.trusted(0, kRare)) return record.waiting.clear();
     // The first ones wait until the process has shown that it works like this.
-    for (const NodePtr& call : work.calls) record.waiting.emplace_back(call, node);
+    for (const Call& call : work.calls) record.waiting.emplace_back(call.node, node);
     if (!record.fits.trusted(kProven, kRare)) return;
     for (auto& [call, request] : record.waiting) {
       if (!call->decided) world.found(call, Claim{request, std::nullopt, "worker", 0.98});
     }
     record.waiting.clear();
   }
-
- private:
-  struct Work {
-    BootTime since{};
-    std::vector<NodePtr> calls = {};
-    bool too_much = false;
-    bool unsure = false;  // some of what the thread did was not seen; until its next answer
-  };
-  struct Record {
-    TrackRecord fits;
-    std::vector<std::pair<NodePtr, NodePtr>> waiting;
-  };
 
   std::unordered_map<std::uint32_t, Work> work_;
   std::unordered_map<std::uint32_t, Record> records_;

@@ -1,0 +1,118 @@
+#include "agent/capture/java_threads.h"
+
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "agent/capture/proc_maps.h"
+
+namespace wirespan {
+namespace {
+
+// When a process is looked at after it was found: the launcher maps libjvm in its first moments, its own threads are up
+// some 50 ms later. Programs that embed a JVM may begin it late.
+constexpr std::array<std::int64_t, 10> kLooks{0,
+                                              50'000'000,
+                                              100'000'000,
+                                              200'000'000,
+                                              400'000'000,
+                                              1'000'000'000,
+                                              3'000'000'000,
+                                              10'000'000'000,
+                                              30'000'000'000,
+                                              120'000'000'000};
+constexpr std::size_t kMostLibraries = 256;
+
+}  // namespace
+
+JavaThreads::JavaThreads(RuntimeKernel& kernel, Counters& counters)
+    : kernel_(kernel),
+      known_(counters.get("capture.java.processes")),
+      refused_(counters.get("capture.java.processes_refused")) {}
+
+const Result<JavaSymbols>& JavaThreads::symbols_of(const JavaMapping& mapping) {
+  struct stat status{};
+  FileId file{mapping.device, mapping.inode, 0};
+  if (stat(mapping.path.c_str(), &status) == 0) {
+    file.changed = status.st_ctim.tv_sec * 1'000'000'000 + status.st_ctim.tv_nsec;
+  }
+  const auto it = libraries_.find(file);
+  if (it != libraries_.end()) return it->second;
+  if (libraries_.size() >= kMostLibraries) libraries_.clear();
+  Result<JavaSymbols> read =
+      status.st_ino == mapping.inode
+          ? read_java_symbols(mapping.path)
+          : Result<JavaSymbols>(Error{"its libjvm was replaced since it was started", ESTALE, {}});
+  return libraries_.emplace(file, std::move(read)).first->second;
+}
+
+void JavaThreads::found(std::uint32_t pid, BootTime now) {
+  Process& process = processes_[pid];
+  forget(pid, process);  // it runs something else now
+  process = Process();
+  process.since = now;
+  look(pid, process);
+}
+
+void JavaThreads::exited(std::uint32_t pid) {
+  const auto it = processes_.find(pid);
+  if (it == processes_.end()) return;
+  forget(pid, it->second);
+  processes_.erase(it);
+}
+
+void JavaThreads::forget(std::uint32_t pid, Process& process) {
+  if (!std::exchange(process.known, false)) return;
+  kernel_.remove_java_process(pid);
+  known_.set(known_.value() - 1);
+}
+
+void JavaThreads::look(std::uint32_t pid, Process& process) {
+  ++process.looks;
+  const JavaMapping mapping = java_mapping(pid, maps_of(pid));
+  process.machine = !mapping.path.empty();
+  if (!process.machine) return;
+  const auto& symbols = symbols_of(mapping);
+  const auto where = symbols ? read_java_process(pid, mapping, *symbols) : Result<ws_java_process>(symbols.error());
+  if (!where) {
+    process.why = where.error().what;
+    process.refused = where.error().code != EAGAIN;
+    return;
+  }
+  process.known = true;
+  known_.add();
+  kernel_.set_java_process(pid, *where);
+}
+
+void JavaThreads::sweep(BootTime now) {
+  std::uint64_t refused = 0;
+  for (auto& [pid, process] : processes_) {
+    if (process.refused) ++refused;
+    if (process.known || process.refused || process.looks >= kLooks.size()) continue;
+    if (now - process.since >= kLooks[process.looks]) look(pid, process);
+  }
+  refused_.set(refused);
+}
+
+std::vector<std::string> JavaThreads::describe() const {
+  std::vector<std::string> out;
+  for (const auto& [pid, process] : processes_) {
+    if (!process.machine) continue;
+    out.push_back(std::to_string(pid) + " java: " +
+                  (process.known ? "virtual threads are seen" : "virtual threads are not seen: " + process.why));
+  }
+  return out;
+}
+
+std::string describe_java(std::uint32_t pid) {
+  const JavaMapping mapping = java_mapping(pid, maps_of(pid));
+  if (mapping.path.empty()) return {};
+  const auto symbols = read_java_symbols(mapping.path);
+  if (!symbols) return symbols.error().what;
+  const auto where = read_java_process(pid, mapping, *symbols);
+  return where ? "virtual threads can be seen" : where.error().what;
+}
+
+}  // namespace wirespan

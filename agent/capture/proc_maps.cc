@@ -1,0 +1,43 @@
+#include "agent/capture/proc_maps.h"
+
+#include <sys/sysmacros.h>
+
+#include <array>
+#include <fstream>
+#include <sstream>
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMost = 4U << 20U;
+
+}  // namespace
+
+std::string maps_of(std::uint32_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/maps");
+  std::string out;
+  std::array<char, 16'384> piece{};
+  while (out.size() < kMost && (in.read(piece.data(), piece.size()) || in.gcount() > 0)) {
+    out.append(piece.data(), static_cast<std::size_t>(in.gcount()));
+  }
+  return out;
+}
+
+std::optional<MapLine> parse_map_line(const std::string& text) {
+  MapLine line;
+  std::istringstream in(text);
+  char dash = 0;
+  char colon = 0;
+  unsigned major = 0;
+  unsigned minor = 0;
+  std::string to;
+  std::string rights;
+  if (!(in >> std::hex >> line.start >> dash >> to >> rights >> line.offset >> major >> colon >> minor >> std::dec >>
+        line.inode))
+    return std::nullopt;
+  line.device = makedev(major, minor);
+  std::getline(in >> std::ws, line.path);
+  return line;
+}
+
+}  // namespace wirespan

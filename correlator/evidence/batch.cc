@@ -1,0 +1,226 @@
+// Event loops that read a batch first and work it off in order (HAProxy): in one turn of the loop as many requests are
+// read as calls are sent, and the first call is for the first request.
+//
+// That is put to the proof when the call's response is read: a proxy answers in the same turn. So the request must be
+// among those answered then; by accident it is as often as they are many of all that are open, or of those it was read
+// with, which is what a proof counts for. (The order of answers is not that of responses: they wait for one another.)
+// Where work is put off to later turns, waits for others or takes its own order, the proofs fail, and the process is
+// not believed. A turn in which a connection was begun, or in which the numbers differ, says nothing.
+#include <algorithm>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "correlator/evidence/evidence.h"
+#include "model/turn.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostThreads = 65'536;
+constexpr std::size_t kMostInTurn = 1024;
+constexpr std::size_t kMostGuesses = 32'768;
+constexpr std::size_t kMostWaiting = 1024;
+constexpr float kProven = 16;  // proofs, each as much as it was no accident
+constexpr float kRare = 100;
+// Proofs without a failure, from which on a call is believed whose own proof is missing.
+constexpr std::uint32_t kProvenAlone = 400;
+constexpr double kConfidence = 0.98;
+
+class Batch : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "batch"; }
+  [[nodiscard]] int rank() const override { return 34; }
+  [[nodiscard]] bool needs_all_requests() const override { return true; }
+  void restart() override {
+    threads_.clear();
+    guesses_.clear();
+    older_guesses_.clear();
+    for (auto& [pid, process] : processes_) process.waiting.clear();
+  }
+
+  void event(const Event& event, World& world) override {
+    if (const auto* opened = std::get_if<event::Opened>(&event)) {
+      if (opened->conn->side != TcpSide::kActive || opened->conn->adopted) return;
+      if (Turn* const turn = turn_of(opened->actor, world)) turn->unsure = true;
+    } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
+      threads_.erase(missed->thread.tid);
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      processes_.erase(exited->pid);
+    }
+  }
+
+  void opened(const NodePtr& node, World& world) override {
+    const Message& request = *node->exchange->request;
+    if (node->role == SpanRole::kServer)
+      add(&Turn::requests, node, request.first_byte, world);
+    else
+      add(&Turn::calls, node, request.first_byte, world);
+  }
+
+  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    if (touched.kind != MessageKind::kResponse || !touched.first) return;
+    add(node->role == SpanRole::kServer ? &Turn::answers : &Turn::responses, node, touched.touch, world);
+  }
+
+ private:
+  struct Place {
+    BootTime time{};
+    NodePtr node;
+  };
+  using Places = std::vector<Place>;
+  struct Turn {
+    std::uint32_t loop = 0;
+    bool unsure = false;
+    std::size_t open = 0;  // requests, when the first response was read
+    Places requests;       // read
+    Places calls;          // sent
+    Places responses;
+    Places answers;
+  };
+  struct Process {
+    float held = 0;
+    float failed = 0;
+    std::uint32_t unbroken = 0;                        // proofs since the last failure
+    std::vector<std::pair<NodePtr, NodePtr>> waiting;  // call and request, found before that was proven
+    void fade() {
+      if (held + failed < 1024) return;
+      held /= 2;
+      failed /= 2;
+    }
+  };
+  // The requests of a turn, by number, in order: with which of them a call may have been mistaken.
+  using Mates = std::shared_ptr<const std::vector<std::uint64_t>>;
+  struct Guess {
+    std::uint64_t request = 0;  // 0: none
+    Mates mates;
+  };
+  using Guesses = std::unordered_map<std::uint64_t, Guess>;  // by call
+
+  // Null: the thread runs no loop, or that turn is over.
+  Turn* turn_of(const Actor& actor, World& world) {
+    if (actor.loop < 2 || !turn_known(actor) || actor.thread.tid == 0) return nullptr;
+    if (threads_.size() >= kMostThreads) threads_.clear();
+    Turn& turn = threads_[actor.thread.tid];
+    const std::uint32_t loop = actor.loop >> 1U;
+    if (turn.loop == loop) return &turn;
+    // Counted anew: another thread with the same number.
+    const bool late = turn.loop > loop && turn.loop - loop < kMostInTurn;
+    if (late) return nullptr;
+    settle(turn, world);
+    turn.loop = loop;
+    return &turn;
+  }
+
+  void add(Places Turn::* what, const NodePtr& node, const Touch& touch, World& world) {
+    Turn* const turn = turn_of(touch.actor, world);
+    if (turn == nullptr) return;
+    Places& places = turn->*what;
+    if (what == &Turn::responses && places.empty()) turn->open = world.open.serving(node->pid).size();
+    if (places.size() >= kMostInTurn)
+      turn->unsure = true;
+    else
+      places.push_back({touch.time, node});
+  }
+
+  static void in_order(Places& places) {
+    std::ranges::stable_sort(places, {}, [](const Place& place) { return place.time; });
+  }
+
+  void settle(Turn& turn, World& world) {
+    if (!turn.unsure && !turn.calls.empty() && turn.requests.size() == turn.calls.size()) {
+      in_order(turn.requests);
+      in_order(turn.calls);
+      auto mates = std::make_shared<std::vector<std::uint64_t>>();
+      for (const Place& request : turn.requests) mates->push_back(request.node->number);
+      for (std::size_t i = 0; i < turn.calls.size(); ++i) sent_for(*turn.calls[i].node, *turn.requests[i].node, mates);
+    }
+    for (const Place& response : turn.responses) responded(response.node, turn, world);
+    turn.requests.clear();
+    turn.calls.clear();
+    turn.responses.clear();
+    turn.answers.clear();
+    turn.unsure = false;
+  }
+
+  void sent_for(const Node& call, const Node& request, const Mates& mates) {
+    if (call.pid != request.pid || call.opened < request.opened) return;
+    if (guesses_.size() >= kMostGuesses) {
+      older_guesses_ = std::move(guesses_);
+      guesses_.clear();
+    }
+    guesses_[call.number] = {request.number, mates};
+  }
+
+  [[nodiscard]] Guess guess_of(std::uint64_t call) const {
+    for (const Guesses* guesses : {&guesses_, &older_guesses_}) {
+      if (const auto it = guesses->find(call); it != guesses->end()) return it->second;
+    }
+    return {};
+  }
+
+  // How likely a request is among those answered that was not the call's: any that is open, or any it was read with.
+  static float by_accident(const Guess& guess, const Turn& turn) {
+    const auto answered = [&](std::uint64_t number) {
+      return std::ranges::any_of(turn.answers, [&](const Place& place) { return place.node->number == number; });
+    };
+    const auto all = static_cast<float>(turn.answers.size()) / static_cast<float>(std::max<std::size_t>(turn.open, 1));
+    if (guess.mates->size() < 2) return std::min(all, 1.0F);
+    const auto mates = static_cast<float>(std::ranges::count_if(*guess.mates, answered) - 1);
+    return std::clamp(std::max(all, mates / static_cast<float>(guess.mates->size() - 1)), 0.0F, 1.0F);
+  }
+
+  void responded(const NodePtr& call, const Turn& turn, World& world) {
+    const Guess guess = guess_of(call->number);
+    if (guess.request == 0) return;
+    Process& process = process_of(call->pid);
+    const auto answer =
+        std::ranges::find_if(turn.answers, [&](const Place& place) { return place.node->number == guess.request; });
+    // What is known for certain decides as well.
+    const auto& link = call->link;
+    const bool other = call->decided && link && link->parent && link->parent->number != guess.request;
+    const bool even = turn.responses.size() == turn.answers.size();  // else some are still to come
+    if (other || (answer == turn.answers.end() && even)) {
+      process.unbroken = 0;
+      process.failed += 1;
+      return process.fade();
+    }
+    if (answer == turn.answers.end()) {
+      const NodePtr request = process.unbroken >= kProvenAlone ? world.open.find(guess.request) : nullptr;
+      if (request) found(call, request, world);
+      return;
+    }
+    ++process.unbroken;
+    process.held += 1 - by_accident(guess, turn);
+    process.fade();
+    if (call->decided || call->blind) return;
+    if (process.waiting.size() >= kMostWaiting) process.waiting.clear();
+    process.waiting.emplace_back(call, answer->node);
+    if (process.held < kProven || process.failed * kRare > process.held) return;
+    for (auto& [of, parent] : process.waiting) found(of, parent, world);
+    process.waiting.clear();
+  }
+
+  static void found(const NodePtr& call, const NodePtr& request, World& world) {
+    if (!call->decided) world.found(call, Claim{request, std::nullopt, "batch", kConfidence});
+  }
+
+  Process& process_of(std::uint32_t pid) {
+    if (processes_.size() >= kMostThreads && !processes_.contains(pid)) processes_.clear();
+    return processes_[pid];
+  }
+
+  std::unordered_map<std::uint32_t, Turn> threads_;
+  std::unordered_map<std::uint32_t, Process> processes_;
+  Guesses guesses_;
+  Guesses older_guesses_;
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_batch() {
+  return std::make_unique<Batch>();
+}
+
+}  // namespace wirespan
