@@ -18,8 +18,10 @@ target_include_directories(wirespan_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAK
 if(WIRESPAN_SANITIZE)
   target_compile_options(wirespan_options INTERFACE -fsanitize=${WIRESPAN_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(wirespan_options INTERFACE -fsanitize=${WIRESPAN_SANITIZE})
-  # gcc 12 takes what the instrumentation reads for uninitialised; the sanitizers see the real ones.
-  target_compile_options(wirespan_options INTERFACE -Wno-maybe-uninitialized)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # gcc 12 takes what the instrumentation reads for uninitialised; the sanitizers see the real ones.
+    target_compile_options(wirespan_options INTERFACE -Wno-maybe-uninitialized)
+  endif()
 endif()
 if(WIRESPAN_FUZZ)
   target_compile_options(wirespan_options INTERFACE -fsanitize=fuzzer-no-link)

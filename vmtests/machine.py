@@ -20,17 +20,19 @@ def host_khz():
 class Machine:
     """Boots at once. `wait` gives all its console said."""
 
-    def __init__(self, kernel, image, append="", network=None, memory=1536, seconds=1800, echo=None, log=None):
+    def __init__(self, kernel, image, append="", network=None, clock=None, memory=1536, seconds=1800, echo=None, log=None):
         # no_timer_check: on a busy host the timer interrupt comes too late for the test at boot, which then panics (5.10).
         # The guest's clock is the host's counter; measured under load its rate can come out several times wrong.
-        clock = f"tsc=reliable tsc_early_khz={host_khz()}" if host_khz() else ""
+        counter = f"tsc=reliable tsc_early_khz={host_khz()}" if host_khz() else ""
         command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "1", "-m", str(memory), "-no-reboot",
                    "-nodefaults", "-display", "none", "-serial", "stdio", "-monitor", "none", "-device", "virtio-rng-pci",
                    "-kernel", str(kernel / "vmlinux"), "-initrd", str(image),
-                   "-append", f"console=ttyS0 panic=-1 quiet mitigations=off no5lvl no_timer_check {clock} {append}"]
+                   "-append", f"console=ttyS0 panic=-1 quiet mitigations=off no5lvl no_timer_check {counter} {append}"]
         if network:
             spec, mac = network
             command += ["-netdev", f"{spec},id=n0", "-device", f"virtio-net-pci,netdev=n0,romfile=,mac={mac}"]
+        if clock:  # "2030-01-01T00:00:00": what its hardware clock says at start, UTC
+            command += ["-rtc", f"base={clock}"]
         self.lines = []
         self.echo = echo
         self.log = open(log, "w", buffering=1) if log else None
@@ -50,6 +52,11 @@ class Machine:
                 self.log.write(line + "\n")
             if self.echo:
                 self.echo(line)
+
+    def wait_for_file(self, path):
+        """A socket it makes at its start, which the next machine connects to."""
+        while not path.exists() and self.process.poll() is None:
+            time.sleep(0.02)
 
     def wait(self):
         self.process.wait()

@@ -146,7 +146,8 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
     std::vector<char>& into = settings.verifier_counts ? sums[program] : log;
     into.resize(log.size());
     bpf_program__set_log_buf(program, into.data(), into.size());
-    if (settings.verifier_counts) bpf_program__set_log_level(program, kLogSums);
+    // Without steps: a refusal's cause comes last, and kernels before 6.4 keep the beginning of what is too long.
+    bpf_program__set_log_level(program, kLogSums);
   }
   if (const int failed = wirespan_bpf__load(skeleton); failed != 0) {
     if (complaints.find(kCast) != std::string::npos && !without_cast.exchange(true)) {

@@ -11,7 +11,9 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "agent/capture/bpf_object.h"
@@ -125,22 +127,63 @@ bool in_every_plan(const Hook& hook) {
   });
 }
 
-void attempt(Attempt& attempt, bool per_executable) {
-  const char* const program = attempt.program.c_str();
+// All that is left in one load, and again without the one it was refused for: reading the kernel's types is most of the
+// cost of a load.
+void try_all(std::vector<Attempt>& attempts, const std::set<std::string_view>& not_attached) {
   // Small maps: nothing is traced.
   BpfSettings settings;
   settings.ring_bytes = 64U << 10U;
   settings.max_connections = settings.max_processes = settings.max_threads = 16;
   settings.verifier_counts = true;
-  auto object = BpfObject::load(settings, std::span(&program, 1));
-  if (!object) {
-    attempt.why_not = object.error().text();
+  const auto in_question = [](const Attempt& a) { return a.why_not.empty(); };
+  for (;;) {
+    std::vector<const char*> programs;
+    for (const Attempt& a : attempts) {
+      if (in_question(a)) programs.push_back(a.program.c_str());
+    }
+    if (programs.empty()) return;
+    std::string refused;
+    auto object = BpfObject::load(settings, programs, &refused);
+    if (!object) {
+      const auto which = std::ranges::find(attempts, refused, &Attempt::program);
+      // What no program is to blame for holds for each of them.
+      for (Attempt& a : attempts) {
+        if (which == attempts.end() ? in_question(a) : &a == &*which) a.why_not = object.error().text();
+      }
+      continue;
+    }
+    for (Attempt& a : attempts) {
+      if (!in_question(a)) continue;
+      a.instructions = (*object)->verified_instructions(a.program);
+      const Status attached = not_attached.contains(a.program) ? Status() : (*object)->attach(a.program.c_str());
+      a.works = static_cast<bool>(attached);
+      if (!attached) a.why_not = attached.error().text();
+      (*object)->detach(a.program.c_str());
+    }
     return;
   }
-  attempt.instructions = (*object)->verified_instructions(attempt.program);
-  const Status attached = per_executable ? Status() : (*object)->attach(program);
-  attempt.works = static_cast<bool>(attached);
-  if (!attached) attempt.why_not = attached.error().text();
+}
+
+// Every program of every plan, each once.
+std::vector<Attempt> everything(std::set<std::string_view>& not_attached) {
+  std::vector<Attempt> attempts;
+  for (const Plan plan : kPlans) {
+    for (const Hook& hook : hooks_of(plan, true, true, true)) {
+      if (std::ranges::find(attempts, hook.name, &Attempt::hook) != attempts.end()) continue;
+      for (const Candidate& candidate : hook.candidates) {
+        Attempt a;
+        a.plan = in_every_plan(hook) ? "" : to_string(plan);
+        a.hook = hook.name;
+        a.purpose = hook.purpose;
+        a.program = candidate.program;
+        a.needs = candidate.needs;
+        a.required = hook.required;
+        if (hook.attached == Hook::Attached::kPerExecutable) not_attached.insert(candidate.program);
+        attempts.push_back(std::move(a));
+      }
+    }
+  }
+  return attempts;
 }
 
 }  // namespace
@@ -160,29 +203,18 @@ Diagnosis diagnose() {
   Diagnosis diagnosis;
   diagnosis.findings = look_around();
   std::vector<Attempt>& attempts = diagnosis.attempts;
-  const auto found = [&](std::string_view hook) {
-    return std::any_of(attempts.begin(), attempts.end(), [&](const Attempt& a) { return a.hook == hook && a.chosen; });
-  };
+  std::set<std::string_view> not_attached;
+  attempts = everything(not_attached);
+  try_all(attempts, not_attached);
+  std::set<std::string_view> found;
+  for (Attempt& a : attempts) {
+    if (!a.works) continue;
+    a.chosen = found.insert(a.hook).second;
+    if (!a.chosen) a.why_not = "works, but a better one does too";
+  }
   for (const Plan plan : kPlans) {
-    bool works = true;
-    for (const Hook& hook : hooks_of(plan, true, true, true)) {
-      const bool known =
-          std::any_of(attempts.begin(), attempts.end(), [&](const Attempt& a) { return a.hook == hook.name; });
-      for (const Candidate& candidate : known ? std::span<const Candidate>() : hook.candidates) {
-        Attempt a;
-        a.plan = in_every_plan(hook) ? "" : to_string(plan);
-        a.hook = hook.name;
-        a.purpose = hook.purpose;
-        a.program = candidate.program;
-        a.needs = candidate.needs;
-        a.required = hook.required;
-        attempt(a, hook.attached == Hook::Attached::kPerExecutable);
-        a.chosen = a.works && !found(hook.name);
-        if (a.works && !a.chosen) a.why_not = "works, but a better one does too";
-        attempts.push_back(std::move(a));
-      }
-      works = works && (!hook.required || found(hook.name));
-    }
+    const auto hooks = hooks_of(plan, true, true, true);
+    const bool works = std::ranges::all_of(hooks, [&](const Hook& h) { return !h.required || found.contains(h.name); });
     if (works && diagnosis.plan.empty()) diagnosis.plan = to_string(plan);
   }
   for (Attempt& a : attempts) {

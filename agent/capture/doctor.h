@@ -38,7 +38,7 @@ struct Diagnosis {
 // What can be seen without loading anything: kernel, BTF, capabilities, lockdown.
 [[nodiscard]] std::vector<Finding> look_around();
 
-// Loads, attaches and detaches every program there is, one by one; traces nothing. Takes a second or two.
+// Loads, attaches and detaches every program there is; traces nothing. Takes a second.
 [[nodiscard]] Diagnosis diagnose();
 
 }  // namespace wirespan

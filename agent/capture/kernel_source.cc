@@ -155,6 +155,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         gate_(*object_, counters),
         python_(*object_, counters),
         java_(*object_, counters),
+        everybody_(options.selectors.all),
         goroutines_(options.goroutines),
         contexts_(options.contexts),
         missed_(counters.get("capture.lost.program_missed")),
@@ -192,7 +193,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     }
     if (!turn_programs_.empty()) {
       decoder_.set_turns(&turns_);
-      bool some = false;
+      bool some = everybody_;  // of whom each is known only once it has moved bytes
       targets_.visit([&](std::uint32_t pid) { some = some || may_loop(pid); });
       if (some) {
         turns_.expect(clock_.now());
@@ -482,6 +483,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::atomic<bool> new_limits_{false};
   PythonProbes python_;
   JavaThreads java_;
+  bool everybody_;
   bool goroutines_;
   bool contexts_;
   Counter& missed_;

@@ -24,19 +24,21 @@ struct {
   __type(value, struct ws_turns);
 } ws_turns __weak SEC(".maps");
 
+/* Not on the stack, of which a program and the functions it is in have 512 bytes together, up to 6.12. */
+static const struct ws_turns ws_no_turns;
+
 WS_INLINE struct ws_turns *ws_turns_of(__u32 pid, __u8 side) {
   struct ws_turns_key key = {.pid = pid, .side = side};
   struct ws_turns *turns = bpf_map_lookup_elem(&ws_turns, &key);
   if (turns) return turns;
-  struct ws_turns none = {};
-  bpf_map_update_elem(&ws_turns, &key, &none, BPF_NOEXIST);
+  bpf_map_update_elem(&ws_turns, &key, &ws_no_turns, BPF_NOEXIST);
   turns = bpf_map_lookup_elem(&ws_turns, &key);
   if (!turns) ws_count(WS_STAT_TURNS_MAP_FULL);
   return turns;
 }
 
-/* Floor of the logarithm, at most WS_TURN_SLOTS - 1. */
-WS_INLINE __u32 ws_log2(__u64 n) {
+/* Floor of the logarithm, at most WS_TURN_SLOTS - 1. Global: the verifier walks its branches once. */
+__weak __noinline int ws_log2(__u64 n) {
   __u32 log = 0;
   if (n >> 32) return WS_TURN_SLOTS - 1;
   if (n >> 16) n >>= 16, log += 16;

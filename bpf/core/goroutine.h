@@ -32,17 +32,6 @@ WS_INLINE __u64 ws_user_word(__u64 address) {
   return word;
 }
 
-/* g of a system call's caller. */
-WS_INLINE __u64 ws_g_of_thread(const struct ws_thread *thread, struct task_struct *task, struct pt_regs *regs,
-                               const enum ws_how_to_load how) {
-#if defined(__TARGET_ARCH_x86)
-  return ws_user_word(WS_LOAD(how, task, thread.fsbase) + thread->go_g);
-#elif defined(__TARGET_ARCH_arm64)
-  struct user_pt_regs *user = (struct user_pt_regs *)regs;
-  return BPF_CORE_READ(user, regs[28]);
-#endif
-}
-
 /* Proves that g is one before anything is believed of it: g.m.g0.m is g.m (m begins with g0). */
 WS_INLINE bool ws_is_g(__u64 g, __u16 m_offset) {
   const __u64 m = ws_user_word(g + m_offset);
@@ -60,9 +49,7 @@ static __noinline __attribute__((unused)) int ws_go_ask(struct ws_thread *thread
 }
 
 /* Sets the goroutine the calling thread runs. m: offset of g.m, to prove g by, the first time; else 0. */
-WS_INLINE void ws_set_goroutine(struct ws_thread *thread, int m, struct task_struct *task, struct pt_regs *regs,
-                                const enum ws_how_to_load how) {
-  const __u64 g = ws_g_of_thread(thread, task, regs, how);
+WS_INLINE void ws_set_goroutine(struct ws_thread *thread, int m, __u64 g) {
   if (m && g && !ws_is_g(g, m)) {
     ws_count(WS_STAT_GO_NOT_G);
     thread->go_g = 0;
@@ -76,7 +63,7 @@ WS_INLINE void ws_set_goroutine(struct ws_thread *thread, int m, struct task_str
 
 /* Which ids the process will give to new goroutines: one that has a lower one than its processor's is older. Out of
  * line: the common path of the I/O program stays short. Only the I/O program may call it (core/scratch.h). */
-static __noinline __attribute__((unused)) int ws_tell_births(__u32 pid, __u64 task) {
+__weak __noinline int ws_tell_births(__u32 pid, __u64 task) {
   const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
   struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
   if (!go || !scratch || !go->processors) return 0;

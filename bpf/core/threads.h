@@ -55,7 +55,7 @@ WS_INLINE struct ws_thread *ws_thread_of_target(__u32 pid, __u32 tid) {
 }
 
 /* Out of line: only when the ring is full, and once after. */
-static __noinline __attribute__((unused)) int ws_thread_missed(__u32 tid, __u32 missed) {
+__weak __noinline int ws_thread_missed(__u32 tid, __u32 missed) {
   struct ws_thread *thread = ws_thread_met(tid);
   if (thread) thread->missed = missed;
   return 0;

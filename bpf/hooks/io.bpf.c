@@ -98,7 +98,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   struct ws_conn *conn = ws_conn_find((__u64)sight.s.sk);
   if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) return 0;
   if (!ws_moved(&call, &memory, &sight.moved)) return 0;
-  if (!ws_gate_shut) ws_set_task(thread, sight.pid, sight.task, regs, sight.direction, how);
+  if (!ws_gate_shut) ws_set_task(thread, sight.pid, sight.tid, sight.task, regs, sight.direction, how);
   sight.thread = *thread;
   sight.now = sight.direction == WS_SENT && sight.thread.send_began ? sight.thread.send_began : bpf_ktime_get_boot_ns();
   conn = ws_conn_in_sight(&sight, conn, how);
@@ -187,7 +187,7 @@ WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 directi
   if (one) ws_memory_of(&call, direction == WS_RECEIVED ? flags : 0, &memory);
   if (call.op == WS_OP_RING) ws_count(WS_STAT_RING_PAYLOAD);
 
-  if (!ws_gate_shut) ws_set_task(thread, sight.pid, sight.task, regs, sight.direction, how);
+  if (!ws_gate_shut) ws_set_task(thread, sight.pid, sight.tid, sight.task, regs, sight.direction, how);
   sight.thread = *thread;
   sight.now = direction == WS_SENT ? ws_sent_at(&sight, how) : bpf_ktime_get_boot_ns();
   thread->send_began = sight.now;

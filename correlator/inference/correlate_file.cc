@@ -5,9 +5,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <memory>
-
-#include "correlator/inference/span_file.h"
-
 namespace wirespan::inference {
 namespace {
 
@@ -25,13 +22,8 @@ struct CloseFile {
 
 }  // namespace
 
-Status correlate_file(const std::string& in, const std::string& out, const Options& options, Counters& counters) {
-  auto file = read_span_file(in);
-  if (!file) return file.error();
-  const std::unique_ptr<std::FILE, CloseFile> to(std::fopen(out.c_str(), "wb"));
-  if (!to) return errno_error("create " + out);
-
-  const std::vector<FileSpan>& spans = file->spans;
+void play(const SpanFile& file, Inference& inference) {
+  const std::vector<FileSpan>& spans = file.spans;
   // The order of lines must not matter: equal times are ordered by what happens, then by the span's other time and id.
   std::vector<Moment> moments;
   moments.reserve(spans.size() * 2);
@@ -50,6 +42,35 @@ Status correlate_file(const std::string& in, const std::string& out, const Optio
     return x.id < y.id;
   });
 
+  for (const Moment& m : moments) {
+    const FileSpan& s = spans[m.span];
+    const std::int64_t ns = m.us * 1000;
+    const std::uint64_t id = m.span + 1U;
+    switch (m.what) {
+      case What::kRequestStart:
+        inference.request_started(inference.process(s.service, s.instance), id, s.op, ns);
+        break;
+      case What::kCallStart:
+        inference.call_started(inference.process(s.service, s.instance), id, s.peer_service, s.op, ns);
+        break;
+      case What::kCallEnd:
+        inference.call_ended(id, ns);
+        break;
+      case What::kRequestEnd:
+        inference.request_ended(id, ns);
+        break;
+    }
+  }
+  inference.finish();
+}
+
+Status correlate_file(const std::string& in, const std::string& out, const Options& options, Counters& counters) {
+  auto file = read_span_file(in);
+  if (!file) return file.error();
+  const std::unique_ptr<std::FILE, CloseFile> to(std::fopen(out.c_str(), "wb"));
+  if (!to) return errno_error("create " + out);
+
+  const std::vector<FileSpan>& spans = file->spans;
   std::string line;
   auto sink = [&](const Decision& d) {
     line.assign(R"({"span_id":")").append(spans[d.call - 1].id).append(R"(","parent_span_id":)");
@@ -73,26 +94,7 @@ Status correlate_file(const std::string& in, const std::string& out, const Optio
   };
 
   Inference inference(options, counters, sink);
-  for (const Moment& m : moments) {
-    const FileSpan& s = spans[m.span];
-    const std::int64_t ns = m.us * 1000;
-    const std::uint64_t id = m.span + 1U;
-    switch (m.what) {
-      case What::kRequestStart:
-        inference.request_started(inference.process(s.service, s.instance), id, s.op, ns);
-        break;
-      case What::kCallStart:
-        inference.call_started(inference.process(s.service, s.instance), id, s.peer_service, s.op, ns);
-        break;
-      case What::kCallEnd:
-        inference.call_ended(id, ns);
-        break;
-      case What::kRequestEnd:
-        inference.request_ended(id, ns);
-        break;
-    }
-  }
-  inference.finish();
+  play(*file, inference);
   if (std::fflush(to.get()) != 0) return errno_error("write " + out);
   return {};
 }

@@ -463,6 +463,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
     load(process, s);
     solver_.run(*known, kOrphan, kDecisive);
     remember(process, s);
+    if (truth_) compare(process, s, *known);
     keep_examples(process, s);
     rehearse(process, s, *known);
     service.tested.refresh();

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/counters.h"
@@ -48,6 +49,13 @@ struct Options {
   std::size_t max_densities = 4096;  // learned delay densities, 3 KiB each
 };
 
+// Where the solution of a stretch is not the truth: which of the two the model holds for likelier.
+struct Comparison {
+  std::size_t wrong = 0;            // stretches
+  std::size_t answer_likelier = 0;  // of them: no search could have found the truth
+  double difference = 0;            // of the logarithms, summed over the wrong ones: the answers' less the truth's
+};
+
 class Inference {
  public:
   using Sink = std::function<void(const Decision&)>;
@@ -76,6 +84,11 @@ class Inference {
   // Decides everything.
   void finish();
 
+  // For studies of what the model can tell at all, not for decisions. Gives a call's true request, or 0.
+  using Truth = std::function<std::uint64_t(std::uint64_t call)>;
+  void compare_with(Truth truth) { truth_ = std::move(truth); }
+  [[nodiscard]] const Comparison& comparison() const { return comparison_; }
+
  private:
   struct Request;
   struct Call;
@@ -101,6 +114,8 @@ class Inference {
   // What the solution of an ambiguous stretch is worth; the solver still holds it (rehearsal.cc).
   void rehearse(Process& process, const Stretch& stretch, const ServiceModel& model);
   void rehearse_part(Process& process, const Stretch& stretch, std::size_t first, const ServiceModel& model);
+  // The solver still holds the solution, and keeps it.
+  void compare(const Process& process, const Stretch& stretch, const ServiceModel& model);
   static std::int64_t observe_time(Service& service, std::int64_t time_ns);
   std::uint16_t intern(std::unordered_map<std::string, std::uint16_t>& names, std::string_view a, std::string_view b);
 
@@ -133,6 +148,8 @@ class Inference {
   Solver rehearsal_;
   std::uint64_t rng_ = 0x2545f4914f6cdd1dU;
   std::vector<Candidate> scratch_;
+  Truth truth_;
+  Comparison comparison_;
 };
 
 }  // namespace wirespan::inference

@@ -1,9 +1,7 @@
 // The bars of the project on the public span files, where those are present (../shared/data/inference beside the
 // repository): share of traces with every link right, and honest confidence. The files' truth is read here only.
 #include <gtest/gtest.h>
-#include <zlib.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -12,11 +10,14 @@
 #include <string>
 
 #include "correlator/inference/correlate_file.h"
+#include "correlator/inference/testing/span_lines.h"
 
 namespace wirespan::inference {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::field;
+using testing::lines_of;
 
 struct Bar {
   const char* file;
@@ -28,31 +29,6 @@ fs::path data_folder() {
     if (fs::exists(p / "shared/data/inference/README.md")) return p / "shared/data/inference";
   }
   return {};
-}
-
-std::string field(const std::string& line, const std::string& name) {
-  const std::size_t at = line.find("\"" + name + "\"");
-  if (at == std::string::npos) return {};
-  std::size_t i = line.find(':', at) + 1;
-  while (line[i] == ' ') ++i;
-  if (line[i] != '"') return line.substr(i, line.find_first_of(",}", i) - i);
-  return line.substr(i + 1, line.find('"', i + 1) - i - 1);
-}
-
-std::vector<std::string> lines_of(const fs::path& path) {
-  gzFile f = gzopen(path.c_str(), "rb");
-  std::string text;
-  std::string part(1U << 20U, '\0');
-  int n = 0;
-  while ((n = gzread(f, part.data(), static_cast<unsigned>(part.size()))) > 0)
-    text.append(part, 0, static_cast<std::size_t>(n));
-  gzclose(f);
-  std::vector<std::string> out;
-  for (std::size_t at = 0, end = 0; at < text.size(); at = end + 1) {
-    end = std::min(text.find('\n', at), text.size());
-    if (end > at) out.push_back(text.substr(at, end - at));
-  }
-  return out;
 }
 
 class PublicFile : public ::testing::TestWithParam<Bar> {};

@@ -121,4 +121,24 @@ void Inference::rehearse_part(Process& process, const Stretch& stretch, std::siz
   }
 }
 
+void Inference::compare(const Process& process, const Stretch& stretch, const ServiceModel& model) {
+  std::unordered_map<std::uint64_t, std::int32_t> local;
+  for (const std::uint32_t r : stretch.requests) {
+    local[process.requests[r].id] = static_cast<std::int32_t>(process.requests[r].local);
+  }
+  std::vector<std::int32_t> answer;
+  std::vector<std::int32_t> truth;
+  for (std::uint32_t i = 0; i < stretch.calls.size(); ++i) {
+    answer.push_back(solver_.parent(i));
+    const auto found = local.find(truth_(process.calls[stretch.calls[i]].id));
+    truth.push_back(found != local.end() ? found->second : Solver::kNoParent);
+  }
+  if (answer == truth) return;
+  ++comparison_.wrong;
+  const auto of_truth = static_cast<double>(solver_.weigh(model, kOrphan, truth));
+  const double difference = static_cast<double>(solver_.weigh(model, kOrphan, answer)) - of_truth;
+  if (difference >= 0) ++comparison_.answer_likelier;
+  comparison_.difference += difference;
+}
+
 }  // namespace wirespan::inference

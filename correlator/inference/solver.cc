@@ -294,6 +294,12 @@ void Solver::run(const ServiceModel& model, float orphan, const Effort& wanted) 
   remember_best();
 }
 
+float Solver::weigh(const ServiceModel& model, float orphan, std::span<const std::int32_t> parents) {
+  for (std::size_t c = 0; c < calls_.size(); ++c) calls_[c].parent = parents[c];
+  start(model, orphan);
+  return total_;
+}
+
 void Solver::learn(ServiceModel& model) const {
   std::array<const CallTimes*, ServiceModel::kMaxCalls> list;
   std::vector<std::vector<std::uint32_t>> of(request_count_);

@@ -38,6 +38,8 @@ class Solver {
   void run(const ServiceModel& model, float orphan, const Effort& effort);
   // Leaves a request out of learn().
   void do_not_learn(std::uint32_t request) { requests_[request].learn = false; }
+  // Log-probability, as run() judges, of an assignment of all calls: a request's index or kNoParent each.
+  [[nodiscard]] float weigh(const ServiceModel& model, float orphan, std::span<const std::int32_t> parents);
   // Adds the samples of the last run to a model, total weight 1 per request.
   void learn(ServiceModel& model) const;
   // Adds what the best assignment says about order.

@@ -26,11 +26,18 @@ def sink(stack, request):
         sink.stop()
 
 
+def patient(stack, settings="flush: {silence: 1m, longest: 2m}"):
+    """On a busy machine the receiver may take long to answer: no reason to end with spans undelivered."""
+    config = stack.directory / "patient.yaml"
+    config.write_text(f"export: {{{settings}}}\n")
+    return "--config", config
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_span_is_accepted(stack, ledger, sink, protocol):
     receiver = sink()
     service = stack.flask(ledger.url, "gthread", threads=8)
-    with Agent(stack.directory, stack.selectors(), "--otlp", receiver.url_for(protocol),
+    with Agent(stack.directory, stack.selectors(), "--otlp", receiver.url_for(protocol), *patient(stack),
                env={"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}) as agent:
         drive(service, 300, 8)
     assert agent.process.returncode == 0, agent.stderr()
@@ -45,9 +52,7 @@ def test_receiver_killed_and_restarted(stack, ledger, sink, protocol):
     """Nothing blocks, memory stays bounded, every span is delivered or counted as dropped, and export goes on."""
     ports = {"grpc_port": free_port(), "http_port": free_port()}
     first = sink(**ports)
-    config = stack.directory / "patient.yaml"  # a busy machine's receiver may be slow
-    config.write_text("export: {flush: {silence: 1m, longest: 2m}}\n")
-    with Agent(stack.directory, stack.selectors(), "--otlp", first.url_for(protocol), "--config", config, env={"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}) as agent:
+    with Agent(stack.directory, stack.selectors(), "--otlp", first.url_for(protocol), *patient(stack), env={"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}) as agent:
         drive(ledger, 300, 8)
         before = agent.resident_kib()
         first.wait_for(1)
@@ -71,9 +76,8 @@ def test_receiver_killed_and_restarted(stack, ledger, sink, protocol):
 
 def test_stopping_waits_for_a_slow_receiver_that_goes_on_taking(stack, ledger, sink):
     receiver = sink(fail=["inf*slow,delay=0.7"])
-    config = stack.directory / "patient.yaml"
-    config.write_text("export: {queue: {batch_spans: 100}, flush: {silence: 5s, longest: 2m}}\n")
-    with Agent(stack.directory, stack.selectors(), "--otlp", receiver.url, "--config", config) as agent:
+    slow = patient(stack, "queue: {batch_spans: 100}, flush: {silence: 5s, longest: 2m}")
+    with Agent(stack.directory, stack.selectors(), "--otlp", receiver.url, *slow) as agent:
         drive(ledger, 1500, 8)
     assert agent.process.returncode == 0, agent.stderr()
     assert len(receiver.spans()) == 1500

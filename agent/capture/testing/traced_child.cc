@@ -70,7 +70,10 @@ Seen trace(const Script& script) {
   int go[2];
   if (pipe(ready) != 0 || pipe(go) != 0) std::abort();
   const pid_t child = fork();
-  if (child == 0) child_main(script, ready[1], go[0]);
+  if (child == 0) {
+    for (const int fd : {ready[0], go[1]}) close(fd);  // else it would wait for itself
+    child_main(script, ready[1], go[0]);
+  }
   for (const int fd : {ready[1], go[0]}) close(fd);
   char byte = 0;
   const bool began = read(ready[0], &byte, 1) == 1;
