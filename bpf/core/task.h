@@ -38,7 +38,7 @@ __weak __noinline int ws_set_task_of(__u32 pid, __u32 tid, __u32 direction, __u6
 /* Sets the task the calling thread runs. 0.2 us in a Go, Python or Java process, a comparison in others. */
 WS_INLINE void ws_set_task(struct ws_thread *thread, __u32 pid, __u32 tid, struct task_struct *task,
                            struct pt_regs *regs, __u32 direction, const enum ws_how_to_load how) {
-  if (thread->runtime_epoch == ws_runtime_epoch && !thread->go_g && thread->runtime == WS_RUNTIME_NONE) return;
+  if (thread->runtime_epoch == ws_runtime_epoch && !thread->go_g && !thread->runtime) return;
 #if defined(__TARGET_ARCH_x86)
   const __u64 word = WS_LOAD(how, task, thread.fsbase);
 #elif defined(__TARGET_ARCH_arm64)
