@@ -50,9 +50,9 @@ const Result<JavaSymbols>& JavaThreads::symbols_of(const JavaMapping& mapping) {
 
 void JavaThreads::found(std::uint32_t pid, BootTime now) {
   Process& process = processes_[pid];
-  forget(pid, process);  // it runs something else now
-  process = Process();
   process.since = now;
+  process.looks = 0;
+  process.refused = false;
   look(pid, process);
 }
 
@@ -73,6 +73,9 @@ void JavaThreads::look(std::uint32_t pid, Process& process) {
   ++process.looks;
   const JavaMapping mapping = java_mapping(pid, maps_of(pid));
   process.machine = !mapping.path.empty();
+  // Told of twice, as at the start: what is known stays known meanwhile.
+  if (process.known && process.machine && process.start == mapping.start && process.inode == mapping.inode) return;
+  forget(pid, process);  // it runs something else now
   if (!process.machine) return;
   const auto& symbols = symbols_of(mapping);
   const auto where = symbols ? read_java_process(pid, mapping, *symbols) : Result<ws_java_process>(symbols.error());
@@ -82,6 +85,8 @@ void JavaThreads::look(std::uint32_t pid, Process& process) {
     return;
   }
   process.known = true;
+  process.start = mapping.start;
+  process.inode = mapping.inode;
   known_.add();
   kernel_.set_java_process(pid, *where);
 }

@@ -41,6 +41,8 @@ class JavaThreads {
     std::size_t looks = 0;
     bool machine = false;  // it has mapped a libjvm
     bool known = false;
+    std::uint64_t start = 0;  // of the libjvm it is known by
+    std::uint64_t inode = 0;
     bool refused = false;  // for good
     std::string why;       // it is not known
   };
