@@ -80,14 +80,16 @@ void Gate::open(BootTime now, Sink<Event>& sink) {
   open_share_ = limits_.share;
   open_gauge_.set(1);
   windows_.add();
-  sink.accept(event::Window{now, true, open_share_});
   // After the gate: a request read between the two is told twice, which only makes us more careful.
-  tell_unanswered(now, sink);
+  const std::vector<event::Unanswered> requests = unanswered(now);
+  sink.accept(event::Window{now, true, open_share_});
+  for (const event::Unanswered& request : requests) sink.accept(request);
 }
 
-void Gate::tell_unanswered(BootTime now, Sink<Event>& sink) {
+std::vector<event::Unanswered> Gate::unanswered(BootTime now) const {
+  std::vector<event::Unanswered> out;
   const auto tell = [&](const ws_conn& conn) {
-    if (waits_for_answer(conn, now)) sink.accept(event::Unanswered{now, ConnId{conn.id}, conn.pid});
+    if (waits_for_answer(conn, now)) out.push_back({now, ConnId{conn.id}, conn.pid});
   };
   for (const ws_conn_slot& slot : memory_.slots) {
     if (__atomic_load_n(&slot.sock, __ATOMIC_ACQUIRE) > 1) tell(slot.conn);
@@ -100,9 +102,9 @@ void Gate::tell_unanswered(BootTime now, Sink<Event>& sink) {
     std::uint32_t count = kBatch;
     const int failed =
         bpf_map_lookup_batch(conns_fd_, first ? nullptr : &at, &at, keys.data(), conns.data(), &count, nullptr);
-    if (failed != 0 && errno != ENOENT) return;  // a kernel without it: connections in slots are most
+    if (failed != 0 && errno != ENOENT) return out;  // a kernel without it: connections in slots are most
     std::for_each_n(conns.begin(), count, tell);
-    if (failed != 0) return;
+    if (failed != 0) return out;
     first = false;
   }
 }

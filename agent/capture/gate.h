@@ -54,7 +54,7 @@ class Gate {
   void tell_counted(BootTime now, std::uint32_t gone, Sink<Event>& sink);
 
  private:
-  void tell_unanswered(BootTime now, Sink<Event>& sink);
+  [[nodiscard]] std::vector<event::Unanswered> unanswered(BootTime now) const;
   bool tell(BootTime now, const ws_turns_key& key, Sink<Event>& sink);
 
   BpfObject& object_;
