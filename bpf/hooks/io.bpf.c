@@ -152,6 +152,7 @@ WS_INLINE bool ws_moves(__u8 op, __u8 direction) {
  * at that first. */
 WS_INLINE int ws_tcp_untold(struct sock *sk, struct ws_conn *conn, __u32 pid, __u32 moved, __u8 direction,
                             const enum ws_how_to_load how) {
+  conn->position[direction & 1] += moved; /* or it would look unseen behind the gate */
   if (conn->direction == direction) return 0;
   struct tcp_sock *tp = (struct tcp_sock *)sk;
   const __u64 us = 1000;
