@@ -71,6 +71,9 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
   std::erase_if(evidence_, [this](const auto& e) { return options_.disabled.contains(e->name()); });
   begin_inference();
   std::sort(evidence_.begin(), evidence_.end(), [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
+  for (const auto& evidence : evidence_) {
+    if (evidence->watches_data()) data_watchers_.push_back(evidence.get());
+  }
 }
 
 void Correlator::begin_inference() {
@@ -118,6 +121,11 @@ void Correlator::accept(const ExchangeItem& item) {
 }
 
 void Correlator::on_event(const Event& event) {
+  if (const auto* data = std::get_if<event::Data>(&event)) {
+    if (!unseen_.empty() && data->direction == Direction::kSent) answered_unseen(data->conn->id);
+    for (Evidence* evidence : data_watchers_) evidence->event(event, world_);
+    return;
+  }
   if (const auto* opened = std::get_if<event::Opened>(&event)) {
     count_end(opened->conn, true);
     if (inference_) inference_->opened(*opened);
@@ -136,8 +144,6 @@ void Correlator::on_event(const Event& event) {
     settle(tick->time, false);
   } else if (const auto* request = std::get_if<event::Unanswered>(&event)) {
     unanswered(*request);
-  } else if (const auto* data = std::get_if<event::Data>(&event)) {
-    if (!unseen_.empty() && data->direction == Direction::kSent) answered_unseen(data->conn->id);
   }
   for (const auto& evidence : evidence_) evidence->event(event, world_);
 }

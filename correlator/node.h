@@ -77,9 +77,7 @@ struct Node {
   std::uint32_t home_tid = 0;        // server: the thread that last read of its request
 };
 
-// As newly made (model/recycle.h).
-inline void reset(Node& node) {
-  node = Node{};
-}
+// As newly made, but with the buffers kept (model/recycle.h).
+void reset(Node& node);
 
 }  // namespace wirespan

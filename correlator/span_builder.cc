@@ -42,7 +42,7 @@ std::string_view incompleteness(const Exchange& exchange) {
 
 template <class T>
 void take(T& from, T& to) {
-  std::swap(from, to);
+  from.swap(to);
   from.clear();
 }
 

@@ -56,6 +56,10 @@ class Attributes {
   // The same where no key is in both: no search.
   void append_new(const Attributes& other);
   void clear();
+  void swap(Attributes& other) noexcept {
+    entries_.swap(other.entries_);
+    text_.swap(other.text_);
+  }
 
   [[nodiscard]] bool empty() const { return entries_.empty(); }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
@@ -69,6 +73,11 @@ class Attributes {
   template <class Visitor>
   void visit(Visitor&& visitor) const {
     for (const Entry& e : entries_) visitor(key(e), value(e), e.in_array);
+  }
+  // The same, and whether key and value are literals: what is known of one holds wherever its address is met again.
+  template <class Visitor>
+  void visit_marked(Visitor&& visitor) const {
+    for (const Entry& e : entries_) visitor(key(e), value(e), e.in_array, e.literal_key, e.literal_value);
   }
 
  private:

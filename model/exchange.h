@@ -28,7 +28,14 @@ using ExchangePtr = std::shared_ptr<Exchange>;
 
 // As newly made (model/recycle.h).
 inline void reset(Exchange& exchange) {
-  exchange = Exchange{};
+  exchange.number = 0;
+  exchange.role = {};
+  exchange.conn.reset();
+  exchange.key = {};
+  exchange.request.reset();
+  exchange.response.reset();
+  exchange.ended = {};
+  exchange.incomplete = {};
 }
 
 // Told in this order per exchange: opened, touched*, finished. "touched" is every I/O of either message after the

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -55,6 +56,27 @@ struct Span {
   std::string status_message;
   ProcessInfoPtr process;    // its resource
   ConnectionPtr connection;  // where it was seen; enrich makes network.* attributes of it
+
+  // Spans change places with used ones at every stage: std::swap would move each of them three times.
+  friend void swap(Span& a, Span& b) noexcept {
+    std::swap(a.trace, b.trace);
+    std::swap(a.id, b.id);
+    std::swap(a.parent, b.parent);
+    a.trace_state.swap(b.trace_state);
+    std::swap(a.trace_flags, b.trace_flags);
+    std::swap(a.role, b.role);
+    a.name.swap(b.name);
+    std::swap(a.start, b.start);
+    std::swap(a.end, b.end);
+    a.attributes.swap(b.attributes);
+    a.shared.swap(b.shared);
+    a.events.swap(b.events);
+    a.links.swap(b.links);
+    std::swap(a.status, b.status);
+    a.status_message.swap(b.status_message);
+    a.process.swap(b.process);
+    a.connection.swap(b.connection);
+  }
 
   [[nodiscard]] std::optional<AttributeValue> find(std::string_view key) const {
     auto found = attributes.find(key);

@@ -339,6 +339,10 @@ BpfObject::GateMemory BpfObject::gate() const {
   return {&bss.ws_gate_shut, &bss.ws_gate_no_wakeups, &skeleton_->data->ws_gate_capture, bss.ws_conn_slots};
 }
 
+std::uint32_t* BpfObject::reader_dozes() const {
+  return &skeleton_->bss->ws_reader_dozes;
+}
+
 std::vector<BpfObject::ProgramCost> BpfObject::costs() const {
   std::vector<ProgramCost> out;
   bpf_program* program = nullptr;

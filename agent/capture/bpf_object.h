@@ -94,6 +94,8 @@ class BpfObject : public RuntimeKernel {
     std::span<const ws_conn_slot> slots;
   };
   [[nodiscard]] GateMemory gate() const;
+  // Set: the next record wakes the ring's reader, which clears it. Valid as long as this object.
+  [[nodiscard]] std::uint32_t* reader_dozes() const;
 
   struct ProgramCost {
     std::string name;

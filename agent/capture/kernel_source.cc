@@ -31,9 +31,13 @@
 namespace wirespan {
 namespace {
 
-// The ring is read at least this often; the kernel side wakes us earlier only when an eighth of it is full.
+// The ring is read at least this often; the kernel side wakes us earlier only when an eighth of it is full. After some
+// rounds with nothing in it we doze, until the next record wakes us (one written in the moment we fall asleep waits for
+// the round's end).
 constexpr int kPollMs = 10;
 constexpr int kIdlePollMs = 50;
+constexpr int kDozeMs = 250;
+constexpr int kRoundsToDoze = 10;
 constexpr std::int64_t kTickNs = 50'000'000;
 constexpr std::int64_t kSweepNs = 100'000'000;        // stats, turns that ended without another record
 constexpr std::int64_t kSlowSweepNs = 1'000'000'000;  // processes
@@ -209,11 +213,14 @@ class LiveSource : public KernelSource, private Sink<Event> {
     targets_.set_sink(this);
     targets_.flush_facts(clock_.now());
     int pause = kPollMs;
+    int quiet = 0;
     while (!stop.load(std::memory_order_relaxed)) {
-      const int woken = ring_->wait(until_edge(pause));
+      const int woken = quiet < kRoundsToDoze ? ring_->wait(until_edge(pause)) : doze();
       if (woken < 0 && woken != -EINTR) return Error{"wait for the ring buffer", -woken, {}};
       // Whoever has nothing to trace should not be noticed either.
-      pause = consume() > 0 ? kPollMs : std::min(pause + kPollMs, kIdlePollMs);
+      const bool some = consume() > 0;
+      pause = some ? kPollMs : std::min(pause + kPollMs, kIdlePollMs);
+      quiet = some ? 0 : std::min(quiet + 1, kRoundsToDoze);
       turn_gate();
       housekeeping(clock_.now());
     }
@@ -318,6 +325,14 @@ class LiveSource : public KernelSource, private Sink<Event> {
   [[nodiscard]] int until_edge(int pause) const {
     const std::int64_t left = gate_.left_ns(clock_.to_wall(clock_.now()));
     return static_cast<int>(std::min<std::int64_t>(pause, left / 1'000'000 + 1));
+  }
+
+  int doze() {
+    std::uint32_t* const dozes = object_->reader_dozes();
+    __atomic_store_n(dozes, 1U, __ATOMIC_SEQ_CST);
+    const int woken = ring_->waiting() != 0 ? 0 : ring_->wait(until_edge(kDozeMs));
+    __atomic_store_n(dozes, 0U, __ATOMIC_RELAXED);
+    return woken;
   }
 
   std::size_t consume() {

@@ -33,10 +33,12 @@ std::string path_of(std::uint32_t pid, const char* file) {
 std::string read_file(const std::string& path, std::size_t most = kMostText) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
-  std::string out(most, '\0');
+  std::string out;
   std::size_t size = 0;
   while (size < most) {
-    const ssize_t n = read(fd, out.data() + size, most - size);
+    // `most` is for the worst case: little is cleared for nothing.
+    if (size == out.size()) out.resize(std::min(most, std::max<std::size_t>(4096, 2 * size)));
+    const ssize_t n = read(fd, out.data() + size, out.size() - size);
     if (n <= 0) break;
     size += static_cast<std::size_t>(n);
   }
@@ -205,6 +207,10 @@ bool has_epoll(std::uint32_t pid) {
   return std::any_of(numbers.begin(), numbers.end(), [&](std::uint32_t fd) {
     return read_link(fds + "/" + std::to_string(fd)) == "anon_inode:[eventpoll]";
   });
+}
+
+std::string cgroups_of(std::uint32_t pid) {
+  return read_file(path_of(pid, "cgroup"), 65'536);
 }
 
 std::vector<std::uint32_t> pids_of_cgroup(const std::string& directory, std::size_t limit) {

@@ -23,6 +23,9 @@ namespace wirespan::proc {
 // Whether it has an epoll descriptor; true as well when it has too many descriptors to look at.
 [[nodiscard]] bool has_epoll(std::uint32_t pid);
 
+// What /proc/PID/cgroup says; "" when it is gone.
+[[nodiscard]] std::string cgroups_of(std::uint32_t pid);
+
 // Process ids below a cgroup directory, its descendants included. At most `limit`.
 [[nodiscard]] std::vector<std::uint32_t> pids_of_cgroup(const std::string& directory, std::size_t limit);
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "agent/capture/proc.h"
@@ -12,6 +13,9 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostCgroupPids = 65'536;
+constexpr std::int64_t kSweepNs = 1'000'000'000;
+constexpr std::int64_t kLongestSweepNs = 30'000'000'000;
+constexpr std::int64_t kSweepShare = 5000;  // 0.02 % of a core
 constexpr std::uint32_t kReadsPerSecond = 200;
 
 }  // namespace
@@ -73,7 +77,11 @@ void Targets::scan() {
   for (const proc::Listener& listener : proc::listeners(pids)) ports_[listener.pid].push_back(listener.port);
 }
 
+// Finds those that were moved into a cgroup; children and who was started there are told by the kernel. Reading the
+// lists of thousands of processes takes milliseconds: the longer, the more seldom.
 void Targets::sweep(BootTime now) {
+  if (selectors_.cgroups.empty() || now < next_cgroup_sweep_) return;
+  const auto began = std::chrono::steady_clock::now();
   std::vector<std::uint32_t> fresh;
   for (const std::string& cgroup : selectors_.cgroups) {
     for (const std::uint32_t pid : proc::pids_of_cgroup(cgroup, kMostCgroupPids)) {
@@ -85,6 +93,8 @@ void Targets::sweep(BootTime now) {
     known_.try_emplace(pid);
   }
   if (!fresh.empty()) flush_facts(now);
+  const std::int64_t took = std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
+  next_cgroup_sweep_ = now + std::clamp(took * kSweepShare, kSweepNs, kLongestSweepNs);
 }
 
 bool Targets::may_read_now(BootTime now) {
@@ -129,7 +139,21 @@ bool Targets::matches_exe(const std::string& exe) const {
   });
 }
 
-bool Targets::in_cgroup(std::uint32_t pid) const {
+bool Targets::in_cgroup(std::uint32_t pid) {
+  if (selectors_.cgroups.empty()) return false;
+  constexpr std::size_t kMostSeen = 4096;
+  const std::string where = proc::cgroups_of(pid);
+  if (where.empty()) return false;  // gone, and on no list any more
+  if (const auto seen = cgroups_seen_.find(where); seen != cgroups_seen_.end()) return seen->second;
+  const bool listed = listed_in_cgroup(pid);
+  // It may have moved or ended meanwhile.
+  if (proc::cgroups_of(pid) != where) return listed;
+  if (cgroups_seen_.size() >= kMostSeen) cgroups_seen_.clear();
+  cgroups_seen_.emplace(where, listed);
+  return listed;
+}
+
+bool Targets::listed_in_cgroup(std::uint32_t pid) const {
   // Membership of a directory cannot be read off /proc/PID/cgroup where hierarchies are mounted in several places.
   return std::any_of(selectors_.cgroups.begin(), selectors_.cgroups.end(), [&](const std::string& cgroup) {
     const auto pids = proc::pids_of_cgroup(cgroup, kMostCgroupPids);

@@ -67,7 +67,8 @@ class Targets : public ProcessWatcher {
   void tell(std::uint32_t pid, Known& known, BootTime now);
   [[nodiscard]] bool may_read_now(BootTime now);
   [[nodiscard]] bool matches_exe(const std::string& exe) const;
-  [[nodiscard]] bool in_cgroup(std::uint32_t pid) const;
+  [[nodiscard]] bool in_cgroup(std::uint32_t pid);
+  [[nodiscard]] bool listed_in_cgroup(std::uint32_t pid) const;
 
   Selectors selectors_;
   std::uint32_t self_;
@@ -75,6 +76,10 @@ class Targets : public ProcessWatcher {
   Sink<Event>* sink_ = nullptr;
   std::unordered_map<std::uint32_t, Known> known_;
   std::unordered_map<std::uint32_t, std::vector<std::uint16_t>> ports_;
+  // What /proc/PID/cgroup says -> whether who is there is selected. Only the directories' lists tell, and they are
+  // long.
+  std::unordered_map<std::string, bool> cgroups_seen_;
+  BootTime next_cgroup_sweep_{};
   Counter& processes_;
   // Reading /proc costs 0.1 ms: a fork storm must not buy that for every child that will never do I/O.
   std::uint64_t budget_window_ = 0;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <fstream>
@@ -21,6 +22,9 @@ using std::chrono::steady_clock;
 
 // How long after a traced command's end its last events are waited for: more than two rounds of the ring's reader.
 constexpr milliseconds kAfterChild{250};
+
+constexpr milliseconds kRound{50};
+constexpr milliseconds kIdleRound{1000};  // where nobody asked for rounds
 
 // timeout(1) and shells signal a process and its group: two signals at once are one wish.
 constexpr milliseconds kSameWish{500};
@@ -84,7 +88,9 @@ Supervisor::~Supervisor() {
 
 void Supervisor::end() {
   state_->quit = true;
-  if (state_->thread.joinable()) state_->thread.join();
+  if (!state_->thread.joinable()) return;
+  pthread_kill(state_->thread.native_handle(), SIGCHLD);  // it waits for that as well
+  state_->thread.join();
 }
 
 void Supervisor::watch(int child) {
@@ -99,7 +105,13 @@ Supervisor::Running Supervisor::start(Hooks hooks, std::optional<milliseconds> l
     if (limit) deadline = steady_clock::now() + *limit;
     auto next_report = steady_clock::now() + hooks.report_every;
     while (!state_->quit) {
-      const timespec round{0, 50'000'000};
+      // Signals, a child's end among them, are seen at once.
+      const auto now = steady_clock::now();
+      auto until = now + (hooks.round ? kRound : kIdleRound);
+      if (deadline) until = std::min(until, *deadline);
+      if (hooks.report && hooks.report_every.count() > 0) until = std::min(until, next_report);
+      const auto left = std::max<std::int64_t>(0, std::chrono::nanoseconds(until - now).count());
+      const timespec round{left / 1'000'000'000, left % 1'000'000'000};
       switch (sigtimedwait(&set, nullptr, &round)) {
         case SIGINT:
         case SIGTERM:

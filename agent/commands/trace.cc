@@ -194,15 +194,18 @@ int run_session(const Flags& flags, std::string_view default_exporter, bool daem
         observed.serve();
         const auto governed = govern(loaded.config, daemon, source, counters, say);
         const auto look = top == nullptr ? std::function<void()>() : looking(*top, observed, supervisor);
+        std::function<void()> round;
+        if (governed || look) {
+          round = [&] {
+            if (governed) governed();
+            if (look) look();
+          };
+        }
         const auto running = supervisor.start({.report = [&] { say(report(counters)); },
                                                .hurry = [&] { queue.give_up(); },
                                                .reload = [&] { sink.offer(flags); },
                                                .report_every = loaded.config.self.stats_interval,
-                                               .round =
-                                                   [&] {
-                                                     if (governed) governed();
-                                                     if (look) look();
-                                                   }},
+                                               .round = round},
                                               *limit);
         if (Status started = go(); !started) return started;
         Status ran = source.run(sink, supervisor.stop());

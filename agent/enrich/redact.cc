@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <utility>
 #include <variant>
+
+#include "base/hash.h"
 
 namespace wirespan {
 namespace {
@@ -95,18 +98,24 @@ void Redactor::apply(Span& span) {
   if (!rules_.enabled) return;
   apply(span.attributes);
   for (SpanLink& link : span.links) apply(link.attributes);
-  for (std::string* text : {&span.name, &span.status_message}) {
-    if (redact_text(*text, rules_.kinds)) redacted_.add();
-  }
+  if (!span.status_message.empty() && redact_text(span.status_message, rules_.kinds)) redacted_.add();
+  std::string& clean = clean_names_[span.name.size() % clean_names_.size()];
+  if (span.name == clean) return;
+  if (redact_text(span.name, rules_.kinds)) return redacted_.add();
+  clean = span.name;
 }
 
 bool Redactor::apply(Attributes& attributes) {
   if (!rules_.enabled) return false;
   bool any = false;
-  attributes.visit([&](std::string_view key, const AttributeValue& value, bool) {
-    const auto* text = std::get_if<std::string_view>(&value);
-    any = any || (text != nullptr && !exempt(key) && replacement(key, *text, value_));
-  });
+  const bool by_kind_only = rules_.keys.empty();
+  attributes.visit_marked(
+      [&](std::string_view key, const AttributeValue& value, bool, bool literal_key, bool literal_value) {
+        const auto* text = std::get_if<std::string_view>(&value);
+        if (any || text == nullptr || (by_kind_only && literal_value)) return;
+        const bool spared = by_kind_only && literal_key ? known_harmless(key) : exempt(key);
+        any = !spared && replacement(key, *text, value_);
+      });
   if (!any) return false;
   rebuilt_.clear();
   attributes.visit([&](std::string_view key, const AttributeValue& value, bool in_array) {
@@ -122,6 +131,14 @@ bool Redactor::apply(Attributes& attributes) {
   });
   std::swap(attributes, rebuilt_);
   return true;
+}
+
+bool Redactor::known_harmless(std::string_view literal) {
+  // NOLINTNEXTLINE(*-reinterpret-cast)
+  const auto address = reinterpret_cast<std::uintptr_t>(literal.data());
+  KnownKey& known = known_keys_[mix64(address) % known_keys_.size()];
+  if (known.literal != literal.data()) known = {literal.data(), harmless(literal)};
+  return known.harmless;
 }
 
 bool Redactor::exempt(std::string_view key) const {

@@ -2,6 +2,7 @@
 // "REDACTED", the word the semantic conventions use for url.*.
 #pragma once
 
+#include <array>
 #include <set>
 #include <string>
 #include <string_view>
@@ -43,7 +44,10 @@ class Redactor {
  public:
   Redactor(RedactionRules rules, Counters& counters);
 
-  void set_rules(RedactionRules rules) { rules_ = std::move(rules); }
+  void set_rules(RedactionRules rules) {
+    rules_ = std::move(rules);
+    clean_names_ = {};
+  }
   // Name, status message, attributes, and attributes of links.
   void apply(Span& span);
   // True when anything was replaced.
@@ -51,13 +55,22 @@ class Redactor {
 
  private:
   [[nodiscard]] bool exempt(std::string_view key) const;
+  // The same for keys written in the source, when no rule names keys: remembered by their address.
+  [[nodiscard]] bool known_harmless(std::string_view literal);
   // What the value must become; false: it stays.
   bool replacement(std::string_view key, std::string_view value, std::string& out) const;
   [[nodiscard]] bool query_needs(std::string_view query) const;
   void redact_query(std::string_view query, std::string& out) const;
   bool redact_url(std::string_view url, std::string& out) const;
 
+  struct KnownKey {
+    const char* literal = nullptr;
+    bool harmless = false;
+  };
+
   RedactionRules rules_;
+  std::array<KnownKey, 128> known_keys_{};
+  std::array<std::string, 64> clean_names_{};  // by length: names in which nothing was found; they come again and again
   Attributes rebuilt_;
   std::string value_;
   Counter& redacted_;

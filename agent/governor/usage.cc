@@ -9,9 +9,10 @@ namespace wirespan {
 namespace {
 
 // What the BPF programs take is known exactly only with kernel.bpf_stats_enabled. Else it is estimated from what they
-// told and counted (bench/hook_cost, docs/cost.md: 3.1 us for a request of two records and its polls).
-constexpr double kSecondsPerRecord = 1.5e-6;
-constexpr double kSecondsPerCounted = 1.0e-6;
+// told and counted (bench/nginx, docs/cost.md: 2.2 us for a request of two records, 0.4 us for one that is only
+// counted).
+constexpr double kSecondsPerRecord = 1.1e-6;
+constexpr double kSecondsPerCounted = 0.5e-6;
 
 double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;

@@ -15,6 +15,8 @@ extern const volatile bool ws_watch_exec;
 extern const volatile bool ws_watch_listen;
 /* Wake the reader when this much is waiting in the ring buffer; else it comes by itself. */
 extern const volatile __u64 ws_wake_bytes;
+/* The reader has found nothing for a while and comes seldom now. Set: the agent, cleared: whoever wakes it. */
+extern __u32 ws_reader_dozes;
 /* What to add to CLOCK_MONOTONIC, which TCP keeps, for CLOCK_BOOTTIME; set anew after the machine slept. */
 extern __u64 ws_boot_offset;
 /* code segment of 32-bit user code (x86: __USER32_CS); 0: no such thing */

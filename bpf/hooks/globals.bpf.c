@@ -16,6 +16,7 @@ struct ws_thread ws_slots[WS_THREAD_SLOTS] __attribute__((aligned(64))) = {};
 __u32 ws_hints[WS_HINTS] = {};
 __u32 ws_runtime_epoch = 0;
 __u64 ws_boot_offset = 0;
+__u32 ws_reader_dozes = 0;
 __u32 ws_gate_shut = 0;
 __u32 ws_gate_no_wakeups = 0;
 __u32 ws_gate_capture = ~0u;

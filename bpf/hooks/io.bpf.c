@@ -147,24 +147,43 @@ WS_INLINE bool ws_moves(__u8 op, __u8 direction) {
   return direction == WS_SENT ? op >= WS_OP_WRITE && op <= WS_OP_LAST_MOVING : op >= WS_OP_READ && op < WS_OP_WRITE;
 }
 
+/* Behind a shut gate a known TCP connection's turns are counted, and nothing but its struct sock is looked at: when it
+ * last had a segment tells the time as well as a clock does. Not even its inode number: who is told of it again looks
+ * at that first. */
+WS_INLINE int ws_tcp_untold(struct sock *sk, struct ws_conn *conn, __u32 pid, __u32 moved, __u8 direction,
+                            const enum ws_how_to_load how) {
+  conn->position[direction & 1] += moved; /* or it would look unseen behind the gate */
+  if (conn->direction == direction) return 0;
+  struct tcp_sock *tp = (struct tcp_sock *)sk;
+  const __u64 us = 1000;
+  __u64 at = direction == WS_SENT ? ws_tcp_sent_at(tp, moved, how) : WS_LOAD(how, tp, tcp_mstamp) * us;
+  at = at ? at + ws_boot_offset : bpf_ktime_get_boot_ns();
+  return ws_gate_count(conn, pid, at, direction);
+}
+
 WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 direction, const enum ws_how_to_load how) {
   if (moved <= 0) {
     if (direction == WS_RECEIVED && (!moved || moved == -WS_ECONNRESET)) ws_stream_ended(sk);
     return 0;
   }
   struct task_struct *task = bpf_get_current_task_btf();
+  const __u32 pid = task->tgid;
+  struct ws_thread *thread = ws_thread_of_target(pid, task->pid);
+  if (!thread) return 0;
+  struct ws_conn *conn = ws_conn_find((__u64)sk);
+  if (ws_gate_shut && conn && (conn->flags & (WS_CONN_BASED | WS_CONN_UNIX)) == WS_CONN_BASED &&
+      conn->verdict != WS_IGNORE)
+    return ws_of_stream(flags) ? ws_tcp_untold(sk, conn, pid, moved, direction, how) : 0;
+
   struct ws_sight sight = {.task = (struct task_struct *)bpf_get_current_task(),
-                           .pid = task->tgid,
+                           .pid = pid,
                            .tid = task->pid,
                            .moved = moved,
                            .direction = direction,
                            .all_seen = true};
-  struct ws_thread *thread = ws_thread_of_target(sight.pid, sight.tid);
-  if (!thread) return 0;
   sight.s.sk = sk;
   struct socket_alloc *socket = (struct socket_alloc *)WS_LOAD(how, sk, sk_socket);
   sight.s.inode = (__u32)WS_LOAD(how, socket, vfs_inode.i_ino);
-  struct ws_conn *conn = ws_conn_find((__u64)sk);
   /* TCP's positions are taken from the socket, Unix sockets' are counted. */
   if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) return 0;
   if (direction == WS_RECEIVED && !ws_of_stream(flags)) return 0;

@@ -37,6 +37,8 @@ class Evidence {
   virtual void touched(const NodePtr& /*node*/, const ExchangeTouched& /*touched*/, World& /*world*/) {}
   virtual void finished(const NodePtr& /*node*/, World& /*world*/) {}
   virtual void event(const Event& /*event*/, World& /*world*/) {}
+  // Whether event() is to be called for event::Data as well, which nearly all events are.
+  [[nodiscard]] virtual bool watches_data() const { return false; }
 
   // Whether its claims hold only if every request its process serves is known.
   [[nodiscard]] virtual bool needs_all_requests() const { return false; }

@@ -98,6 +98,7 @@ class Goroutine : public Evidence {
     }
   }
 
+  [[nodiscard]] bool watches_data() const override { return true; }
   void event(const Event& event, World& world) override {
     if (tasks_ >= kMostTasks) forget_all();  // here, where nobody holds one
     if (const auto* data = std::get_if<event::Data>(&event)) {

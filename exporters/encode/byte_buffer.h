@@ -2,11 +2,38 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string_view>
 
 namespace wirespan {
+
+// memcpy without the call for the short runs that spans are made of: two moves that may overlap. Returns the end.
+inline char* copy_run(char* to, const char* from, std::size_t size) {
+  const auto two = [&](auto word) {
+    auto last = word;
+    std::memcpy(&word, from, sizeof word);
+    std::memcpy(&last, from + size - sizeof last, sizeof last);
+    std::memcpy(to, &word, sizeof word);
+    std::memcpy(to + size - sizeof last, &last, sizeof last);
+  };
+  struct Sixteen {
+    std::uint64_t half[2];
+  };
+  if (size > 2 * sizeof(Sixteen)) {
+    std::memcpy(to, from, size);
+  } else if (size >= sizeof(Sixteen)) {
+    two(Sixteen{});
+  } else if (size >= sizeof(std::uint64_t)) {
+    two(std::uint64_t{});
+  } else if (size >= sizeof(std::uint32_t)) {
+    two(std::uint32_t{});
+  } else {
+    for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+  }
+  return to + size;
+}
 
 class ByteBuffer {
  public:
@@ -28,11 +55,7 @@ class ByteBuffer {
   }
   void commit(const char* end) { size_ = static_cast<std::size_t>(end - bytes_.get()); }
 
-  void append(std::string_view text) {
-    char* out = reserve(text.size());
-    std::memcpy(out, text.data(), text.size());
-    commit(out + text.size());
-  }
+  void append(std::string_view text) { commit(copy_run(reserve(text.size()), text.data(), text.size())); }
 
  private:
   // Four times a usual batch.

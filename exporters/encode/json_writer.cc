@@ -1,5 +1,6 @@
 #include "exporters/encode/json_writer.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -106,6 +107,9 @@ template void JsonWriter::digits(std::uint64_t value, bool quote);
 
 void JsonWriter::number(double value) {
   if (std::isnan(value)) return text("NaN");
+  // Most are 1 or 0; the shortest form of any other takes far longer to find.
+  if (const auto whole = static_cast<std::int64_t>(std::clamp(value, -1e6, 1e6)); static_cast<double>(whole) == value)
+    return digits(whole, false);
   if (std::isinf(value)) return text(value < 0 ? "-Infinity" : "Infinity");
   digits(value, false);
 }

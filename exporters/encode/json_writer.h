@@ -22,8 +22,7 @@ class JsonWriter {
   void key(std::string_view key) {
     char* at = comma(out_.reserve(key.size() + 4));
     *at++ = '"';
-    std::memcpy(at, key.data(), key.size());
-    at += key.size();
+    at = put(at, key);
     *at++ = '"';
     *at++ = ':';
     out_.commit(at);
@@ -37,9 +36,7 @@ class JsonWriter {
   // JSON as it stands, for what is written often: opening(R"({"key":)") goes where a value may, and a value follows;
   // more(R"(,"value":)") behind a value, and a value follows; closing("}}") ends both.
   void opening(std::string_view json) {
-    char* at = comma(out_.reserve(json.size() + 1));
-    std::memcpy(at, json.data(), json.size());
-    out_.commit(at + json.size());
+    out_.commit(put(comma(out_.reserve(json.size() + 1)), json));
     needs_comma_ = false;
   }
   void more(std::string_view json) {
@@ -56,8 +53,7 @@ class JsonWriter {
     char* at = comma(out_.reserve(value.size() + 3));
     *at++ = '"';
     if (plain(value)) {
-      std::memcpy(at, value.data(), value.size());
-      at += value.size();
+      at = put(at, value);
       *at++ = '"';
       out_.commit(at);
     } else {
@@ -82,10 +78,7 @@ class JsonWriter {
   // A value of at most so many bytes, written through a plain pointer from start_value() to finish_value().
   [[nodiscard]] char* start_value(std::size_t most) { return comma(out_.reserve(most + 1)); }
   void finish_value(const char* end) { out_.commit(end); }
-  static char* put(char* at, std::string_view bytes) {
-    std::memcpy(at, bytes.data(), bytes.size());
-    return at + bytes.size();
-  }
+  static char* put(char* at, std::string_view bytes) { return copy_run(at, bytes.data(), bytes.size()); }
   static char* put_hex(char* at, std::string_view bytes);
   // At most kLongestNumber bytes.
   static char* put_number(char* at, std::int64_t value);
@@ -106,10 +99,17 @@ class JsonWriter {
       std::memcpy(&eight, text.data() + at, 8);
       seen |= bad(eight);
     }
-    // The rest, filled up with letters.
-    std::uint64_t rest = kOnes * 'x';
-    std::memcpy(&rest, text.data() + at, text.size() - at);
-    return (seen | bad(rest)) == 0;
+    if (at == text.size()) return seen == 0;
+    if (at > 0) {  // the last eight, some of them once more
+      std::uint64_t last = 0;
+      std::memcpy(&last, text.data() + text.size() - 8, 8);
+      return (seen | bad(last)) == 0;
+    }
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte < 0x20 || byte >= 0x80 || c == '"' || c == '\\') return false;
+    }
+    return true;
   }
 
   // Bytes as lower-case hexadecimal, in quotes.

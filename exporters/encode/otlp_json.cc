@@ -21,9 +21,11 @@ class AttributeWriter {
  public:
   explicit AttributeWriter(JsonWriter& json) : json_(json) { json_.begin_array(); }
 
-  void operator()(std::string_view key, const AttributeValue& value, bool in_array) {
+  void operator()(std::string_view key, const AttributeValue& value, bool in_array, bool literal_key = false,
+                  bool literal_value = false) {
     if (in_array_ && (!in_array || key != array_key_)) end_array();
-    if (!in_array && JsonWriter::plain(key) && plain(key, value)) return;
+    // Literals are written in the source, plainly.
+    if (!in_array && (literal_key || JsonWriter::plain(key)) && plain(key, value, literal_value)) return;
     if (in_array) {
       if (!in_array_) begin_array(key);
       json_.opening(R"({"stringValue":)");
@@ -65,14 +67,14 @@ class AttributeWriter {
 
  private:
   // What most attributes are: text without anything to escape, and integers. False: it is something else.
-  bool plain(std::string_view key, const AttributeValue& value) {
+  bool plain(std::string_view key, const AttributeValue& value, bool literal_value) {
     constexpr std::string_view kKey = R"({"key":")";
     constexpr std::string_view kText = R"(","value":{"stringValue":")";
     constexpr std::string_view kInteger = R"(","value":{"intValue":")";
     constexpr std::string_view kEnd = R"("}})";
     constexpr std::size_t kFrame = kKey.size() + kText.size() + kEnd.size();
     if (const auto* text = std::get_if<std::string_view>(&value)) {
-      if (!JsonWriter::plain(*text)) return false;
+      if (!literal_value && !JsonWriter::plain(*text)) return false;
       char* at = json_.start_value(kFrame + key.size() + text->size());
       at = JsonWriter::put(JsonWriter::put(at, kKey), key);
       at = JsonWriter::put(JsonWriter::put(at, kText), *text);

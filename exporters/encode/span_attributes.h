@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "model/span.h"
@@ -22,15 +23,25 @@ inline std::string_view service_of(const Span& span) {
   return span.process->service.empty() ? kUnknownService : std::string_view(span.process->service);
 }
 
-// visitor(key, value, in_array) as Attributes::visit: the span's own attributes, then how its parent is known. A key is
-// never empty and, in_array aside, comes once, also with those of `span.shared`, which this leaves out.
+// visitor(key, value, in_array) as Attributes::visit, or with literal_key and literal_value as visit_marked: the span's
+// own attributes, then how its parent is known. A key is never empty and, in_array aside, comes once, also with those
+// of `span.shared`, which this leaves out.
 template <class Visitor>
 void visit_own_attributes(const Span& span, Visitor&& visitor) {
   const bool linked = !span.parent.method.empty();
-  span.attributes.visit([&](std::string_view key, const AttributeValue& value, bool in_array) {
-    if (key.empty() || (linked && (key == kLinkMethod || key == kLinkConfidence))) return;
-    visitor(key, value, in_array);
-  });
+  const auto hidden = [linked](std::string_view key) {
+    return key.empty() || (linked && (key == kLinkMethod || key == kLinkConfidence));
+  };
+  if constexpr (std::is_invocable_v<Visitor, std::string_view, const AttributeValue&, bool, bool, bool>) {
+    span.attributes.visit_marked(
+        [&](std::string_view key, const AttributeValue& value, bool in_array, bool literal_key, bool literal_value) {
+          if (!hidden(key)) visitor(key, value, in_array, literal_key, literal_value);
+        });
+  } else {
+    span.attributes.visit([&](std::string_view key, const AttributeValue& value, bool in_array) {
+      if (!hidden(key)) visitor(key, value, in_array);
+    });
+  }
   if (!linked) return;
   visitor(kLinkMethod, AttributeValue(span.parent.method), false);
   visitor(kLinkConfidence, AttributeValue(span.parent.confidence), false);

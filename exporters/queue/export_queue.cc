@@ -133,7 +133,7 @@ void ExportQueue::take(Span&& span) {
   std::unique_lock lock(mutex_);
   if (stopping_ || workers_.empty()) return after_stop_.add(stopping_ ? 1 : 0);
   Span& kept = slot();
-  std::swap(kept, span);
+  swap(kept, span);
   filled(lock, kept);
 }
 

@@ -5,9 +5,6 @@
 namespace wirespan::protocols {
 namespace {
 
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 bool is_printable(char c) {
   return c >= 0x20 && c < 0x7f;
 }
@@ -35,12 +32,6 @@ std::size_t utf8_length(std::string_view text) {
 }
 
 }  // namespace
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 void append_clean(std::string& out, std::string_view text, std::size_t max) {
   const std::size_t limit = out.size() + max;

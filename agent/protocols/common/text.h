@@ -10,6 +10,9 @@ namespace wirespan::protocols {
 constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
 }
+constexpr bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -37,7 +40,11 @@ inline bool equals_lower(std::string_view name, std::string_view wanted) {
 }
 
 // Without spaces, tabs and line ends at both ends (RFC 9110 5.5; line ends: obs-fold, RFC 9112 5.2).
-std::string_view trim(std::string_view text);
+inline std::string_view trim(std::string_view text) {
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
 
 // Appends at most `max` bytes as valid UTF-8 without control characters, as OTLP demands of strings: what is neither
 // becomes '?', a folded line's break a space.
