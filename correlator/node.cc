@@ -4,40 +4,45 @@ namespace wirespan {
 
 // Field by field: making a new one and moving it here costs three times as much.
 void reset(Node& n) {
+  // Every field is named, so that a new one does not compile before it has its line below.
+  auto& [exchange, process, role, number, pid, id, opened, carried, decided, link, weak, runner_up_distance,
+         true_request, judged, candidates, blind, unlinked_reason, trace, trace_flags, trace_state, peer_seen,
+         synthetic_parent, emitted, told, below, finished, answering, answered_elsewhere, provisional_children,
+         provisional, fallback, home_tid] = n;
   constexpr std::size_t kKeptChildren = 64;
-  n.exchange.reset();
-  n.process.reset();
-  n.role = {};
-  n.number = 0;
-  n.pid = 0;
-  n.id = {};
-  n.opened = {};
-  n.carried.reset();
-  n.decided = false;
-  n.link.reset();
-  n.weak.clear();
-  n.runner_up_distance = 0;
-  n.true_request = 0;
-  n.judged = false;
-  n.candidates = 0;
-  n.blind = false;
-  n.unlinked_reason = {};
-  n.trace = {};
-  n.trace_flags = 1;
-  n.trace_state.clear();
-  n.peer_seen = false;
-  n.synthetic_parent = false;
-  n.emitted = false;
-  n.told = false;
-  n.below = {};
-  n.finished = false;
-  n.answering = false;
-  n.answered_elsewhere = false;
-  n.provisional_children.clear();
-  if (n.provisional_children.capacity() > kKeptChildren) n.provisional_children = {};
-  n.provisional.reset();
-  n.fallback.reset();
-  n.home_tid = 0;
+  exchange.reset();
+  process.reset();
+  role = {};
+  number = 0;
+  pid = 0;
+  id = {};
+  opened = {};
+  carried.reset();
+  decided = false;
+  link.reset();
+  weak.clear();
+  runner_up_distance = 0;
+  true_request = 0;
+  judged = false;
+  candidates = 0;
+  blind = false;
+  unlinked_reason = {};
+  trace = {};
+  trace_flags = 1;
+  trace_state.clear();
+  peer_seen = false;
+  synthetic_parent = false;
+  emitted = false;
+  told = false;
+  below = {};
+  finished = false;
+  answering = false;
+  answered_elsewhere = false;
+  provisional_children.clear();
+  if (provisional_children.capacity() > kKeptChildren) provisional_children = {};
+  provisional.reset();
+  fallback.reset();
+  home_tid = 0;
 }
 
 }  // namespace wirespan

@@ -28,14 +28,16 @@ using ExchangePtr = std::shared_ptr<Exchange>;
 
 // As newly made (model/recycle.h).
 inline void reset(Exchange& exchange) {
-  exchange.number = 0;
-  exchange.role = {};
-  exchange.conn.reset();
-  exchange.key = {};
-  exchange.request.reset();
-  exchange.response.reset();
-  exchange.ended = {};
-  exchange.incomplete = {};
+  // Every field is named, so that a new one does not compile before it has its line below.
+  auto& [number, role, conn, key, request, response, ended, incomplete] = exchange;
+  number = 0;
+  role = {};
+  conn.reset();
+  key = {};
+  request.reset();
+  response.reset();
+  ended = {};
+  incomplete = {};
 }
 
 // Told in this order per exchange: opened, touched*, finished. "touched" is every I/O of either message after the

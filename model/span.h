@@ -59,23 +59,26 @@ struct Span {
 
   // Spans change places with used ones at every stage: std::swap would move each of them three times.
   friend void swap(Span& a, Span& b) noexcept {
-    std::swap(a.trace, b.trace);
-    std::swap(a.id, b.id);
-    std::swap(a.parent, b.parent);
-    a.trace_state.swap(b.trace_state);
-    std::swap(a.trace_flags, b.trace_flags);
-    std::swap(a.role, b.role);
-    a.name.swap(b.name);
-    std::swap(a.start, b.start);
-    std::swap(a.end, b.end);
-    a.attributes.swap(b.attributes);
-    a.shared.swap(b.shared);
-    a.events.swap(b.events);
-    a.links.swap(b.links);
-    std::swap(a.status, b.status);
-    a.status_message.swap(b.status_message);
-    a.process.swap(b.process);
-    a.connection.swap(b.connection);
+    // Every field is named, so that a new one does not compile before it has its line below.
+    auto& [trace, id, parent, trace_state, trace_flags, role, name, start, end, attributes, shared, events, links,
+           status, status_message, process, connection] = a;
+    std::swap(trace, b.trace);
+    std::swap(id, b.id);
+    std::swap(parent, b.parent);
+    trace_state.swap(b.trace_state);
+    std::swap(trace_flags, b.trace_flags);
+    std::swap(role, b.role);
+    name.swap(b.name);
+    std::swap(start, b.start);
+    std::swap(end, b.end);
+    attributes.swap(b.attributes);
+    shared.swap(b.shared);
+    events.swap(b.events);
+    links.swap(b.links);
+    std::swap(status, b.status);
+    status_message.swap(b.status_message);
+    process.swap(b.process);
+    connection.swap(b.connection);
   }
 
   [[nodiscard]] std::optional<AttributeValue> find(std::string_view key) const {
