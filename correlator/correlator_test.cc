@@ -29,6 +29,17 @@ TEST(Links, ThreadThatReadTheRequestIsTheParentUntilItAnswers) {
   EXPECT_EQ(s.span(late).parent.method, "only_open");
 }
 
+TEST(Times, ASpanLastsAsLongAsItDidWhileWallTimeIsSet) {
+  Scene s;
+  s.clock.step_ns = 3'600'000'000'000;
+  const auto served = s.serve(thread(1, 7));
+  s.finish(served, thread(1, 7));
+  s.correlator.flush();
+  ASSERT_EQ(s.spans.size(), 1U);
+  EXPECT_EQ(static_cast<std::int64_t>(s.spans[0].end.ns - s.spans[0].start.ns),
+            served->response->last_byte.time - served->request->first_byte.time);
+}
+
 TEST(Links, AnEventLoopWithSeveralRequestsIsNotGuessed) {
   Scene s;
   const auto a = s.serve(thread(1, 7, 1));

@@ -75,6 +75,13 @@ void begin_span(const Node& node, SpanId id, SpanRole role, Span& span) {
   span.parent = {};
 }
 
+// One look at the clock for both: a span lasts as long as it did, also when wall time is set meanwhile.
+void set_times(const Exchange& exchange, const Clock& clock, Span& span) {
+  const BootTime end = end_of(exchange);
+  span.end = clock.to_wall(end);
+  span.start = {span.end.ns - static_cast<std::uint64_t>(end - exchange.request->first_byte.time)};
+}
+
 }  // namespace
 
 void build_span(Node& node, const Clock& clock, Span& span) {
@@ -85,8 +92,7 @@ void build_span(Node& node, const Clock& clock, Span& span) {
                    node.link->confidence};
   }
   const BootTime start = exchange.request->first_byte.time;
-  span.start = clock.to_wall(start);
-  span.end = clock.to_wall(end_of(exchange));
+  set_times(exchange, clock, span);
   take(exchange.request->name, span.name);
   take(exchange.request->attributes, span.attributes);
   if (exchange.response) span.attributes.append_new(exchange.response->attributes);
@@ -120,8 +126,7 @@ void build_synthetic_parent(const Node& server, const ConnectionPtr& caller, Pro
   const Exchange& exchange = *server.exchange;
   begin_span(server, span_id_of(exchange.key, SpanRole::kClient), SpanRole::kClient, span);
   span.attributes.clear();
-  span.start = clock.to_wall(exchange.request->first_byte.time);
-  span.end = clock.to_wall(end_of(exchange));
+  set_times(exchange, clock, span);
   span.name = exchange.request->name;
   span.attributes.set("wirespan.synthetic", true);
   span.process = std::move(process);

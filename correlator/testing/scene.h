@@ -9,6 +9,18 @@
 
 namespace wirespan::testing {
 
+// Wall time is set forward by `step_ns` whenever it is asked.
+class SteppedClock : public ManualClock {
+ public:
+  std::uint64_t step_ns = 0;
+  [[nodiscard]] WallTime to_wall(BootTime time) const override {
+    return {ManualClock::to_wall(time).ns + step_ns * ++asked_};
+  }
+
+ private:
+  mutable std::uint64_t asked_ = 0;
+};
+
 class Scene : public Sink<Span>, public ProcessDirectory {
  public:
   // Without inference, so that what certain evidence leaves open stays so.
@@ -25,7 +37,7 @@ class Scene : public Sink<Span>, public ProcessDirectory {
   std::map<std::uint32_t, Runtime> runtimes;
   std::vector<Span> spans;
   Counters counters;
-  ManualClock clock;
+  SteppedClock clock;
   Correlator correlator;
 
   // A new connection's end; `sent` and `received` are its bases. Announces it when connected by `opener`.

@@ -131,6 +131,12 @@ def chain(stack):
     return front, ledger, middle.url.split(str(middle.port), 1)[1] + "/", 5 if has_go else 3
 
 
+def assert_nothing_lost(agent):
+    """First of all: what was lost explains whatever else is wrong."""
+    lost = {name: value for name, value in agent.counters().items() if name.startswith("capture.lost.") and value}
+    assert not lost, lost
+
+
 def whole_host():
     """--all: every request through the chain is one trace with every parent right, one at a time."""
     with Stack("host") as stack:
@@ -139,6 +145,7 @@ def whole_host():
         ledger.truth.write_text("")
         with Agent(stack.directory, ["--all"]) as agent:
             sent = drive(front, 60, 1, path=path)
+        assert_nothing_lost(agent)
         spans = agent.spans()
         # The whole host: the client that sends the requests as well. Its spans are the traces' roots.
         asked = [s for s in spans if s.kind == CLIENT and s.peer_port == front.port]
@@ -147,11 +154,8 @@ def whole_host():
         served = [s for s in spans if s.kind == SERVER and s.local_port == front.port]
         assert {(s.trace, s.parent) for s in served} == roots, "the client's spans are not the servers' parents"
         verdict = judge([s for s in spans if s not in asked], sent, ledger.truth, hops)
-        counters = agent.counters()
         assert agent.process.returncode == 0, agent.stderr()
         assert (verdict.right, verdict.wrong) == (60, 0), verdict
-        lost = {name: value for name, value in counters.items() if name.startswith("capture.lost.") and value}
-        assert not lost, lost
         return {"spans": len(spans)}
 
 
@@ -162,6 +166,7 @@ def busy():
         front = stack.nginx(f"127.0.0.1:{ledger.port}")
         with Agent(stack.directory, stack.selectors()) as agent:
             sent = drive(front, 400, 16, path="/book/")
+        assert_nothing_lost(agent)
         spans = agent.spans()
         assert agent.process.returncode == 0, agent.stderr()
         verdict = judge(spans, sent, stack.directory / "truth", 3)
@@ -182,6 +187,7 @@ def clock_steps():
                 began = time.monotonic_ns()
                 drive(front, 20, 2, path="/book/")
                 longest = max(longest, time.monotonic_ns() - began)
+        assert_nothing_lost(agent)
         spans = agent.spans()
         assert agent.process.returncode == 0, agent.stderr()
         by_id = {(s.trace, s.id): s for s in spans}
