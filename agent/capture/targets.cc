@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <utility>
 
 #include "agent/capture/proc.h"
@@ -14,9 +14,16 @@ namespace {
 
 constexpr std::size_t kMostCgroupPids = 65'536;
 constexpr std::int64_t kSweepNs = 1'000'000'000;
-constexpr std::int64_t kLongestSweepNs = 30'000'000'000;
-constexpr std::int64_t kSweepShare = 5000;  // 0.02 % of a core
+constexpr std::int64_t kLongestSweepNs = 10'000'000'000;
+constexpr std::int64_t kSweepShare = 2000;  // 0.05 % of a core
 constexpr std::uint32_t kReadsPerSecond = 200;
+
+// What this thread has used; not what has passed: on a busy machine we may have been put aside.
+std::int64_t cpu_ns() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
 
 }  // namespace
 
@@ -81,7 +88,7 @@ void Targets::scan() {
 // lists of thousands of processes takes milliseconds: the longer, the more seldom.
 void Targets::sweep(BootTime now) {
   if (selectors_.cgroups.empty() || now < next_cgroup_sweep_) return;
-  const auto began = std::chrono::steady_clock::now();
+  const std::int64_t began = cpu_ns();
   std::vector<std::uint32_t> fresh;
   for (const std::string& cgroup : selectors_.cgroups) {
     for (const std::uint32_t pid : proc::pids_of_cgroup(cgroup, kMostCgroupPids)) {
@@ -93,8 +100,7 @@ void Targets::sweep(BootTime now) {
     known_.try_emplace(pid);
   }
   if (!fresh.empty()) flush_facts(now);
-  const std::int64_t took = std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
-  next_cgroup_sweep_ = now + std::clamp(took * kSweepShare, kSweepNs, kLongestSweepNs);
+  next_cgroup_sweep_ = now + std::clamp((cpu_ns() - began) * kSweepShare, kSweepNs, kLongestSweepNs);
 }
 
 bool Targets::may_read_now(BootTime now) {
