@@ -57,34 +57,34 @@ struct Span {
   ProcessInfoPtr process;    // its resource
   ConnectionPtr connection;  // where it was seen; enrich makes network.* attributes of it
 
-  // Spans change places with used ones at every stage: std::swap would move each of them three times.
-  friend void swap(Span& a, Span& b) noexcept {
-    // Every field is named, so that a new one does not compile before it has its line below.
-    auto& [trace, id, parent, trace_state, trace_flags, role, name, start, end, attributes, shared, events, links,
-           status, status_message, process, connection] = a;
-    std::swap(trace, b.trace);
-    std::swap(id, b.id);
-    std::swap(parent, b.parent);
-    trace_state.swap(b.trace_state);
-    std::swap(trace_flags, b.trace_flags);
-    std::swap(role, b.role);
-    name.swap(b.name);
-    std::swap(start, b.start);
-    std::swap(end, b.end);
-    attributes.swap(b.attributes);
-    shared.swap(b.shared);
-    events.swap(b.events);
-    links.swap(b.links);
-    std::swap(status, b.status);
-    status_message.swap(b.status_message);
-    process.swap(b.process);
-    connection.swap(b.connection);
-  }
-
   [[nodiscard]] std::optional<AttributeValue> find(std::string_view key) const {
     auto found = attributes.find(key);
     return found || shared == nullptr ? found : shared->find(key);
   }
 };
+
+// Spans change places with used ones at every stage: std::swap would move each of them three times.
+inline void swap(Span& a, Span& b) noexcept {
+  // Every field is named, so that a new one does not compile before it has its line below.
+  auto& [trace, id, parent, trace_state, trace_flags, role, name, start, end, attributes, shared, events, links, status,
+         status_message, process, connection] = a;
+  std::swap(trace, b.trace);
+  std::swap(id, b.id);
+  std::swap(parent, b.parent);
+  trace_state.swap(b.trace_state);
+  std::swap(trace_flags, b.trace_flags);
+  std::swap(role, b.role);
+  name.swap(b.name);
+  std::swap(start, b.start);
+  std::swap(end, b.end);
+  attributes.swap(b.attributes);
+  shared.swap(b.shared);
+  events.swap(b.events);
+  links.swap(b.links);
+  std::swap(status, b.status);
+  status_message.swap(b.status_message);
+  process.swap(b.process);
+  connection.swap(b.connection);
+}
 
 }  // namespace wirespan
