@@ -214,7 +214,7 @@ TEST(Selectors, MembersOfACgroupAndWhoEntersIt) {
     wait_for(member);
     wait_for(forked([&] {
       cgroup.enter();
-      sleep(5);  // the sweep comes once a second, where it is slow more seldom
+      sleep(6);  // the sweep comes once a second, where it is slow every five
       talk();
     }));
     talk();  // not a member

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kMostCgroupPids = 65'536;
 constexpr std::int64_t kSweepNs = 1'000'000'000;
-constexpr std::int64_t kLongestSweepNs = 10'000'000'000;
+constexpr std::int64_t kLongestSweepNs = 5'000'000'000;
 constexpr std::int64_t kSweepShare = 2000;  // 0.05 % of a core
 constexpr std::uint32_t kReadsPerSecond = 200;
 
