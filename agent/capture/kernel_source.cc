@@ -124,7 +124,8 @@ Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& optio
   for (const Plan plan : kPlans) {
     if (options.plan && *options.plan != plan) continue;
     Loaded loaded;
-    loaded.hooks = hooks_of(plan, options.wakeups, options.goroutines, options.contexts);
+    loaded.hooks =
+        hooks_of(plan, programs_are_preempted(), options.wakeups, options.goroutines, options.contexts);
     auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
     if (object) {
       loaded.object = *std::move(object);
