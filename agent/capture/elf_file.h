@@ -5,6 +5,7 @@
 #include <libelf.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ class ElfFile {
   [[nodiscard]] std::vector<std::uint8_t> read_at(std::uint64_t offset, std::size_t size) const;
   // 0: no segment of the file holds the address.
   [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const;
+  // Calls visit(name, symbol) for what the file offers to others (.dynsym), in their order.
+  void visit_dynamic_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const;
   // Address of the file's first page before relocation.
   [[nodiscard]] std::uint64_t base() const;
 
