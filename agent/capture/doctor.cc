@@ -20,6 +20,7 @@
 #include "agent/capture/java_threads.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/python_probes.h"
+#include "agent/capture/trace_events.h"
 #include "agent/rights/capabilities.h"
 
 namespace wirespan {
@@ -88,6 +89,16 @@ Finding unprivileged() {
   return {"unprivileged_bpf",
           value.empty() ? "unknown" : "unprivileged_bpf_disabled=" + value + " (does not matter to privileged agents)",
           true, ""};
+}
+
+// Only where the kernel does it.
+std::vector<Finding> preemption() {
+  if (!programs_are_preempted()) return {};
+  const auto event = trace_event_number("raw_syscalls/sys_enter");
+  if (event)
+    return {{"preemption", "programs are attached by perf, where threads do not interrupt each other's", true, ""}};
+  return {{"preemption", "threads interrupt each other's programs, which are then skipped: tracefs cannot be read",
+           false, event.error().hint}};
 }
 
 // Of everything that runs now: what is selected later is of the same kind. `describe` says of a process nothing where
@@ -194,6 +205,7 @@ bool Diagnosis::can_trace() const {
 
 std::vector<Finding> look_around() {
   std::vector<Finding> out{kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
+  std::ranges::move(preemption(), std::back_inserter(out));
   std::ranges::move(tasks_of("python", "tasks", describe_python), std::back_inserter(out));
   std::ranges::move(tasks_of("java", "virtual threads", describe_java), std::back_inserter(out));
   return out;

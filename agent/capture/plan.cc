@@ -24,11 +24,6 @@ Candidates typed_or_raw(const char* typed, const char* raw) {
   return {{typed, kTyped}, {raw, kRaw}};
 }
 
-Candidates with_perf(bool preempted, Candidate perf, Candidates others) {
-  others.insert(preempted ? others.begin() : others.end(), perf);
-  return others;
-}
-
 }  // namespace
 
 std::string_view to_string(Plan plan) {
@@ -42,10 +37,11 @@ bool programs_are_preempted() {
   return std::atoi(name.release) >= kSince;
 }
 
-std::vector<Hook> hooks_of(Plan plan, bool preempted, bool wakeups, bool goroutines, bool contexts) {
+std::vector<Hook> hooks_of(Plan plan, bool by_perf, bool wakeups, bool goroutines, bool contexts) {
   using Attached = Hook::Attached;
   const auto kept = [&](const char* perf, Candidates others, const char* needs = kPerf) {
-    return with_perf(preempted, {perf, needs}, std::move(others));
+    if (by_perf) others.insert(others.begin(), {perf, needs});
+    return others;
   };
   // I/O comes last: from its first event on, everything else is already watched.
   std::vector<Hook> hooks{
@@ -61,13 +57,16 @@ std::vector<Hook> hooks_of(Plan plan, bool preempted, bool wakeups, bool gorouti
     hooks.push_back({"entry", "when a sending call began; closed Unix sockets", true,
                      kept("entry__tp", typed_or_raw("entry__tp_btf", "entry__raw_tp"), kRegisters)});
   } else {
-    hooks.push_back({"connect", "who connects and who listens", true, kept("connect__tp", {{"connect__raw_tp", kRaw}})});
+    hooks.push_back(
+        {"connect", "who connects and who listens", true, kept("connect__tp", {{"connect__raw_tp", kRaw}})});
     hooks.push_back({"wait_begins", "event loops: how long they mean to wait", true,
                      kept("wait_begins__tp", {{"wait_begins__tp_btf", kTyped}}, kRegisters), Attached::kOnDemand});
     hooks.push_back({"wait_ends", "event loops: their turns", true,
                      kept("wait_ends__tp", {{"wait_ends__tp_btf", kTyped}}), Attached::kOnDemand});
   }
-  hooks.push_back({"files", "Unix sockets closed by exit, exec or dup2", false,
+  hooks.push_back({"files",
+                   "Unix sockets closed by exit, exec or dup2",
+                   false,
                    {{"files", "task_file iterator: kernel 5.8 with BTF"}}});
   // Scheduler's own tracepoints are called with preemption off.
   if (wakeups)

@@ -40,9 +40,9 @@ inline constexpr std::array<Plan, 2> kPlans{Plan::kSockets, Plan::kSyscalls};
 // types tells such kernels: known from the version.
 [[nodiscard]] bool programs_are_preempted();
 
-// `preempted`: programs attached by perf come first.
+// `by_perf`: tracepoints by perf first, where that is of use; else not at all.
 // `wakeups`: with the hook that sees threads wake each other.
 // `goroutines`: with those that follow Go's. `contexts`: with those that follow Python's.
-[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool preempted, bool wakeups, bool goroutines, bool contexts);
+[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool by_perf, bool wakeups, bool goroutines, bool contexts);
 
 }  // namespace wirespan

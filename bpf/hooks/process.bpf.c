@@ -6,8 +6,11 @@
 
 enum { WS_CLONE_THREAD = 0x10000 };
 
+WS_INLINE bool ws_may_trace(__u32 pid) {
+  return ws_trace_all || *ws_hint(pid);
+}
+
 WS_INLINE int ws_on_birth(__u32 pid, __u32 tid, __u32 child_pid, __u32 child_tid) {
-  if (!ws_trace_all && !*ws_hint(pid)) return 0;
   struct ws_target *target = bpf_map_lookup_elem(&ws_targets, &pid);
   if (!target && !ws_trace_all) return 0;
   if (target && child_pid != pid) ws_target_add(child_pid, target);
@@ -21,8 +24,9 @@ WS_INLINE int ws_on_birth(__u32 pid, __u32 tid, __u32 child_pid, __u32 child_tid
 }
 
 WS_INLINE int ws_on_fork(struct task_struct *parent, struct task_struct *child, const enum ws_how_to_load how) {
-  return ws_on_birth(WS_LOAD(how, parent, tgid), WS_LOAD(how, parent, pid), WS_LOAD(how, child, tgid),
-                     WS_LOAD(how, child, pid));
+  const __u32 pid = WS_LOAD(how, parent, tgid);
+  if (!ws_may_trace(pid)) return 0;
+  return ws_on_birth(pid, WS_LOAD(how, parent, pid), WS_LOAD(how, child, tgid), WS_LOAD(how, child, pid));
 }
 
 WS_INLINE int ws_on_exec(struct task_struct *task, __u32 old_tid, const enum ws_how_to_load how) {
@@ -48,7 +52,7 @@ WS_INLINE int ws_on_exit(struct task_struct *task, const enum ws_how_to_load how
   struct signal_struct *signal = WS_LOAD(how, task, signal);
   const bool last = WS_LOAD(how, signal, live.counter) == 0;
   if (target) ws_thread_gone(tid);
-  if (last && (ws_trace_all || *ws_hint(pid))) ws_target_remove(pid);
+  if (last && ws_may_trace(pid)) ws_target_remove(pid);
   if (!target) return 0;
   struct ws_ev_exit ev = {
       .h = {.type = WS_EV_EXIT, .pid = pid, .time = bpf_ktime_get_boot_ns()}, .tid = tid, .process = last};
@@ -70,6 +74,7 @@ SEC("tp/task/task_newtask")
 int fork__tp(struct trace_event_raw_task_newtask___ws *ctx) {
   const __u64 me = bpf_get_current_pid_tgid();
   const __u32 pid = me >> 32;
+  if (!ws_may_trace(pid)) return 0;
   return ws_on_birth(pid, (__u32)me, ctx->clone_flags & WS_CLONE_THREAD ? pid : ctx->pid, ctx->pid);
 }
 

@@ -84,7 +84,10 @@ Seen trace(const Script& script) {
   if (const char* wanted = std::getenv("WIRESPAN_TEST_PLAN")) {
     const std::string_view name = wanted;
     if (name != "perf") options.plan = Plan::kSyscalls;
-    if (name != to_string(Plan::kSyscalls)) options.prefer = name.ends_with("perf") ? "__tp" : name;
+    if (name.ends_with("perf"))
+      options.by_perf = true;
+    else if (name != to_string(Plan::kSyscalls))
+      options.prefer = name;
   }
   auto source = KernelSource::open(options, counters);
   EXPECT_TRUE(began);
