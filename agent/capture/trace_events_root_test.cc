@@ -1,11 +1,11 @@
 // Numbers of trace events, on the running kernel.
-#include "agent/capture/trace_events.h"
-
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "agent/capture/trace_events.h"
 
 namespace wirespan {
 namespace {
