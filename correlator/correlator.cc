@@ -328,9 +328,9 @@ void Correlator::confirm_children(Node& parent) {
     const NodePtr node = child.lock();
     if (!node || node->decided || !node->provisional) continue;
     const bool moved = parent.answered_elsewhere || habits_.of(parent.pid) == ThreadHabits::Verdict::kMoves;
-    settle_provisional(node, parent.exchange->incomplete == "lost"     ? kAnswerLost
-                             : node->provisional->provisional && moved ? kThreadMoved
-                                                                       : "");
+    const Claim& claim = *node->provisional;
+    const bool over = parent.exchange->incomplete == "lost" || (claim.lossy && node->opened > parent.exchange->ended);
+    settle_provisional(node, over ? kAnswerLost : claim.provisional && moved ? kThreadMoved : "");
   }
   parent.provisional_children.clear();
 }
@@ -487,8 +487,8 @@ void Correlator::settle(BootTime now, bool all) {
   });
   std::erase_if(provisional_, [&](const NodePtr& node) {
     // A request that is not answered for so long (a stream, a long poll) proves nothing in time.
-    if (!node->decided && (all || now_ - node->opened >= options_.provisional_ns)) {
-      settle_provisional(node, kThreadMoved);
+    if (!node->decided && node->provisional && (all || now_ - node->opened >= options_.provisional_ns)) {
+      settle_provisional(node, node->provisional->provisional ? kThreadMoved : kAnswerLost);
     }
     return node->decided || !node->provisional;
   });
