@@ -17,6 +17,7 @@ constexpr const char* kRegisters = "tracepoint by perf: tracefs, mounted and rea
 constexpr const char* kSocketLength = "sock_send_length and sock_recv_length, sendfile through them: kernel 6.5";
 constexpr const char* kSocketPerf = "the same by perf: kernel 6.5, tracefs mounted and readable";
 constexpr const char* kUprobe = "uprobes: CONFIG_UPROBE_EVENTS";
+constexpr const char* kFileIterator = "task_file iterator: kernel 5.8 with BTF";
 
 using Candidates = std::vector<Candidate>;
 
@@ -64,10 +65,8 @@ std::vector<Hook> hooks_of(Plan plan, bool by_perf, bool wakeups, bool goroutine
     hooks.push_back({"wait_ends", "event loops: their turns", true,
                      kept("wait_ends__tp", {{"wait_ends__tp_btf", kTyped}}), Attached::kOnDemand});
   }
-  hooks.push_back({"files",
-                   "Unix sockets closed by exit, exec or dup2",
-                   false,
-                   {{"files", "task_file iterator: kernel 5.8 with BTF"}}});
+  hooks.push_back({"files", "Unix sockets closed by exit, exec or dup2", false, {{"files", kFileIterator}}});
+  hooks.push_back({"asked", "requests read before the start", false, {{"asked", kFileIterator}}});
   // Scheduler's own tracepoints are called with preemption off.
   if (wakeups)
     hooks.push_back({"wake", "threads that wake each other", false, typed_or_raw("wake__tp_btf", "wake__raw_tp")});
