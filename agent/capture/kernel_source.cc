@@ -20,6 +20,7 @@
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
 #include "agent/capture/java_threads.h"
+#include "agent/capture/node_probes.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/proc.h"
 #include "agent/capture/python_probes.h"
@@ -48,8 +49,8 @@ constexpr unsigned kMapsEvery = 10;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
-    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault",
-    "compat_call",  "go_not_g",      "ring_payload",    "turns_map_full",  "context_map_full",
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",  "user_fault",  "compat_call",
+    "go_not_g",     "ring_payload",  "turns_map_full",  "context_map_full", "async_fault",
 };
 
 std::uint64_t boot_id() {
@@ -124,7 +125,7 @@ Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& optio
   for (const Plan plan : kPlans) {
     if (options.plan && *options.plan != plan) continue;
     Loaded loaded;
-    loaded.hooks = hooks_of(plan, options.wakeups, options.goroutines, options.contexts);
+    loaded.hooks = hooks_of(plan, options.wakeups, options.goroutines, options.contexts, options.async_ids);
     auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
     if (object) {
       loaded.object = *std::move(object);
@@ -159,9 +160,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
         gate_(*object_, counters),
         python_(*object_, counters),
         java_(*object_, counters),
+        node_(*object_, counters),
         everybody_(options.selectors.all),
         goroutines_(options.goroutines),
         contexts_(options.contexts),
+        async_ids_(options.async_ids),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")),
@@ -190,6 +193,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         java_.found(pid, clock_.now());
       });
     }
+    if (async_ids_) targets_.visit([this](std::uint32_t pid) { node_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
@@ -257,6 +261,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
   [[nodiscard]] std::vector<std::string> python_programs() const override { return python_.describe(); }
   [[nodiscard]] std::vector<std::string> java_programs() const override { return java_.describe(); }
+  [[nodiscard]] std::vector<std::string> node_programs() const override { return node_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
   [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
@@ -296,6 +301,13 @@ class LiveSource : public KernelSource, private Sink<Event> {
         java_.exited(exited->pid);
       }
     }
+    if (async_ids_) {
+      if (const auto* process = std::get_if<event::Process>(&event)) {
+        node_.found(process->pid, process->time);
+      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+        node_.exited(exited->pid);
+      }
+    }
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       gate_.tell_counted(exited->time, exited->pid, *sink_);
     }
@@ -308,7 +320,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       return handover->role != event::Handover::Role::kWrites;
     }
     return std::holds_alternative<event::Data>(event) || std::holds_alternative<event::Wake>(event) ||
-           std::holds_alternative<event::Births>(event);
+           std::holds_alternative<event::Births>(event) || std::holds_alternative<event::Async>(event);
   }
 
   void turn_gate() {
@@ -362,6 +374,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         python_.sweep(now);
         java_.sweep(now);
       }
+      if (async_ids_) node_.sweep(now);
       reap_exited();
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
@@ -498,9 +511,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::atomic<bool> new_limits_{false};
   PythonProbes python_;
   JavaThreads java_;
+  NodeProbes node_;
   bool everybody_;
   bool goroutines_;
   bool contexts_;
+  bool async_ids_;
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;

@@ -78,7 +78,7 @@ int rounds() {
 // The last candidate of each hook: what the most kernels take.
 std::vector<const char*> programs_of(Plan plan) {
   std::vector<const char*> programs;
-  for (const Hook& hook : hooks_of(plan, true, false, false)) programs.push_back(hook.candidates.back().program);
+  for (const Hook& hook : hooks_of(plan, true, false, false, false)) programs.push_back(hook.candidates.back().program);
   return programs;
 }
 

@@ -26,6 +26,8 @@ constexpr Candidate kGoWrites[] = {{"go_writes", kUprobe}};
 constexpr Candidate kGoSends[] = {{"go_sends", kUprobe}};
 constexpr Candidate kGoReceives[] = {{"go_receives", kUprobe}};
 constexpr Candidate kPythonBorn[] = {{"python_born", kUprobe}};
+constexpr Candidate kNodeBegins[] = {{"node_begins", kUprobe}};
+constexpr Candidate kNodeResolves[] = {{"node_resolves", kUprobe}};
 constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
 constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
 
@@ -35,7 +37,7 @@ std::string_view to_string(Plan plan) {
   return plan == Plan::kSockets ? "sockets" : "syscalls";
 }
 
-std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts) {
+std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts, bool async_ids) {
   using Attached = Hook::Attached;
   // I/O comes last: from its first event on, everything else is already watched.
   std::vector<Hook> hooks{
@@ -64,6 +66,12 @@ std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contex
   if (contexts) {
     hooks.push_back(
         {"python_born", "Python: the task a task was created in", false, kPythonBorn, Attached::kPerExecutable});
+  }
+  if (async_ids) {
+    hooks.push_back({"node_begins", "Node: the loop turns to what no socket tells of", false, kNodeBegins,
+                     Attached::kPerExecutable});
+    hooks.push_back({"node_resolves", "Node: the context in which a promise is resolved", false, kNodeResolves,
+                     Attached::kPerExecutable});
   }
   if (plan == Plan::kSyscalls) {
     hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});

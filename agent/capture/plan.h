@@ -38,6 +38,7 @@ inline constexpr std::array<Plan, 2> kPlans{Plan::kSockets, Plan::kSyscalls};
 
 // `wakeups`: with the hook that sees threads wake each other.
 // `goroutines`: with those that follow Go's. `contexts`: with those that follow Python's.
-[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts);
+// `async_ids`: with those that follow Node's.
+[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts, bool async_ids);
 
 }  // namespace wirespan

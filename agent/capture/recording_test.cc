@@ -74,6 +74,7 @@ class RecordingTest : public ::testing::Test {
         process,
         event::Data{conn, Direction::kSent, BootTime{9}, actor, 1ULL << 40U, 100, as_bytes("hello"), as_bytes("bye")},
         event::Wake{BootTime{10}, actor, {42, 44}},
+        event::Async{BootTime{10}, 42, event::Async::Where::kResolves, ConnId{7}, 12, 11, 20, 3},
         event::Lineage{BootTime{10}, 42, kContextTask | 9, 2, {kContextTask | 8, kContextTask | 3}},
         event::Forked{BootTime{11}, {42, 43}, {50, 50}},
         event::Lost{BootTime{12}, "ringbuf_full", 3},

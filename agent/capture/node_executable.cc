@@ -1,0 +1,81 @@
+#include "agent/capture/node_executable.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "agent/capture/elf_file.h"
+
+namespace wirespan {
+namespace {
+
+struct Function {
+  const char* symbol;
+  bool resolves;
+  bool needed;  // without it contexts would be taken for others
+};
+
+constexpr std::array kFunctions{
+    // node::Environment::RunTimers(uv_timer_s*), CheckImmediate(uv_check_s*)
+    Function{"_ZN4node11Environment9RunTimersEP10uv_timer_s", false, true},
+    Function{"_ZN4node11Environment14CheckImmediateEP10uv_check_s", false, true},
+    Function{"uv__work_done", false, true},
+    // node::ConnectionWrap<TCPWrap, uv_tcp_s>::OnConnection, AfterConnect, and those of pipes
+    Function{"_ZN4node14ConnectionWrapINS_7TCPWrapE8uv_tcp_sE12OnConnectionEP11uv_stream_si", false, true},
+    Function{"_ZN4node14ConnectionWrapINS_7TCPWrapE8uv_tcp_sE12AfterConnectEP12uv_connect_si", false, true},
+    Function{"_ZN4node14ConnectionWrapINS_8PipeWrapE9uv_pipe_sE12OnConnectionEP11uv_stream_si", false, false},
+    Function{"_ZN4node14ConnectionWrapINS_8PipeWrapE9uv_pipe_sE12AfterConnectEP12uv_connect_si", false, false},
+    // v8::Promise::Resolver::Resolve and Reject: promises that C++ made
+    Function{"_ZN2v87Promise8Resolver7ResolveENS_5LocalINS_7ContextEEENS2_INS_5ValueEEE", true, true},
+    Function{"_ZN2v87Promise8Resolver6RejectENS_5LocalINS_7ContextEEENS2_INS_5ValueEEE", true, false},
+    // what `new Promise((resolve, reject) => ...)` is given
+    Function{"Builtins_PromiseCapabilityDefaultResolve", true, true},
+    Function{"Builtins_PromiseCapabilityDefaultReject", true, false},
+};
+
+using Addresses = std::array<std::uint64_t, kFunctions.size()>;
+
+void look_up(Elf* elf, unsigned type, Addresses& found) {
+  for (Elf_Scn* section = elf_nextscn(elf, nullptr); section != nullptr; section = elf_nextscn(elf, section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != type) continue;
+    Elf_Data* const data = elf_getdata(section, nullptr);
+    if (data == nullptr) continue;
+    const std::uint64_t count = data->d_size / header.sh_entsize;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      GElf_Sym symbol;
+      if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr) break;
+      if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_FUNC) continue;
+      const char* const name = elf_strptr(elf, header.sh_link, symbol.st_name);
+      if (name == nullptr) continue;
+      for (std::size_t f = 0; f < kFunctions.size(); ++f) {
+        if (std::strcmp(name, kFunctions[f].symbol) == 0) found[f] = symbol.st_value;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Result<NodeExecutable> read_node_executable(const std::string& path) {
+  auto file = ElfFile::open(path);
+  if (!file) return file.error();
+  Addresses found{};
+  look_up((*file)->elf(), SHT_DYNSYM, found);
+  look_up((*file)->elf(), SHT_SYMTAB, found);
+  NodeExecutable out;
+  for (std::size_t f = 0; f < kFunctions.size(); ++f) {
+    const Function& function = kFunctions[f];
+    const std::uint64_t offset = found[f] == 0 ? 0 : (*file)->offset_of(found[f]);
+    if (offset != 0) {
+      (function.resolves ? out.resolves : out.begins).push_back(offset);
+    } else if (function.needed) {
+      return Error{std::string("stripped of its symbols: ") + function.symbol + " is not there", ENOTSUP, {}};
+    }
+  }
+  return out;
+}
+
+}  // namespace wirespan

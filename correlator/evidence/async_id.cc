@@ -1,0 +1,191 @@
+// Node's own asynchronous contexts: whom each call was made for (correlator/async_work), believed only as far as
+// answers bear it out.
+//
+// What leads from a request to its answer is a chain: calls, the responses of which led to the next. A request that is
+// answered where its own work goes on proves the calls of the chain; one answered where another's goes on shows that
+// somewhere in the chain work was handed over unseen: a lock, a cache, a pool may resolve another request's promise.
+// Such failures are counted for each process and each way to know. Calls beside a chain (several at once) are linked
+// when their request is answered, where their way to know has been borne out over and over.
+#include <array>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "correlator/async_work.h"
+#include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostProcesses = 4096;
+constexpr std::size_t kMostRequests = 32'768;  // of a process, with calls that wait for its answer
+constexpr std::size_t kMostCallsOfOne = 1024;
+constexpr std::size_t kMostMade = 32'768;  // of a process, twice
+constexpr std::size_t kMostPutOff = 1024;
+constexpr std::size_t kLongestChain = 1024;
+constexpr float kProven = 16;
+constexpr float kRareAnswers = 50;  // for what an answer proves
+constexpr float kProvenCalls = 32;
+constexpr float kRareCalls = 400;
+
+class AsyncId : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "async_id"; }
+  [[nodiscard]] int rank() const override { return 23; }
+
+  void restart() override {
+    for (auto& [pid, process] : processes_) {
+      process.work.unsure();
+      process.waiting.clear();
+      process.made.clear();
+      process.made_before.clear();
+      for (Pairs& pairs : process.put_off) pairs.clear();
+    }
+  }
+
+  void event(const Event& event, World& world) override {
+    if (const auto* async = std::get_if<event::Async>(&event)) {
+      if (processes_.size() >= kMostProcesses && !processes_.contains(async->pid)) processes_.clear();
+      processes_[async->pid].work.observe(
+          *async, [&world](std::uint64_t request) { return world.open.find(request) != nullptr; });
+    } else if (processes_.empty()) {
+      return;
+    } else if (const auto* opened = std::get_if<event::Opened>(&event)) {
+      Process* const process = find(opened->conn->pid);
+      if (process != nullptr && opened->conn->side != TcpSide::kActive) process->work.serves(opened->conn->id);
+    } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
+      if (Process* const process = find(closed->conn->pid)) process->work.closed(closed->conn->id);
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      processes_.erase(exited->pid);
+    } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
+      if (Process* const process = find(missed->thread.pid)) process->work.unsure();
+    }
+  }
+
+  void opened(const NodePtr& node, World& world) override {
+    Process* const process = find(node->pid);
+    if (process == nullptr) return;
+    const ConnId conn = node->exchange->conn->id;
+    if (node->role == SpanRole::kServer) return process->work.reading(conn, {node->number, 0}, true);
+    if (!process->work.sends_on(conn)) return process->work.calls(conn, {});
+    const Work by = process->work.now();
+    if (by.request == 0) return process->work.calls(conn, {});
+    process->work.calls(conn, {by.request, node->number});
+    remember(*process, node->number, {by, process->work.how()});
+    const NodePtr request = world.open.find(by.request);
+    if (!request || request->answering || node->decided || node->blind) return;
+    if (process->waiting.size() >= kMostRequests) process->waiting.clear();
+    auto& calls = process->waiting[by.request];
+    if (calls.size() < kMostCallsOfOne) calls.push_back(node);
+  }
+
+  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    Process* const process = find(node->pid);
+    if (process == nullptr) return;
+    const ConnId conn = node->exchange->conn->id;
+    if (node->role == SpanRole::kClient) {
+      if (touched.kind != MessageKind::kResponse) return;
+      const Made* const made = made_of(*process, node->number);
+      process->work.reading(conn, made != nullptr ? Work{made->by.request, node->number} : Work(), false);
+    } else if (touched.kind == MessageKind::kRequest) {
+      process->work.reading(conn, {node->number, 0}, true);
+    } else if (touched.first) {
+      answer(*process, node, world);
+    }
+  }
+
+  void finished(const NodePtr& node, World& /*world*/) override {
+    if (node->role != SpanRole::kServer) return;
+    if (Process* const process = find(node->pid)) process->waiting.erase(node->number);
+  }
+
+ private:
+  struct Made {
+    Work by;
+    std::uint8_t how = 0;
+    bool proven = false;
+    bool refuted = false;
+  };
+  using Pairs = std::vector<std::pair<NodePtr, NodePtr>>;  // call and request
+  struct Process {
+    AsyncWork work;
+    std::unordered_map<std::uint64_t, std::vector<NodePtr>> waiting;  // calls, by request
+    std::unordered_map<std::uint64_t, Made> made;                     // by call
+    std::unordered_map<std::uint64_t, Made> made_before;
+    TrackRecord answers;  // given where the request's own work goes on
+    std::array<TrackRecord, AsyncWork::kHows> hows;
+    // Found before the process had shown that it works like this: what answers prove, then by how.
+    std::array<Pairs, AsyncWork::kHows + 1> put_off;
+  };
+
+  Process* find(std::uint32_t pid) {
+    const auto it = processes_.find(pid);
+    return it == processes_.end() ? nullptr : &it->second;
+  }
+
+  static void remember(Process& process, std::uint64_t call, Made made) {
+    if (process.made.size() >= kMostMade) {
+      process.made_before = std::move(process.made);
+      process.made.clear();
+    }
+    process.made[call] = made;
+  }
+  static Made* made_of(Process& process, std::uint64_t call) {
+    for (auto* made : {&process.made, &process.made_before}) {
+      if (const auto it = made->find(call); it != made->end()) return &it->second;
+    }
+    return nullptr;
+  }
+
+  void answer(Process& process, const NodePtr& request, World& world) {
+    const Work work = process.work.sends_on(request->exchange->conn->id) ? process.work.now() : Work();
+    if (work.request != 0) {
+      const bool own = work.request == request->number;
+      process.answers.add(own);
+      process.hows[process.work.how()].add(own);
+      std::uint64_t at = work.via;
+      for (std::size_t i = 0; at != 0 && i < kLongestChain; ++i) {
+        Made* const made = made_of(process, at);
+        if (made == nullptr) break;
+        process.hows[made->how].add(own);
+        (own ? made->proven : made->refuted) = true;
+        at = made->by.via;
+      }
+    }
+    settle(process, request, world);
+  }
+
+  static void settle(Process& process, const NodePtr& request, World& world) {
+    const auto it = process.waiting.find(request->number);
+    if (it != process.waiting.end()) {
+      for (const NodePtr& call : it->second) {
+        const Made* const made = made_of(process, call->number);
+        if (call->decided || made == nullptr || made->refuted) continue;
+        Pairs& pairs = process.put_off[made->proven ? AsyncWork::kHows : made->how];
+        if (pairs.size() >= kMostPutOff) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
+        pairs.emplace_back(call, request);
+      }
+      process.waiting.erase(it);
+    }
+    if (!process.answers.trusted(kProven, kRareAnswers)) return;
+    for (std::size_t how = 0; how < process.put_off.size(); ++how) {
+      const bool proven = how == AsyncWork::kHows;
+      if (!proven && !process.hows[how].trusted(kProvenCalls, kRareCalls)) continue;
+      for (auto& [call, of] : process.put_off[how]) {
+        if (!call->decided) world.found(call, Claim{of, std::nullopt, "async_id", proven ? 0.995 : 0.99});
+      }
+      process.put_off[how].clear();
+    }
+  }
+
+  std::unordered_map<std::uint32_t, Process> processes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_async_id() {
+  return std::make_unique<AsyncId>();
+}
+
+}  // namespace wirespan
