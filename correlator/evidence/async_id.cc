@@ -27,6 +27,7 @@ constexpr std::size_t kLongestChain = 1024;
 constexpr float kProven = 16;
 constexpr float kRareAnswers = 50;  // for what an answer proves
 constexpr float kProvenCalls = 32;
+constexpr float kProvenAlike = 8;  // where all other ways to know have been borne out
 constexpr float kRareCalls = 400;
 
 class AsyncId : public Evidence {
@@ -156,6 +157,11 @@ class AsyncId : public Evidence {
     settle(process, request, world);
   }
 
+  static bool believed(const Process& process, std::size_t how) {
+    const bool alike = (how & AsyncWork::kReused) == 0 && process.answers.trusted(4 * kProvenCalls, kRareCalls);
+    return process.hows[how].trusted(alike ? kProvenAlike : kProvenCalls, kRareCalls);
+  }
+
   static void settle(Process& process, const NodePtr& request, World& world) {
     const auto it = process.waiting.find(request->number);
     if (it != process.waiting.end()) {
@@ -171,7 +177,7 @@ class AsyncId : public Evidence {
     if (!process.answers.trusted(kProven, kRareAnswers)) return;
     for (std::size_t how = 0; how < process.put_off.size(); ++how) {
       const bool proven = how == AsyncWork::kHows;
-      if (!proven && !process.hows[how].trusted(kProvenCalls, kRareCalls)) continue;
+      if (!proven && !believed(process, how)) continue;
       for (auto& [call, of] : process.put_off[how]) {
         if (!call->decided) world.found(call, Claim{of, std::nullopt, "async_id", proven ? 0.995 : 0.99});
       }
