@@ -104,7 +104,7 @@ void AsyncWork::resolved(const event::Async& event, const IsOpen& is_open) {
   if (event.execution == 0) return;
   // What was read may go on as well, and nobody tells which of the two does.
   const bool both = !begun_ && turn_.request != 0 && now_.request != 0 && turn_.request != now_.request;
-  turn_ = both ? Work() : now_;
+  turn_ = both && turn_.doubt == 0 ? Work() : now_;
 }
 
 void AsyncWork::sent(const event::Async& event) {
@@ -128,7 +128,7 @@ void AsyncWork::sent(const event::Async& event) {
   if (from_ == event.connection && !begun_ && (how_ & kInTurn) != 0) how_ |= kReused;
   if (line.parsed) {
     // Should what is written now not be told of, it is nobody's answer that comes.
-    if (now_.request != 0 && now_.request != line.work.request) line.work = {now_.request, 0};
+    if (now_.request != 0 && now_.request != line.work.request) line.work = {now_.request, 0, now_.doubt};
     return;
   }
   if (line.waiting && line.work.request != now_.request) line.shared = true;
@@ -136,18 +136,21 @@ void AsyncWork::sent(const event::Async& event) {
   line.work = now_;
 }
 
-std::optional<Work> AsyncWork::owner(std::uint64_t id, const IsOpen& is_open) const {
+std::optional<Work> AsyncWork::owner(std::uint64_t id, bool made_known, const IsOpen& is_open) const {
   if (!begun_) {
     const auto line = lines_.find(from_);
     if (line != lines_.end() && line->second.owns(id)) return std::nullopt;
   }
-  const Work* work = remembered(id);
-  if (work == nullptr) {
-    const Stretch* const stretch = stretch_of(id);
-    work = stretch != nullptr ? &stretch->work : nullptr;
+  Work work;
+  if (const Work* const known = remembered(id)) {
+    work = *known;
+  } else if (const Stretch* const stretch = stretch_of(id)) {
+    work = stretch->work;
+    // Callbacks of others may have run in between, of which nobody told.
+    if (stretch->mixed && !made_known) work.doubt |= kMixed;
   }
-  if (work == nullptr || work->request == 0 || !is_open(work->request)) return std::nullopt;
-  return *work;
+  if (work.request == 0 || !is_open(work.request)) return std::nullopt;
+  return work;
 }
 
 Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
@@ -157,37 +160,31 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
     how_ = kInTurn;
     return turn_;
   }
+  std::optional<Work> work;
   if (id < since_) {
-    // A timer that was set while others ran: better by who set it.
-    const Stretch* const stretch = stretch_of(id);
-    const bool mixed = stretch != nullptr && stretch->mixed && trigger != 0 && remembered(id) == nullptr;
-    std::optional<Work> work = mixed ? owner(trigger, is_open) : std::nullopt;
-    if (!work) {
-      work = owner(id, is_open);
-      if (work && mixed) how_ = kMixed;
+    work = owner(id, trigger == 0, is_open);
+    if (trigger != 0 && trigger < since_ && (!work || work->doubt != 0)) {
+      const std::optional<Work> made = owner(trigger, false, is_open);
+      if (made && (!work || made->doubt == 0)) work = made;
     }
-    if (!work && trigger != 0 && trigger < since_) work = owner(trigger, is_open);
-    if (work) {
-      remember(id, *work);
-      return *work;
-    }
-    if (begun_) return {};
+  } else if (trigger != 0 && trigger < since_) {
+    work = owner(trigger, false, is_open);
+  } else if (trigger != 0 && begun_) {
+    work = owner(trigger, false, is_open);
+    if (!work) return {};
+  } else if (const Stretch* const stretch = stretch_of(id)) {
+    // Made since, in the middle of what goes on.
     how_ = kInTurn;
-    return turn_;
+    return stretch->work;
   }
-  if (trigger != 0 && trigger < since_) {
-    if (const auto work = owner(trigger, is_open)) {
-      remember(id, *work);
-      return *work;
-    }
-    if (begun_) return {};
-  } else if (trigger != 0) {
-    if (const Work* const work = remembered(trigger)) return *work;
-    if (begun_) how_ = kMixed;
+  if (work) {
+    remember(id, *work);
+    return *work;
   }
-  const Stretch* const stretch = stretch_of(id);
-  if (trigger == 0 || !begun_) how_ |= kInTurn;
-  return stretch != nullptr ? stretch->work : Work();
+  if (begun_) return {};
+  how_ = kInTurn;
+  const Stretch* const stretch = id < since_ ? nullptr : stretch_of(id);
+  return stretch != nullptr ? stretch->work : turn_;
 }
 
 void AsyncWork::reading(ConnId conn, Work work, bool server) {

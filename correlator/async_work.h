@@ -22,13 +22,15 @@ namespace wirespan {
 struct Work {
   std::uint64_t request = 0;  // number of the SERVER exchange; 0: not known
   std::uint64_t via = 0;      // number of the call whose response led here; 0: none did
+  std::uint8_t doubt = 0;     // of AsyncWork::How, what of the way here may be wrong
   bool operator==(const Work&) const = default;
 };
 
 // One process's main thread. Bounded memory. Not thread-safe.
 class AsyncWork {
  public:
-  // How it is known whom something was done for: each way holds in some programs and not in others.
+  // How it is known whom something was done for: each way holds in some programs and not in others. The last two are
+  // doubts, which what follows from such work inherits.
   enum How : std::uint8_t {
     kInTurn = 1,  // by what the loop had read, or by who resolved a promise
     kMixed = 2,   // by a number given while the loop went through timers of several
@@ -45,7 +47,7 @@ class AsyncWork {
 
   // Whom the last event told was done for.
   [[nodiscard]] Work now() const { return now_; }
-  [[nodiscard]] std::uint8_t how() const { return how_; }
+  [[nodiscard]] std::uint8_t how() const { return how_ | now_.doubt; }
   [[nodiscard]] bool sends_on(ConnId conn) const { return last_.where == Where::kSends && last_.connection == conn; }
 
   // What was read last, from that connection, is of `work`.
@@ -84,7 +86,8 @@ class AsyncWork {
 
   Work done_for(const event::Async& event, const IsOpen& is_open);
   // Of a number older than what is going on. nullopt: it says nothing of whom this is for.
-  [[nodiscard]] std::optional<Work> owner(std::uint64_t id, const IsOpen& is_open) const;
+  // `made_known`: what made it is known to say nothing else.
+  [[nodiscard]] std::optional<Work> owner(std::uint64_t id, bool made_known, const IsOpen& is_open) const;
   [[nodiscard]] const Stretch* stretch_of(std::uint64_t id) const;
   [[nodiscard]] const Work* remembered(std::uint64_t id) const;
   void remember(std::uint64_t id, Work work);

@@ -22,6 +22,9 @@ constexpr std::array kFunctions{
     Function{"_ZN4node11Environment9RunTimersEP10uv_timer_s", false, true},
     Function{"_ZN4node11Environment14CheckImmediateEP10uv_check_s", false, true},
     Function{"uv__work_done", false, true},
+    Function{"uv__async_io", false, false},  // messages of other threads
+    // node::fs::FSReqAfterScope: results of the file system, one after the other
+    Function{"_ZN4node2fs15FSReqAfterScopeC1EPNS0_9FSReqBaseEP7uv_fs_s", false, false},
     // node::ConnectionWrap<TCPWrap, uv_tcp_s>::OnConnection, AfterConnect, and those of pipes
     Function{"_ZN4node14ConnectionWrapINS_7TCPWrapE8uv_tcp_sE12OnConnectionEP11uv_stream_si", false, true},
     Function{"_ZN4node14ConnectionWrapINS_7TCPWrapE8uv_tcp_sE12AfterConnectEP12uv_connect_si", false, true},

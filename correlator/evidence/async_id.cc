@@ -41,7 +41,9 @@ class AsyncId : public Evidence {
       process.waiting.clear();
       process.made.clear();
       process.made_before.clear();
-      for (Pairs& pairs : process.put_off) pairs.clear();
+      for (auto* const pairs : {&process.proven, &process.beside}) {
+        for (Pairs& of : *pairs) of.clear();
+      }
     }
   }
 
@@ -68,12 +70,13 @@ class AsyncId : public Evidence {
     Process* const process = find(node->pid);
     if (process == nullptr) return;
     const ConnId conn = node->exchange->conn->id;
-    if (node->role == SpanRole::kServer) return process->work.reading(conn, {node->number, 0}, true);
+    if (node->role == SpanRole::kServer) return process->work.reading(conn, {node->number}, true);
     if (!process->work.sends_on(conn)) return process->work.calls(conn, {});
     const Work by = process->work.now();
     if (by.request == 0) return process->work.calls(conn, {});
-    process->work.calls(conn, {by.request, node->number});
-    remember(*process, node->number, {by, process->work.how()});
+    const std::uint8_t how = process->work.how();
+    process->work.calls(conn, {by.request, node->number, doubts(how)});
+    remember(*process, node->number, {by, how});
     const NodePtr request = world.open.find(by.request);
     if (!request || request->answering || node->decided || node->blind) return;
     if (process->waiting.size() >= kMostRequests) process->waiting.clear();
@@ -88,9 +91,10 @@ class AsyncId : public Evidence {
     if (node->role == SpanRole::kClient) {
       if (touched.kind != MessageKind::kResponse) return;
       const Made* const made = made_of(*process, node->number);
-      process->work.reading(conn, made != nullptr ? Work{made->by.request, node->number} : Work(), false);
+      process->work.reading(conn, made != nullptr ? Work{made->by.request, node->number, doubts(made->how)} : Work(),
+                            false);
     } else if (touched.kind == MessageKind::kRequest) {
-      process->work.reading(conn, {node->number, 0}, true);
+      process->work.reading(conn, {node->number}, true);
     } else if (touched.first) {
       answer(*process, node, world);
     }
@@ -114,10 +118,11 @@ class AsyncId : public Evidence {
     std::unordered_map<std::uint64_t, std::vector<NodePtr>> waiting;  // calls, by request
     std::unordered_map<std::uint64_t, Made> made;                     // by call
     std::unordered_map<std::uint64_t, Made> made_before;
-    TrackRecord answers;  // given where the request's own work goes on
+    TrackRecord answers;  // given where the request's own work goes on, by ways without doubts
     std::array<TrackRecord, AsyncWork::kHows> hows;
-    // Found before the process had shown that it works like this: what answers prove, then by how.
-    std::array<Pairs, AsyncWork::kHows + 1> put_off;
+    // Found before the process had shown that it works like this.
+    std::array<Pairs, AsyncWork::kHows> proven;  // by answers
+    std::array<Pairs, AsyncWork::kHows> beside;  // what answers prove
   };
 
   Process* find(std::uint32_t pid) {
@@ -139,17 +144,21 @@ class AsyncId : public Evidence {
     return nullptr;
   }
 
-  void answer(Process& process, const NodePtr& request, World& world) {
+  static constexpr std::uint8_t doubts(std::uint8_t how) { return how & (AsyncWork::kMixed | AsyncWork::kReused); }
+
+  static void answer(Process& process, const NodePtr& request, World& world) {
     const Work work = process.work.sends_on(request->exchange->conn->id) ? process.work.now() : Work();
     if (work.request != 0) {
+      const std::uint8_t how = process.work.how();
       const bool own = work.request == request->number;
-      process.answers.add(own);
-      process.hows[process.work.how()].add(own);
+      if (doubts(how) == 0) process.answers.add(own);
+      process.hows[how].add(own);
       std::uint64_t at = work.via;
       for (std::size_t i = 0; at != 0 && i < kLongestChain; ++i) {
         Made* const made = made_of(process, at);
         if (made == nullptr) break;
-        process.hows[made->how].add(own);
+        // Where there was doubt, it is to blame.
+        if (own || doubts(how) == 0 || doubts(made->how) != 0) process.hows[made->how].add(own);
         (own ? made->proven : made->refuted) = true;
         at = made->by.via;
       }
@@ -157,7 +166,10 @@ class AsyncId : public Evidence {
     settle(process, request, world);
   }
 
-  static bool believed(const Process& process, std::size_t how) {
+  static bool believed(const Process& process, std::uint8_t how, bool proven) {
+    const TrackRecord& record = doubts(how) == 0 ? process.answers : process.hows[how];
+    if (!record.trusted(kProven, kRareAnswers)) return false;
+    if (proven) return true;
     const bool alike = (how & AsyncWork::kReused) == 0 && process.answers.trusted(4 * kProvenCalls, kRareCalls);
     return process.hows[how].trusted(alike ? kProvenAlike : kProvenCalls, kRareCalls);
   }
@@ -168,21 +180,23 @@ class AsyncId : public Evidence {
       for (const NodePtr& call : it->second) {
         const Made* const made = made_of(process, call->number);
         if (call->decided || made == nullptr || made->refuted) continue;
-        Pairs& pairs = process.put_off[made->proven ? AsyncWork::kHows : made->how];
+        Pairs& pairs = (made->proven ? process.proven : process.beside)[made->how];
         if (pairs.size() >= kMostPutOff) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
         pairs.emplace_back(call, request);
       }
       process.waiting.erase(it);
     }
-    if (!process.answers.trusted(kProven, kRareAnswers)) return;
-    for (std::size_t how = 0; how < process.put_off.size(); ++how) {
-      const bool proven = how == AsyncWork::kHows;
-      if (!proven && !believed(process, how)) continue;
-      for (auto& [call, of] : process.put_off[how]) {
-        if (!call->decided) world.found(call, Claim{of, std::nullopt, "async_id", proven ? 0.995 : 0.99});
-      }
-      process.put_off[how].clear();
+    for (std::uint8_t how = 0; how < AsyncWork::kHows; ++how) {
+      if (believed(process, how, true)) decide_all(process.proven[how], 0.995, world);
+      if (believed(process, how, false)) decide_all(process.beside[how], 0.99, world);
     }
+  }
+
+  static void decide_all(Pairs& pairs, double confidence, World& world) {
+    for (auto& [call, request] : pairs) {
+      if (!call->decided) world.found(call, Claim{request, std::nullopt, "async_id", confidence});
+    }
+    pairs.clear();
   }
 
   std::unordered_map<std::uint32_t, Process> processes_;
