@@ -77,6 +77,10 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
     case Where::kResolves:
       resolved(event, is_open);
       break;
+    case Where::kMakes:
+      now_ = done_for(event, is_open);
+      if (now_.request != 0) remember(event.given + 1, now_);
+      break;
     case Where::kConnects:
     case Where::kSends:
       now_ = done_for(event, is_open);
@@ -178,6 +182,11 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
     return stretch->work;
   }
   if (work) {
+    // Two ways say the same, and what led here is what was read, not what went on when the number was given.
+    if (work->request == turn_.request) {
+      work->via = turn_.via;
+      work->doubt &= turn_.doubt;
+    }
     remember(id, *work);
     return *work;
   }

@@ -168,6 +168,7 @@ struct Async {
     kSends,     // it writes to `connection`
     kConnects,  // it connects `connection`
     kBegins,    // its loop turns to timers, immediates, results of other threads, new connections
+    kMakes,     // it makes a socket, which gets the next number
     kResolves,  // it resolves a promise: what waits for that one runs next, in no context
   } where = Where::kBegins;
   ConnId connection{};          // perhaps one whose data is not told

@@ -11,31 +11,41 @@
 namespace wirespan {
 namespace {
 
+using Role = std::vector<std::uint64_t> NodeExecutable::*;
+
 struct Function {
   const char* symbol;
-  bool resolves;
+  Role role;
   bool needed;  // without it contexts would be taken for others
 };
 
 constexpr std::array kFunctions{
     // node::Environment::RunTimers(uv_timer_s*), CheckImmediate(uv_check_s*)
-    Function{"_ZN4node11Environment9RunTimersEP10uv_timer_s", false, true},
-    Function{"_ZN4node11Environment14CheckImmediateEP10uv_check_s", false, true},
-    Function{"uv__work_done", false, true},
-    Function{"uv__async_io", false, false},  // messages of other threads
+    Function{"_ZN4node11Environment9RunTimersEP10uv_timer_s", &NodeExecutable::begins, true},
+    Function{"_ZN4node11Environment14CheckImmediateEP10uv_check_s", &NodeExecutable::begins, true},
+    Function{"uv__work_done", &NodeExecutable::begins, true},
+    Function{"uv__async_io", &NodeExecutable::begins, false},  // messages of other threads
     // node::fs::FSReqAfterScope: results of the file system, one after the other
-    Function{"_ZN4node2fs15FSReqAfterScopeC1EPNS0_9FSReqBaseEP7uv_fs_s", false, false},
+    Function{"_ZN4node2fs15FSReqAfterScopeC1EPNS0_9FSReqBaseEP7uv_fs_s", &NodeExecutable::begins, false},
     // node::ConnectionWrap<TCPWrap, uv_tcp_s>::OnConnection, AfterConnect, and those of pipes
-    Function{"_ZN4node14ConnectionWrapINS_7TCPWrapE8uv_tcp_sE12OnConnectionEP11uv_stream_si", false, true},
-    Function{"_ZN4node14ConnectionWrapINS_7TCPWrapE8uv_tcp_sE12AfterConnectEP12uv_connect_si", false, true},
-    Function{"_ZN4node14ConnectionWrapINS_8PipeWrapE9uv_pipe_sE12OnConnectionEP11uv_stream_si", false, false},
-    Function{"_ZN4node14ConnectionWrapINS_8PipeWrapE9uv_pipe_sE12AfterConnectEP12uv_connect_si", false, false},
+    Function{"_ZN4node14ConnectionWrapINS_7TCPWrapE8uv_tcp_sE12OnConnectionEP11uv_stream_si", &NodeExecutable::begins,
+             true},
+    Function{"_ZN4node14ConnectionWrapINS_7TCPWrapE8uv_tcp_sE12AfterConnectEP12uv_connect_si", &NodeExecutable::begins,
+             true},
+    Function{"_ZN4node14ConnectionWrapINS_8PipeWrapE9uv_pipe_sE12OnConnectionEP11uv_stream_si", &NodeExecutable::begins,
+             false},
+    Function{"_ZN4node14ConnectionWrapINS_8PipeWrapE9uv_pipe_sE12AfterConnectEP12uv_connect_si",
+             &NodeExecutable::begins, false},
+    // node::TCPWrap::New
+    Function{"_ZN4node7TCPWrap3NewERKN2v820FunctionCallbackInfoINS1_5ValueEEE", &NodeExecutable::makes, true},
     // v8::Promise::Resolver::Resolve and Reject: promises that C++ made
-    Function{"_ZN2v87Promise8Resolver7ResolveENS_5LocalINS_7ContextEEENS2_INS_5ValueEEE", true, true},
-    Function{"_ZN2v87Promise8Resolver6RejectENS_5LocalINS_7ContextEEENS2_INS_5ValueEEE", true, false},
+    Function{"_ZN2v87Promise8Resolver7ResolveENS_5LocalINS_7ContextEEENS2_INS_5ValueEEE", &NodeExecutable::resolves,
+             true},
+    Function{"_ZN2v87Promise8Resolver6RejectENS_5LocalINS_7ContextEEENS2_INS_5ValueEEE", &NodeExecutable::resolves,
+             false},
     // what `new Promise((resolve, reject) => ...)` is given
-    Function{"Builtins_PromiseCapabilityDefaultResolve", true, true},
-    Function{"Builtins_PromiseCapabilityDefaultReject", true, false},
+    Function{"Builtins_PromiseCapabilityDefaultResolve", &NodeExecutable::resolves, true},
+    Function{"Builtins_PromiseCapabilityDefaultReject", &NodeExecutable::resolves, false},
 };
 
 using Addresses = std::array<std::uint64_t, kFunctions.size()>;
@@ -73,7 +83,7 @@ Result<NodeExecutable> read_node_executable(const std::string& path) {
     const Function& function = kFunctions[f];
     const std::uint64_t offset = found[f] == 0 ? 0 : (*file)->offset_of(found[f]);
     if (offset != 0) {
-      (function.resolves ? out.resolves : out.begins).push_back(offset);
+      (out.*function.role).push_back(offset);
     } else if (function.needed) {
       return Error{std::string("stripped of its symbols: ") + function.symbol + " is not there", ENOTSUP, {}};
     }

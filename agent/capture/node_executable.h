@@ -13,6 +13,7 @@ namespace wirespan {
 struct NodeExecutable {
   // Offsets in the file, of functions' entries.
   std::vector<std::uint64_t> begins;    // the loop turns to timers, immediates, results, connections
+  std::vector<std::uint64_t> makes;     // a socket is made
   std::vector<std::uint64_t> resolves;  // a promise is resolved or rejected
 };
 

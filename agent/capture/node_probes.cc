@@ -65,8 +65,10 @@ void NodeProbes::forget(std::uint32_t pid, Process& process) {
 
 Status NodeProbes::attach(std::uint32_t pid, Process& process, const std::string& path,
                           const NodeExecutable& executable) {
-  const std::array<std::pair<const char*, const std::vector<std::uint64_t>*>, 2> all{
-      {{"node_begins", &executable.begins}, {"node_resolves", &executable.resolves}}};
+  const std::array<std::pair<const char*, const std::vector<std::uint64_t>*>, 3> all{
+      {{"node_begins", &executable.begins},
+       {"node_makes", &executable.makes},
+       {"node_resolves", &executable.resolves}}};
   for (const auto& [program, offsets] : all) {
     for (const std::uint64_t offset : *offsets) {
       auto probe = kernel_.attach_uprobe_in(pid, program, path, offset);

@@ -27,6 +27,7 @@ constexpr Candidate kGoSends[] = {{"go_sends", kUprobe}};
 constexpr Candidate kGoReceives[] = {{"go_receives", kUprobe}};
 constexpr Candidate kPythonBorn[] = {{"python_born", kUprobe}};
 constexpr Candidate kNodeBegins[] = {{"node_begins", kUprobe}};
+constexpr Candidate kNodeMakes[] = {{"node_makes", kUprobe}};
 constexpr Candidate kNodeResolves[] = {{"node_resolves", kUprobe}};
 constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
 constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
@@ -70,6 +71,8 @@ std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contex
   if (async_ids) {
     hooks.push_back({"node_begins", "Node: the loop turns to what no socket tells of", false, kNodeBegins,
                      Attached::kPerExecutable});
+    hooks.push_back(
+        {"node_makes", "Node: the context in which a socket is made", false, kNodeMakes, Attached::kPerExecutable});
     hooks.push_back({"node_resolves", "Node: the context in which a promise is resolved", false, kNodeResolves,
                      Attached::kPerExecutable});
   }

@@ -194,6 +194,7 @@ enum ws_async_where {
   WS_ASYNC_SENDS,
   WS_ASYNC_CONNECTS,
   WS_ASYNC_BEGINS,   /* the loop turns to something that no socket of ours tells of */
+  WS_ASYNC_MAKES,    /* a socket, which gets the next id */
   WS_ASYNC_RESOLVES, /* a promise, out of which microtasks come that run in no context */
 };
 

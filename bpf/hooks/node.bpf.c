@@ -13,6 +13,11 @@ int node_begins(struct pt_regs *regs) {
 }
 
 SEC("uprobe")
+int node_makes(struct pt_regs *regs) {
+  return ws_node_probe(WS_ASYNC_MAKES);
+}
+
+SEC("uprobe")
 int node_resolves(struct pt_regs *regs) {
   return ws_node_probe(WS_ASYNC_RESOLVES);
 }

@@ -61,7 +61,7 @@ LOOPS = (Variant("idle", "loop", lambda c: 1, ample), Variant("busy", "busy", la
 # Ways in which an event loop goes on with another's work: what cannot be known must not be said.
 HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ample) for name, exact in (
     ("files", True), ("immediate", True), ("threads", True), ("callbacks", True), ("storage", True),
-    ("lock", False), ("limit", False), ("pool", False), ("shared", False), ("batch", False), ("queue", False)))
+    ("lock", False), ("limit", False), ("pool", False), ("fetch", False), ("shared", False), ("batch", False), ("queue", False)))
 
 PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE": "1"}
 
