@@ -167,9 +167,11 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
   std::optional<Work> work;
   if (id < since_) {
     work = owner(id, trigger == 0, is_open);
-    if (trigger != 0 && trigger < since_ && (!work || work->doubt != 0)) {
-      const std::optional<Work> made = owner(trigger, false, is_open);
-      if (made && (!work || made->doubt == 0)) work = made;
+    const Stretch* const stretch = stretch_of(id);
+    const bool mixed = stretch != nullptr && stretch->mixed && remembered(id) == nullptr;
+    if (trigger != 0 && trigger < since_ && (!work || mixed)) {
+      // What made it says more than what else went on then.
+      if (const std::optional<Work> made = owner(trigger, false, is_open)) work = made;
     }
   } else if (trigger != 0 && trigger < since_) {
     work = owner(trigger, false, is_open);

@@ -116,7 +116,7 @@ TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
   }
   Collector replayed;
   EXPECT_TRUE(replay(replayed));
-  EXPECT_EQ(replayed.count, 15);
+  EXPECT_EQ(replayed.count, 16);
   EXPECT_EQ(replayed.text, live.text);
 }
 
@@ -244,7 +244,7 @@ TEST_F(RecordingTest, CutAnywhereItGivesTheEventsBeforeTheCut) {
     EXPECT_GE(replayed.count, last) << size;
     last = replayed.count;
   }
-  EXPECT_EQ(last, 15);
+  EXPECT_EQ(last, 16);
 }
 
 TEST_F(RecordingTest, RefusesWhatIsNotARecording) {
@@ -273,7 +273,7 @@ TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
   for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   EXPECT_FALSE((*writer)->flush());
   (*writer)->accept(event::Tick{BootTime{1}});
-  EXPECT_EQ(live.count, 16);
+  EXPECT_EQ(live.count, 17);
   EXPECT_EQ(counters_.get("recording.lost").value(), 1U);
 }
 
