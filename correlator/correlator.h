@@ -76,7 +76,12 @@ class Correlator : public Sink<ExchangeItem> {
   void judge(const NodePtr& call, const Claim& claim);
   // The request that calls were provisionally linked to has ended: they are, or they are not.
   void confirm_children(Node& parent);
-  void settle_provisional(const NodePtr& node, bool proven);
+  // `against`: wirespan.link.missing, empty where it is proven.
+  void settle_provisional(const NodePtr& node, std::string_view against);
+  // While events are lost a request may be over, and the next one read, unseen: until it is answered nothing is
+  // certain.
+  [[nodiscard]] bool losses_touch(const Claim& claim) const;
+  void wait_for_parent(const NodePtr& node);
   void begin_trace(const NodePtr& node);
   // Requests read before the window and not answered yet (event::Unanswered).
   void unanswered(const event::Unanswered& request);

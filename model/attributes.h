@@ -16,10 +16,15 @@ namespace wirespan {
 
 using AttributeValue = std::variant<std::string_view, std::int64_t, double, bool>;
 
-// A key, or a value, written in the source: it lives for ever and is never copied.
+// A key, or a value, written in the source: it lives for ever and is never copied. What JSON would have to escape does
+// not compile: who writes it need not look.
 class Literal {
  public:
-  consteval Literal(const char* text) : text_(text) {}  // NOLINT(google-explicit-constructor): "key" is one
+  consteval Literal(const char* text) : text_(text) {  // NOLINT(google-explicit-constructor): "key" is one
+    for (const char c : text_) {
+      if (static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\') throw "not plain text";
+    }
+  }
   [[nodiscard]] constexpr std::string_view text() const { return text_; }
 
  private:

@@ -46,6 +46,24 @@ std::uint64_t ElfFile::offset_of(std::uint64_t address) const {
   return 0;
 }
 
+void ElfFile::visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const {
+  for (Elf_Scn* section = elf_nextscn(elf_.get(), nullptr); section != nullptr;
+       section = elf_nextscn(elf_.get(), section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != section_type) continue;
+    Elf_Data* const data = elf_getdata(section, nullptr);
+    if (data == nullptr) continue;
+    const std::uint64_t count = data->d_size / header.sh_entsize;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      GElf_Sym symbol;
+      if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr) break;
+      if (symbol.st_shndx == SHN_UNDEF) continue;
+      const char* const name = elf_strptr(elf_.get(), header.sh_link, symbol.st_name);
+      if (name != nullptr) visit(name, symbol);
+    }
+  }
+}
+
 std::uint64_t ElfFile::base() const {
   std::size_t count = 0;
   if (elf_getphdrnum(elf_.get(), &count) != 0) return 0;

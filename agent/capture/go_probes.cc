@@ -112,7 +112,7 @@ void GoProbes::found(std::uint32_t pid, BootTime now) {
   struct stat status{};
   FileId file;
   if (stat(proc_file(pid, "exe").c_str(), &status) == 0) {
-    file = {status.st_dev, status.st_ino, status.st_ctim.tv_sec * 1'000'000'000 + status.st_ctim.tv_nsec};
+    file = {status.st_dev, status.st_ino, changed_ns(status)};
   }
   if (const auto it = processes_.find(pid); it != processes_.end()) {
     if (it->second.file == file) return;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/capture/go_executable.h"
+#include "agent/capture/mapped_file.h"
 #include "agent/capture/runtime_kernel.h"
 #include "base/clock.h"
 #include "base/counters.h"
@@ -40,13 +41,6 @@ class GoProbes {
   [[nodiscard]] std::vector<std::string> describe() const;
 
  private:
-  // Device, inode, and when it last changed: inodes are used again.
-  struct FileId {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::int64_t changed = 0;
-    auto operator<=>(const FileId&) const = default;
-  };
   struct Program {
     std::string name;  // of the file, for people
     GoExecutable executable;

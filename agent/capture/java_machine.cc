@@ -178,7 +178,7 @@ bool find_number(const ProcessMemory& memory, const std::vector<Thread>& threads
 
 }  // namespace
 
-JavaMapping java_mapping(std::uint32_t pid, const std::string& maps) {
+MappedFile java_mapping(std::uint32_t pid, const std::string& maps) {
   std::istringstream in(maps);
   for (std::string text; std::getline(in, text);) {
     if (text.find("/libjvm.so") == std::string::npos) continue;
@@ -203,30 +203,18 @@ Result<JavaSymbols> read_java_symbols(const std::string& path) {
        {"gHotSpotVMStructEntryIsStaticOffset", &out.is_static},
        {"gHotSpotVMStructEntryOffsetOffset", &out.offset},
        {"gHotSpotVMStructEntryAddressOffset", &out.address}}};
-  Elf* const elf = (*file)->elf();
-  for (Elf_Scn* section = elf_nextscn(elf, nullptr); section != nullptr; section = elf_nextscn(elf, section)) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != SHT_DYNSYM) continue;
-    Elf_Data* const data = elf_getdata(section, nullptr);
-    if (data == nullptr) continue;
-    const std::uint64_t count = data->d_size / header.sh_entsize;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      GElf_Sym symbol;
-      if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr) break;
-      if (symbol.st_shndx == SHN_UNDEF) continue;
-      const char* const name = elf_strptr(elf, header.sh_link, symbol.st_name);
-      if (name == nullptr || std::strncmp(name, "gHotSpot", 8) != 0) continue;
-      for (const auto& [of, to] : wanted) {
-        if (std::strcmp(name, of) == 0) *to = symbol.st_value;
-      }
+  (*file)->visit_dynamic_symbols([&](const char* name, const GElf_Sym& symbol) {
+    if (std::strncmp(name, "gHotSpot", 8) != 0) return;
+    for (const auto& [of, to] : wanted) {
+      if (std::strcmp(name, of) == 0) *to = symbol.st_value;
     }
-  }
+  });
   if (std::ranges::any_of(wanted, [](const auto& one) { return *one.second == 0; }))
     return Error{"its libjvm is none of HotSpot's", ENOENT, {}};
   return out;
 }
 
-Result<ws_java_process> read_java_process(std::uint32_t pid, const JavaMapping& mapping, const JavaSymbols& symbols) {
+Result<ws_java_process> read_java_process(std::uint32_t pid, const MappedFile& mapping, const JavaSymbols& symbols) {
   const ProcessMemory memory(pid);
   const auto fields = Fields::read(memory, mapping.start - symbols.base, symbols);
   if (!fields) return fields.error();

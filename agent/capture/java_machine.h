@@ -6,21 +6,14 @@
 #include <cstdint>
 #include <string>
 
+#include "agent/capture/mapped_file.h"
 #include "base/result.h"
 #include "bpf/abi/maps.h"
 
 namespace wirespan {
 
-// Where libjvm lies in a process.
-struct JavaMapping {
-  std::string path;         // through /proc, so that it can be opened from here; empty: it is not there (yet)
-  std::uint64_t start = 0;  // of its first page
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-};
-
-// From /proc/PID/maps, whose text is `maps`.
-[[nodiscard]] JavaMapping java_mapping(std::uint32_t pid, const std::string& maps);
+// Where libjvm lies in a process. From /proc/PID/maps, whose text is `maps`.
+[[nodiscard]] MappedFile java_mapping(std::uint32_t pid, const std::string& maps);
 
 // Addresses of the table and of what says how it is to be read, before relocation.
 struct JavaSymbols {
@@ -37,7 +30,7 @@ struct JavaSymbols {
 [[nodiscard]] Result<JavaSymbols> read_java_symbols(const std::string& path);
 
 // EAGAIN: not yet, it is still starting. Else Error.what says why not, for people.
-[[nodiscard]] Result<ws_java_process> read_java_process(std::uint32_t pid, const JavaMapping& mapping,
+[[nodiscard]] Result<ws_java_process> read_java_process(std::uint32_t pid, const MappedFile& mapping,
                                                         const JavaSymbols& symbols);
 
 }  // namespace wirespan

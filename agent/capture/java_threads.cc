@@ -1,7 +1,5 @@
 #include "agent/capture/java_threads.h"
 
-#include <sys/stat.h>
-
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -23,7 +21,6 @@ constexpr std::array<std::int64_t, 10> kLooks{0,
                                               10'000'000'000,
                                               30'000'000'000,
                                               120'000'000'000};
-constexpr std::size_t kMostLibraries = 256;
 
 }  // namespace
 
@@ -31,22 +28,6 @@ JavaThreads::JavaThreads(RuntimeKernel& kernel, Counters& counters)
     : kernel_(kernel),
       known_(counters.get("capture.java.processes")),
       refused_(counters.get("capture.java.processes_refused")) {}
-
-const Result<JavaSymbols>& JavaThreads::symbols_of(const JavaMapping& mapping) {
-  struct stat status{};
-  FileId file{mapping.device, mapping.inode, 0};
-  if (stat(mapping.path.c_str(), &status) == 0) {
-    file.changed = status.st_ctim.tv_sec * 1'000'000'000 + status.st_ctim.tv_nsec;
-  }
-  const auto it = libraries_.find(file);
-  if (it != libraries_.end()) return it->second;
-  if (libraries_.size() >= kMostLibraries) libraries_.clear();
-  Result<JavaSymbols> read =
-      status.st_ino == mapping.inode
-          ? read_java_symbols(mapping.path)
-          : Result<JavaSymbols>(Error{"its libjvm was replaced since it was started", ESTALE, {}});
-  return libraries_.emplace(file, std::move(read)).first->second;
-}
 
 void JavaThreads::found(std::uint32_t pid, BootTime now) {
   Process& process = processes_[pid];
@@ -71,13 +52,13 @@ void JavaThreads::forget(std::uint32_t pid, Process& process) {
 
 void JavaThreads::look(std::uint32_t pid, Process& process) {
   ++process.looks;
-  const JavaMapping mapping = java_mapping(pid, maps_of(pid));
+  const MappedFile mapping = java_mapping(pid, maps_of(pid));
   process.machine = !mapping.path.empty();
   // Told of twice, as at the start: what is known stays known meanwhile.
   if (process.known && process.machine && process.start == mapping.start && process.inode == mapping.inode) return;
   forget(pid, process);  // it runs something else now
   if (!process.machine) return;
-  const auto& symbols = symbols_of(mapping);
+  const auto& symbols = libraries_.get(mapping, "libjvm", [&] { return read_java_symbols(mapping.path); });
   const auto where = symbols ? read_java_process(pid, mapping, *symbols) : Result<ws_java_process>(symbols.error());
   if (!where) {
     process.why = where.error().what;
@@ -112,7 +93,7 @@ std::vector<std::string> JavaThreads::describe() const {
 }
 
 std::string describe_java(std::uint32_t pid) {
-  const JavaMapping mapping = java_mapping(pid, maps_of(pid));
+  const MappedFile mapping = java_mapping(pid, maps_of(pid));
   if (mapping.path.empty()) return {};
   const auto symbols = read_java_symbols(mapping.path);
   if (!symbols) return symbols.error().what;

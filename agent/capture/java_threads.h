@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "agent/capture/java_machine.h"
+#include "agent/capture/mapped_file.h"
 #include "agent/capture/runtime_kernel.h"
 #include "base/clock.h"
 #include "base/counters.h"
@@ -30,12 +30,6 @@ class JavaThreads {
   [[nodiscard]] std::vector<std::string> describe() const;
 
  private:
-  struct FileId {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::int64_t changed = 0;  // inodes are used again
-    auto operator<=>(const FileId&) const = default;
-  };
   struct Process {
     BootTime since{};
     std::size_t looks = 0;
@@ -49,10 +43,9 @@ class JavaThreads {
 
   void look(std::uint32_t pid, Process& process);
   void forget(std::uint32_t pid, Process& process);
-  const Result<JavaSymbols>& symbols_of(const JavaMapping& mapping);
 
   RuntimeKernel& kernel_;
-  std::map<FileId, Result<JavaSymbols>> libraries_;
+  ReadFiles<JavaSymbols> libraries_;
   std::unordered_map<std::uint32_t, Process> processes_;
   Counter& known_;
   Counter& refused_;

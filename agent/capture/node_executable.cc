@@ -3,8 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <string_view>
-#include <utility>
 
 #include "agent/capture/elf_file.h"
 
@@ -48,36 +46,18 @@ constexpr std::array kFunctions{
     Function{"Builtins_PromiseCapabilityDefaultReject", &NodeExecutable::resolves, false},
 };
 
-using Addresses = std::array<std::uint64_t, kFunctions.size()>;
-
-void look_up(Elf* elf, unsigned type, Addresses& found) {
-  for (Elf_Scn* section = elf_nextscn(elf, nullptr); section != nullptr; section = elf_nextscn(elf, section)) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != type) continue;
-    Elf_Data* const data = elf_getdata(section, nullptr);
-    if (data == nullptr) continue;
-    const std::uint64_t count = data->d_size / header.sh_entsize;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      GElf_Sym symbol;
-      if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr) break;
-      if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_FUNC) continue;
-      const char* const name = elf_strptr(elf, header.sh_link, symbol.st_name);
-      if (name == nullptr) continue;
-      for (std::size_t f = 0; f < kFunctions.size(); ++f) {
-        if (std::strcmp(name, kFunctions[f].symbol) == 0) found[f] = symbol.st_value;
-      }
-    }
-  }
-}
-
 }  // namespace
 
 Result<NodeExecutable> read_node_executable(const std::string& path) {
   auto file = ElfFile::open(path);
   if (!file) return file.error();
-  Addresses found{};
-  look_up((*file)->elf(), SHT_DYNSYM, found);
-  look_up((*file)->elf(), SHT_SYMTAB, found);
+  std::array<std::uint64_t, kFunctions.size()> found{};
+  (*file)->visit_all_symbols([&](const char* name, const GElf_Sym& symbol) {
+    if (GELF_ST_TYPE(symbol.st_info) != STT_FUNC) return;
+    for (std::size_t f = 0; f < kFunctions.size(); ++f) {
+      if (std::strcmp(name, kFunctions[f].symbol) == 0) found[f] = symbol.st_value;
+    }
+  });
   NodeExecutable out;
   for (std::size_t f = 0; f < kFunctions.size(); ++f) {
     const Function& function = kFunctions[f];

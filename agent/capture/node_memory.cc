@@ -88,9 +88,9 @@ Result<std::uint64_t> find_in(const ProcessMemory& memory, const std::vector<Reg
 
 }  // namespace
 
-NodeMapping node_mapping(std::uint32_t pid, const std::string& maps) {
-  NodeMapping library;
-  NodeMapping program;
+MappedFile node_mapping(std::uint32_t pid, const std::string& maps) {
+  MappedFile library;
+  MappedFile program;
   std::array<char, 4096> exe{};
   const ssize_t size = readlink(proc_file(pid, "exe").c_str(), exe.data(), exe.size() - 1);
   const std::string_view exe_path(exe.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
@@ -101,7 +101,7 @@ NodeMapping node_mapping(std::uint32_t pid, const std::string& maps) {
     const bool of_library = text.find("/libnode.so") != std::string::npos;
     if (!of_library && !(named && text.ends_with(exe_path))) continue;
     const auto line = parse_map_line(text);
-    NodeMapping& to = of_library ? library : program;
+    MappedFile& to = of_library ? library : program;
     if (!line || line->offset != 0 || !to.path.empty()) continue;
     to.path = of_library ? proc_file(pid, "root") + line->path : proc_file(pid, "exe");
     to.start = line->start;

@@ -6,20 +6,13 @@
 #include <cstdint>
 #include <string>
 
+#include "agent/capture/mapped_file.h"
 #include "base/result.h"
 
 namespace wirespan {
 
-// Where the program or library lies that has Node in it.
-struct NodeMapping {
-  std::string path;         // through /proc, so that it can be opened from here; empty: it runs no Node
-  std::uint64_t start = 0;  // of its first page
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-};
-
-// From /proc/PID/maps, whose text is `maps`.
-[[nodiscard]] NodeMapping node_mapping(std::uint32_t pid, const std::string& maps);
+// The program or library that has Node in it, from /proc/PID/maps, whose text is `maps`. No path: it runs no Node.
+[[nodiscard]] MappedFile node_mapping(std::uint32_t pid, const std::string& maps);
 
 // Address of the main thread's ids. EAGAIN: not there, perhaps not yet. Else Error.what says why not, for people.
 [[nodiscard]] Result<std::uint64_t> find_async_ids(std::uint32_t pid, const std::string& maps);

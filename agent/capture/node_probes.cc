@@ -1,7 +1,5 @@
 #include "agent/capture/node_probes.h"
 
-#include <sys/stat.h>
-
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -14,7 +12,6 @@ namespace {
 // When a process is looked at after it was found: the ids are there after some 20 ms.
 constexpr std::array<std::int64_t, 9> kLooks{
     0, 50'000'000, 100'000'000, 200'000'000, 400'000'000, 1'000'000'000, 3'000'000'000, 10'000'000'000, 30'000'000'000};
-constexpr std::size_t kMostExecutables = 256;
 
 }  // namespace
 
@@ -23,22 +20,6 @@ NodeProbes::NodeProbes(RuntimeKernel& kernel, Counters& counters)
       known_(counters.get("capture.node.processes")),
       refused_(counters.get("capture.node.processes_refused")),
       probes_(counters.get("capture.node.probes_attached")) {}
-
-const Result<NodeExecutable>& NodeProbes::executable_of(const NodeMapping& mapping) {
-  struct stat status{};
-  FileId file{mapping.device, mapping.inode, 0};
-  if (stat(mapping.path.c_str(), &status) == 0) {
-    file.changed = status.st_ctim.tv_sec * 1'000'000'000 + status.st_ctim.tv_nsec;
-  }
-  const auto it = executables_.find(file);
-  if (it != executables_.end()) return it->second;
-  if (executables_.size() >= kMostExecutables) executables_.clear();
-  Result<NodeExecutable> read =
-      status.st_ino == mapping.inode
-          ? read_node_executable(mapping.path)
-          : Result<NodeExecutable>(Error{"its file was replaced since it was started", ESTALE, {}});
-  return executables_.emplace(file, std::move(read)).first->second;
-}
 
 void NodeProbes::found(std::uint32_t pid, BootTime now) {
   Process& process = processes_[pid];
@@ -84,13 +65,13 @@ Status NodeProbes::attach(std::uint32_t pid, Process& process, const std::string
 void NodeProbes::look(std::uint32_t pid, Process& process) {
   ++process.looks;
   const std::string maps = maps_of(pid);
-  const NodeMapping mapping = node_mapping(pid, maps);
+  const MappedFile mapping = node_mapping(pid, maps);
   process.node = !mapping.path.empty();
   // Told of twice, as at the start: what is known stays known meanwhile.
   if (process.known && process.node && process.start == mapping.start && process.inode == mapping.inode) return;
   forget(pid, process);  // it runs something else now
   if (!process.node) return;
-  const auto& executable = executable_of(mapping);
+  const auto& executable = executables_.get(mapping, "executable", [&] { return read_node_executable(mapping.path); });
   const auto ids = executable ? find_async_ids(pid, maps) : Result<std::uint64_t>(executable.error());
   Status attached = ids ? attach(pid, process, mapping.path, *executable) : Status(ids.error());
   if (!attached) {
@@ -127,7 +108,7 @@ std::vector<std::string> NodeProbes::describe() const {
 
 std::string describe_node(std::uint32_t pid) {
   const std::string maps = maps_of(pid);
-  const NodeMapping mapping = node_mapping(pid, maps);
+  const MappedFile mapping = node_mapping(pid, maps);
   if (mapping.path.empty()) return {};
   const auto executable = read_node_executable(mapping.path);
   if (!executable) return executable.error().what;

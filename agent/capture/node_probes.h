@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "agent/capture/mapped_file.h"
 #include "agent/capture/node_executable.h"
 #include "agent/capture/node_memory.h"
 #include "agent/capture/runtime_kernel.h"
@@ -31,12 +31,6 @@ class NodeProbes {
   [[nodiscard]] std::vector<std::string> describe() const;
 
  private:
-  struct FileId {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::int64_t changed = 0;  // inodes are used again
-    auto operator<=>(const FileId&) const = default;
-  };
   struct Process {
     BootTime since{};
     std::size_t looks = 0;
@@ -53,10 +47,9 @@ class NodeProbes {
   void forget(std::uint32_t pid, Process& process);
   [[nodiscard]] Status attach(std::uint32_t pid, Process& process, const std::string& path,
                               const NodeExecutable& executable);
-  const Result<NodeExecutable>& executable_of(const NodeMapping& mapping);
 
   RuntimeKernel& kernel_;
-  std::map<FileId, Result<NodeExecutable>> executables_;
+  ReadFiles<NodeExecutable> executables_;
   std::unordered_map<std::uint32_t, Process> processes_;
   Counter& known_;
   Counter& refused_;

@@ -31,30 +31,18 @@ struct Symbols {
   std::array<Symbol, 2> makers;
 };
 
-Symbols read_symbols(Elf* elf) {
+Symbols read_symbols(const ElfFile& file) {
   Symbols out;
   const std::array<std::pair<const char*, Symbol*>, 4> wanted{{{"PyContext_Type", &out.context_type},
                                                                {"Py_Version", &out.version},
                                                                {"PyContext_CopyCurrent", &out.makers[0]},
                                                                {"PyContext_New", &out.makers[1]}}};
-  for (Elf_Scn* section = elf_nextscn(elf, nullptr); section != nullptr; section = elf_nextscn(elf, section)) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0) continue;
-    if (header.sh_type != SHT_DYNSYM) continue;  // all of them belong to the interface
-    Elf_Data* const data = elf_getdata(section, nullptr);
-    if (data == nullptr) continue;
-    const std::uint64_t count = data->d_size / header.sh_entsize;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      GElf_Sym symbol;
-      if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr) break;
-      if (symbol.st_shndx == SHN_UNDEF) continue;
-      const char* const name = elf_strptr(elf, header.sh_link, symbol.st_name);
-      if (name == nullptr || std::strncmp(name, "Py", 2) != 0) continue;
-      for (const auto& [of, to] : wanted) {
-        if (std::strcmp(name, of) == 0) *to = {symbol.st_value, symbol.st_size};
-      }
+  file.visit_dynamic_symbols([&](const char* name, const GElf_Sym& symbol) {
+    if (std::strncmp(name, "Py", 2) != 0) return;
+    for (const auto& [of, to] : wanted) {
+      if (std::strcmp(name, of) == 0) *to = {symbol.st_value, symbol.st_size};
     }
-  }
+  });
   return out;
 }
 
@@ -89,7 +77,7 @@ Result<PythonExecutable> read_python_executable(const std::string& path, unsigne
   if (!file) return file.error();
   const ElfFile& elf = **file;
   if (elf.arm64()) return Error{"Python's thread states are only found on amd64", ENOTSUP, {}};
-  const Symbols symbols = read_symbols(elf.elf());
+  const Symbols symbols = read_symbols(elf);
   if (symbols.context_type.address == 0 || symbols.makers[0].address == 0) {
     return Error{"it has no symbols of CPython", ENOENT, {}};
   }

@@ -1,6 +1,5 @@
 #include "agent/capture/python_probes.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,7 +15,6 @@ namespace {
 // the imports.
 constexpr std::array<std::int64_t, 8> kLooks{
     0, 100'000'000, 300'000'000, 1'000'000'000, 3'000'000'000, 10'000'000'000, 30'000'000'000, 120'000'000'000};
-constexpr std::size_t kMostExecutables = 256;
 // glibc on amd64: specific_1stblock in struct pthread, which begins at the thread pointer. Proven at run time: the
 // value found there must point to something that names the thread.
 constexpr std::uint16_t kThreadKeys = 0x310;
@@ -69,22 +67,6 @@ PythonProbes::PythonProbes(RuntimeKernel& kernel, Counters& counters)
       probes_(counters.get("capture.python.probes_attached")),
       failed_(counters.get("capture.python.probes_failed")) {}
 
-const Result<PythonExecutable>& PythonProbes::executable_of(const PythonMapping& mapping) {
-  struct stat status{};
-  FileId file{mapping.device, mapping.inode, 0};
-  if (stat(mapping.path.c_str(), &status) == 0) {
-    file.changed = status.st_ctim.tv_sec * 1'000'000'000 + status.st_ctim.tv_nsec;
-  }
-  const auto it = executables_.find(file);
-  if (it != executables_.end()) return it->second;
-  if (executables_.size() >= kMostExecutables) executables_.clear();
-  Result<PythonExecutable> read =
-      status.st_ino == mapping.inode
-          ? read_python_executable(mapping.path, python_minor_of(base_name(mapping.name)))
-          : Result<PythonExecutable>(Error{"its file was replaced since it was started", ESTALE, {}});
-  return executables_.emplace(file, std::move(read)).first->second;
-}
-
 void PythonProbes::found(std::uint32_t pid, BootTime now) {
   Process& process = processes_[pid];
   process.since = now;
@@ -124,7 +106,8 @@ void PythonProbes::look(std::uint32_t pid, Process& process) {
 }
 
 void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonMapping& mapping) {
-  const auto& executable = executable_of(mapping);
+  const auto& executable = executables_.get(
+      mapping, "file", [&] { return read_python_executable(mapping.path, python_minor_of(base_name(mapping.name))); });
   process.refused = executable ? std::string() : executable.error().text();
   if (!executable) return;
   process.minor = (*executable).minor;

@@ -4,12 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "agent/capture/mapped_file.h"
 #include "agent/capture/python_executable.h"
 #include "agent/capture/runtime_kernel.h"
 #include "base/clock.h"
@@ -18,12 +18,8 @@
 namespace wirespan {
 
 // Where the interpreter's code lies in a process.
-struct PythonMapping {
-  std::string path;         // through /proc, so that it can be opened from here
-  std::string name;         // of the file, for people
-  std::uint64_t start = 0;  // of its first page
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
+struct PythonMapping : MappedFile {
+  std::string name;  // of the file, for people
   bool gevent = false;
 };
 
@@ -48,12 +44,6 @@ class PythonProbes {
   [[nodiscard]] std::vector<std::string> describe() const;
 
  private:
-  struct FileId {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::int64_t changed = 0;  // inodes are used again
-    auto operator<=>(const FileId&) const = default;
-  };
   struct Process {
     BootTime since{};
     std::size_t looks = 0;
@@ -69,10 +59,9 @@ class PythonProbes {
   void look(std::uint32_t pid, Process& process);
   void understand(std::uint32_t pid, Process& process, const PythonMapping& mapping);
   void forget(std::uint32_t pid, Process& process);
-  const Result<PythonExecutable>& executable_of(const PythonMapping& mapping);
 
   RuntimeKernel& kernel_;
-  std::map<FileId, Result<PythonExecutable>> executables_;
+  ReadFiles<PythonExecutable> executables_;
   std::unordered_map<std::uint32_t, Process> processes_;
   std::uint32_t generation_ = 0;
   Counter& known_;

@@ -26,12 +26,6 @@ struct ws_goroutine {
   __u64 parent;
 };
 
-WS_INLINE __u64 ws_user_word(__u64 address) {
-  __u64 word = 0;
-  bpf_probe_read_user(&word, sizeof(word), (void *)address);
-  return word;
-}
-
 /* Proves that g is one before anything is believed of it: g.m.g0.m is g.m (m begins with g0). */
 WS_INLINE bool ws_is_g(__u64 g, __u16 m_offset) {
   const __u64 m = ws_user_word(g + m_offset);

@@ -28,20 +28,14 @@ enum {
   WS_MOST_JAVA_SEARCHES = 4, /* a thread's OSThread is there before it runs anything of Java's */
 };
 
-WS_INLINE __u64 ws_java_word(__u64 address) {
-  __u64 word = 0;
-  bpf_probe_read_user(&word, sizeof(word), (void *)address);
-  return word;
-}
-
 /* The thread's JavaThread, 0: it is none of Java's. */
 WS_INLINE __u64 ws_java_thread(struct ws_thread *thread, const struct ws_java_process *java, __u64 pointer) {
-  if (thread->state_at) return ws_java_word(pointer + thread->state_at);
+  if (thread->state_at) return ws_user_word(pointer + thread->state_at);
   if (thread->state_searches >= WS_MOST_JAVA_SEARCHES) return 0;
   thread->state_searches++;
-  const __u64 self = ws_java_word(pointer + java->self);
-  const __u64 os_thread = self ? ws_java_word(self + java->os_thread) : 0;
-  if (!os_thread || ws_java_word(os_thread + java->pthread_id) != pointer) return 0;
+  const __u64 self = ws_user_word(pointer + java->self);
+  const __u64 os_thread = self ? ws_user_word(self + java->os_thread) : 0;
+  if (!os_thread || ws_user_word(os_thread + java->pthread_id) != pointer) return 0;
   thread->state_at = java->self;
   return self;
 }
@@ -56,11 +50,11 @@ static __noinline __attribute__((unused)) int ws_set_virtual_thread(struct ws_th
   if (!self) return 0;
   __u64 number = 0;
   if (java->owner) {
-    if (ws_java_word(self + java->continuation)) number = ws_java_word(self + java->owner);
+    if (ws_user_word(self + java->continuation)) number = ws_user_word(self + java->owner);
   } else {
     /* OopHandle: a pointer to the reference. */
-    const __u64 object = ws_java_word(ws_java_word(self + java->virtual_thread));
-    if (object && !ws_java_word(object + java->eetop)) number = ws_java_word(object + java->number);
+    const __u64 object = ws_user_word(ws_user_word(self + java->virtual_thread));
+    if (object && !ws_user_word(object + java->eetop)) number = ws_user_word(object + java->number);
   }
   if (number && !(number >> 48)) thread->task = number | WS_TASK_CONTEXT;
   return 0;

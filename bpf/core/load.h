@@ -45,4 +45,11 @@ WS_INLINE __u64 ws_number_of(const void *typed) {
 /* The pointer stored at an address. Casts need a struct: hlist_head is one that is a single pointer. */
 #define WS_LOAD_POINTER(how, address) ((void *)WS_LOAD(how, (struct hlist_head *)(address), first))
 
+/* Of the running program's own memory; 0 where there is nothing. */
+WS_INLINE __u64 ws_user_word(__u64 address) {
+  __u64 word = 0;
+  bpf_probe_read_user(&word, sizeof(word), (void *)address);
+  return word;
+}
+
 #endif

@@ -52,24 +52,18 @@ struct ws_py_context {
   __u32 entered;
 };
 
-WS_INLINE __u64 ws_python_word(__u64 address) {
-  __u64 word = 0;
-  bpf_probe_read_user(&word, sizeof(word), (void *)address);
-  return word;
-}
-
 /* The thread's PyThreadState, 0: it has none. Python keeps it as a thread-specific value of the C library (autoTSSkey):
  * the one that points to something which names this very thread. (_Py_tss_tstate is empty during a system call.) */
 static __noinline __attribute__((unused)) __u64 ws_python_state(struct ws_thread *thread,
                                                                 const struct ws_python_process *python, __u64 pointer) {
   if (!thread || !python || !pointer) return 0;
-  if (thread->state_at) return ws_python_word(pointer + thread->state_at);
+  if (thread->state_at) return ws_user_word(pointer + thread->state_at);
   if (thread->state_searches >= WS_MOST_SEARCHES) return 0;
   thread->state_searches++;
   for (__u32 key = 0; key < WS_THREAD_KEYS; key++) {
     const __u32 at = python->thread_keys + key * WS_THREAD_KEY_SIZE + WS_THREAD_KEY_VALUE;
-    const __u64 state = ws_python_word(pointer + at);
-    if (!state || ws_python_word(state + python->thread_id) != pointer) continue;
+    const __u64 state = ws_user_word(pointer + at);
+    if (!state || ws_user_word(state + python->thread_id) != pointer) continue;
     thread->state_at = at;
     return state;
   }
@@ -90,9 +84,9 @@ static __noinline __attribute__((unused)) struct ws_ev_lineage *ws_python_met(co
 
 /* Greenlets have the interpreter's stack each for itself: its first piece lives as long as the greenlet. */
 WS_INLINE __u64 ws_python_greenlet(__u64 state, const struct ws_python_process *python) {
-  __u64 chunk = ws_python_word(state + python->data_stack);
+  __u64 chunk = ws_user_word(state + python->data_stack);
   for (int i = 0; chunk && i < WS_MOST_CHUNKS; i++) {
-    const __u64 previous = ws_python_word(chunk); /* struct _PyStackChunk begins with it */
+    const __u64 previous = ws_user_word(chunk); /* struct _PyStackChunk begins with it */
     if (!previous) return chunk | WS_TASK_CONTEXT;
     chunk = previous;
   }
@@ -114,7 +108,7 @@ static __noinline __attribute__((unused)) int ws_set_context(struct ws_thread *t
     return 0;
   }
   struct ws_python_context key = {
-      .pid = pid, .generation = python->generation, .address = ws_python_word(state + python->context)};
+      .pid = pid, .generation = python->generation, .address = ws_user_word(state + python->context)};
   struct ws_py_context context = {};
   if (!key.address) return 0;
   bpf_probe_read_user(&context, sizeof(context), (void *)key.address);

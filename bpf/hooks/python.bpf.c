@@ -37,7 +37,7 @@ int python_born(struct pt_regs *regs) {
   struct ws_python_context born = {.pid = pid, .generation = python->generation, .address = ws_returned(regs)};
   struct ws_python_context in = {.pid = pid, .generation = python->generation};
   if (!state || !born.address) return 0;
-  in.address = ws_python_word(state + python->context);
+  in.address = ws_user_word(state + python->context);
 
   struct ws_ev_lineage fresh;
   const __u64 now = bpf_ktime_get_boot_ns();

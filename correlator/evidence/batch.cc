@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
 #include "model/turn.h"
 
 namespace wirespan {
@@ -24,6 +25,7 @@ constexpr std::size_t kMostGuesses = 32'768;
 constexpr std::size_t kMostWaiting = 1024;
 constexpr float kProven = 16;  // proofs, each as much as it was no accident
 constexpr float kRare = 100;
+constexpr float kRemembered = 1024;
 // Proofs without a failure, from which on a call is believed whose own proof is missing.
 constexpr std::uint32_t kProvenAlone = 400;
 constexpr double kConfidence = 0.98;
@@ -80,15 +82,9 @@ class Batch : public Evidence {
     Places answers;
   };
   struct Process {
-    float held = 0;
-    float failed = 0;
+    TrackRecord proofs;
     std::uint32_t unbroken = 0;                        // proofs since the last failure
     std::vector<std::pair<NodePtr, NodePtr>> waiting;  // call and request, found before that was proven
-    void fade() {
-      if (held + failed < 1024) return;
-      held /= 2;
-      failed /= 2;
-    }
   };
   // The requests of a turn, by number, in order: with which of them a call may have been mistaken.
   using Mates = std::shared_ptr<const std::vector<std::uint64_t>>;
@@ -125,7 +121,9 @@ class Batch : public Evidence {
   }
 
   static void in_order(Places& places) {
-    std::ranges::stable_sort(places, {}, [](const Place& place) { return place.time; });
+    // They come all but in order.
+    for (auto it = places.begin(); it != places.end(); ++it)
+      std::rotate(std::ranges::upper_bound(places.begin(), it, it->time, {}, &Place::time), it, it + 1);
   }
 
   void settle(Turn& turn, World& world) {
@@ -183,8 +181,7 @@ class Batch : public Evidence {
     const bool even = turn.responses.size() == turn.answers.size();  // else some are still to come
     if (other || (answer == turn.answers.end() && even)) {
       process.unbroken = 0;
-      process.failed += 1;
-      return process.fade();
+      return process.proofs.add(false, 1, kRemembered);
     }
     if (answer == turn.answers.end()) {
       const NodePtr request = process.unbroken >= kProvenAlone ? world.open.find(guess.request) : nullptr;
@@ -192,12 +189,11 @@ class Batch : public Evidence {
       return;
     }
     ++process.unbroken;
-    process.held += 1 - by_accident(guess, turn);
-    process.fade();
+    process.proofs.add(true, 1 - by_accident(guess, turn), kRemembered);
     if (call->decided || call->blind) return;
     if (process.waiting.size() >= kMostWaiting) process.waiting.clear();
     process.waiting.emplace_back(call, answer->node);
-    if (process.held < kProven || process.failed * kRare > process.held) return;
+    if (!process.proofs.trusted(kProven, kRare)) return;
     for (auto& [of, parent] : process.waiting) found(of, parent, world);
     process.waiting.clear();
   }

@@ -1,4 +1,5 @@
-// How often what an evidence rests on held in a process, and how often not; old observations fade.
+// How often what an evidence rests on held in a process, and how often not; old observations fade, by halves whenever
+// there are `most` of them.
 #pragma once
 
 namespace wirespan {
@@ -6,9 +7,9 @@ namespace wirespan {
 struct TrackRecord {
   float held = 0;
   float failed = 0;
-  void add(bool right) {
-    (right ? held : failed) += 1;
-    if (held + failed < 4096) return;
+  void add(bool right, float weight = 1, float most = 4096) {
+    (right ? held : failed) += weight;
+    if (held + failed < most) return;
     held /= 2;
     failed /= 2;
   }

@@ -43,8 +43,9 @@ struct Options {
   std::size_t max_open_requests = 65536;   // over all processes
   std::size_t max_waiting_calls = 262144;  // undecided, over all processes
   std::size_t max_candidates = 256;        // per call
-  // Weighing one call against one request is a unit of work, some 5 us of CPU time (an estimate from replays). Past
-  // this many in a second, by the events' own clock, calls are given up unweighed. 0: no limit.
+  // Weighing one call against one request is a unit of work. A call with 5 to 128 candidates takes some 50 us of CPU
+  // time (bench_correlator_inference), so a unit is 10 us at 5 and less than one at 128. Past this many in a second, by
+  // the events' own clock, calls are given up unweighed. 0: no limit.
   std::uint32_t max_work_per_second = 0;
   std::size_t max_densities = 4096;  // learned delay densities, 3 KiB each
 };

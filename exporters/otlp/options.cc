@@ -1,12 +1,12 @@
 #include "exporters/otlp/options.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <memory>
+
+#include "exporters/otlp/curl.h"
 
 namespace wirespan {
 namespace {
@@ -73,26 +73,6 @@ bool is_header_value(std::string_view value) {
   });
 }
 
-class Url {
- public:
-  explicit Url(const std::string& text) : handle_(curl_url(), &curl_url_cleanup) {
-    // A path with "..", a space or a missing host is a mistake to be told, not repaired.
-    valid_ = handle_ && curl_url_set(handle_.get(), CURLUPART_URL, text.c_str(), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-  }
-  [[nodiscard]] bool valid() const { return valid_; }
-  [[nodiscard]] std::string get(CURLUPart part, unsigned flags = 0) const {
-    char* text = nullptr;
-    if (curl_url_get(handle_.get(), part, &text, flags) != CURLUE_OK) return {};
-    const std::unique_ptr<char, decltype(&curl_free)> owned(text, &curl_free);
-    return text;
-  }
-  void set(CURLUPart part, const std::string& value) { curl_url_set(handle_.get(), part, value.c_str(), 0); }
-
- private:
-  std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> handle_;
-  bool valid_ = false;
-};
-
 Error bad_endpoint(std::string_view endpoint) {
   return Error{"'" + std::string(endpoint) + "' is not an OTLP endpoint", 0,
                "Use for example http://localhost:4318 (HTTP) or http://localhost:4317 (gRPC); https for TLS."};
@@ -121,7 +101,10 @@ Status OtlpOptions::set_endpoint(std::string_view endpoint, Endpoint kind, bool 
     if (!grpc) return bad_endpoint(endpoint);
     text = (insecure ? "http://" : "https://") + text;
   }
-  Url parsed(text);
+  const auto curl = Curl::load();
+  if (!curl) return curl.error();
+  // A path with "..", a space or a missing host is a mistake to be told, not repaired.
+  CurlUrl parsed(**curl, text.c_str(), CURLU_NON_SUPPORT_SCHEME);
   const std::string scheme = parsed.valid() ? parsed.get(CURLUPART_SCHEME) : "";
   if (scheme != "http" && scheme != "https") return bad_endpoint(endpoint);
   if (parsed.get(CURLUPART_HOST).empty()) return bad_endpoint(endpoint);
@@ -149,7 +132,9 @@ Status OtlpOptions::point_at(std::string_view endpoint) {
   } else if (text.find("://") == std::string::npos) {
     text = "http://" + text;
   }
-  const Url parsed(text);
+  const auto curl = Curl::load();
+  if (!curl) return curl.error();
+  const CurlUrl parsed(**curl, text.c_str(), CURLU_NON_SUPPORT_SCHEME);
   if (!parsed.valid()) return bad_endpoint(endpoint);
   const std::string port = parsed.get(CURLUPART_PORT);
   if (port == "4317") protocol = OtlpProtocol::kGrpc;
