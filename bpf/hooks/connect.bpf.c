@@ -21,7 +21,7 @@ WS_INLINE int ws_on_connecting(struct sock *sk) {
   const struct ws_conn *conn = ws_conn_in_sight(&sight, ws_conn_find((__u64)sk), WS_PROBE);
   /* Used, or clang leaves a pointer to the stack where the function's value would be, which the verifier refuses. */
   if (!conn) return 0;
-  if (thread->runtime == WS_RUNTIME_NODE) ws_tell_async(sight.pid, sight.tid, conn->id, WS_ASYNC_CONNECTS);
+  if (sight.thread.runtime == WS_RUNTIME_NODE) ws_tell_async(sight.pid, sight.tid, conn->id, WS_ASYNC_CONNECTS);
   return 1;
 }
 

@@ -20,9 +20,8 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /* Of connections whose bytes nobody reads as well: what a loop does next depends on which one it has read from. */
-WS_INLINE void ws_tell_context(const struct ws_thread *thread, const struct ws_sight *sight,
-                               const struct ws_conn *conn) {
-  if (thread->runtime == WS_RUNTIME_NODE) ws_tell_async(sight->pid, sight->tid, conn->id, sight->direction);
+WS_INLINE void ws_tell_context(__u8 runtime, const struct ws_sight *sight, const struct ws_conn *conn) {
+  if (runtime == WS_RUNTIME_NODE) ws_tell_async(sight->pid, sight->tid, conn->id, sight->direction);
 }
 
 /* accept, connect and socketpair: connections seen from their start. */
@@ -105,7 +104,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   /* TCP's positions are taken from the socket, Unix sockets' are counted. */
   struct ws_conn *conn = ws_conn_find((__u64)sight.s.sk);
   if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) {
-    ws_tell_context(thread, &sight, conn);
+    ws_tell_context(thread->runtime, &sight, conn);
     return 0;
   }
   if (!ws_moved(&call, &memory, &sight.moved)) return 0;
@@ -114,7 +113,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   sight.now = sight.direction == WS_SENT && sight.thread.send_began ? sight.thread.send_began : bpf_ktime_get_boot_ns();
   conn = ws_conn_in_sight(&sight, conn, how);
   if (!conn) return 0;
-  ws_tell_context(thread, &sight, conn);
+  ws_tell_context(sight.thread.runtime, &sight, conn);
   return ws_data(&sight, &memory, conn, how);
 }
 
@@ -199,7 +198,7 @@ WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 directi
   sight.s.inode = (__u32)WS_LOAD(how, socket, vfs_inode.i_ino);
   /* TCP's positions are taken from the socket, Unix sockets' are counted. */
   if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) {
-    ws_tell_context(thread, &sight, conn);
+    ws_tell_context(thread->runtime, &sight, conn);
     return 0;
   }
   if (direction == WS_RECEIVED && !ws_of_stream(flags)) return 0;
@@ -228,7 +227,7 @@ WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 directi
   thread->send_began = sight.now;
   conn = ws_conn_in_sight(&sight, conn, how);
   if (!conn) return 0;
-  ws_tell_context(thread, &sight, conn);
+  ws_tell_context(sight.thread.runtime, &sight, conn);
   return ws_data(&sight, &memory, conn, how);
 }
 
