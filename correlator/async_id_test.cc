@@ -124,5 +124,20 @@ TEST(AsyncIdEvidence, BackgroundWorkIsNobodys) {
   EXPECT_FALSE(s.span(refresh).parent.id.valid());
 }
 
+// Behind answers that take longer than inference waits for.
+TEST(AsyncIdEvidence, LinksAtOnceWhereItWasProvenOverAndOver) {
+  NodeScene s;
+  for (int i = 0; i < 256; ++i) s.serve_pair();
+  const auto a = s.begin();
+  const auto b = s.begin();
+  s.fires(a);
+  const auto of_a = s.calls();
+  s.responds(of_a);
+  s.wait(5'000'000'000);
+  s.answers(a);
+  s.answers(b);
+  EXPECT_TRUE(s.is_parent(a.exchange, of_a));
+}
+
 }  // namespace
 }  // namespace wirespan

@@ -29,6 +29,8 @@ constexpr float kRareAnswers = 50;  // for what an answer proves
 constexpr float kProvenCalls = 32;
 constexpr float kProvenAlike = 8;  // where all other ways to know have been borne out
 constexpr float kRareCalls = 400;
+constexpr float kProvenAtOnce = 256;  // for calls whose request may be answered after the window
+constexpr float kRareAtOnce = 1000;
 
 class AsyncId : public Evidence {
  public:
@@ -50,8 +52,9 @@ class AsyncId : public Evidence {
   void event(const Event& event, World& world) override {
     if (const auto* async = std::get_if<event::Async>(&event)) {
       if (processes_.size() >= kMostProcesses && !processes_.contains(async->pid)) processes_.clear();
-      processes_[async->pid].work.observe(
-          *async, [&world](std::uint64_t request) { return world.open.find(request) != nullptr; });
+      const auto [it, fresh] = processes_.try_emplace(async->pid);
+      if (fresh) world.habits.tells_contexts(async->pid);
+      it->second.work.observe(*async, [&world](std::uint64_t request) { return world.open.find(request) != nullptr; });
     } else if (processes_.empty()) {
       return;
     } else if (const auto* opened = std::get_if<event::Opened>(&event)) {
@@ -82,6 +85,19 @@ class AsyncId : public Evidence {
     if (process->waiting.size() >= kMostRequests) process->waiting.clear();
     auto& calls = process->waiting[by.request];
     if (calls.size() < kMostCallsOfOne) calls.push_back(node);
+  }
+
+  [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
+    if (node.role != SpanRole::kClient) return std::nullopt;
+    const Process* const process = find(node.pid);
+    if (process == nullptr || !process->work.sends_on(node.exchange->conn->id)) return std::nullopt;
+    const std::uint8_t how = process->work.how();
+    if (doubts(how) != 0 || !process->answers.trusted(kProvenAtOnce, kRareAtOnce) ||
+        !process->hows[how].trusted(kProvenAtOnce, kRareAtOnce))
+      return std::nullopt;
+    NodePtr request = world.open.find(process->work.now().request);
+    if (!request || request->answering) return std::nullopt;
+    return Claim{std::move(request), std::nullopt, "async_id", 0.99};
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
