@@ -36,6 +36,14 @@ bool hides_requests(std::string_view lost) {
   return std::find(kHarmless.begin(), kHarmless.end(), lost) == kHarmless.end();
 }
 
+// Of event::Unanswered.
+ConnId by_inode(ConnId conn) {
+  return ConnId{static_cast<std::uint64_t>(conn) & 0xffffffffU};
+}
+bool without_time(ConnId conn) {
+  return conn == by_inode(conn);
+}
+
 bool is_ancestor(const Node& candidate, const NodePtr& of) {
   NodePtr at = of;
   for (int depth = 0; at && depth < kDeepestCycleCheck; ++depth) {
@@ -105,16 +113,28 @@ void Correlator::set_share(double share) {
 }
 
 void Correlator::unanswered(const event::Unanswered& request) {
+  if (without_time(request.connection)) older_until_ = request.time + options_.provisional_ns;
   if (unseen_.size() >= options_.most_open || !unseen_.emplace(request.connection, request.pid).second) return;
   ++unseen_of_[request.pid];
 }
 
 void Correlator::answered_unseen(ConnId conn) {
-  const auto it = unseen_.find(conn);
+  auto it = unseen_.find(conn);
+  if (it == unseen_.end()) it = unseen_.find(by_inode(conn));
   if (it == unseen_.end()) return;
   const auto of = unseen_of_.find(it->second);
   if (of != unseen_of_.end() && --of->second == 0) unseen_of_.erase(of);
   unseen_.erase(it);
+}
+
+// Who is not answered by now is none that asks: a stream, a subscription, a protocol without answers.
+void Correlator::forget_older() {
+  older_until_ = {};
+  std::vector<ConnId> older;
+  for (const auto& [conn, pid] : unseen_) {
+    if (without_time(conn)) older.push_back(conn);
+  }
+  for (const ConnId conn : older) answered_unseen(conn);
 }
 
 void Correlator::accept(const ExchangeItem& item) {
@@ -480,6 +500,7 @@ bool Correlator::overdue(const Node& server) const {
 
 void Correlator::settle(BootTime now, bool all) {
   now_ = std::max(now_, now);
+  if (older_until_.ns != 0 && now_ > older_until_) forget_older();
   if (inference_) all ? inference_->finish() : inference_->advance(now_);
   std::erase_if(undecided_, [&](const NodePtr& node) {
     if (!node->decided && (all || overdue(*node))) decide(node, true);

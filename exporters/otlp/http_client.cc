@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstddef>
 
+#include "base/text.h"
 #include "exporters/encode/otlp_fields.h"
 #include "exporters/otlp/curl.h"
 
@@ -20,19 +21,14 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const auto first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
+constexpr std::string_view kBlank = " \t\r\n";
 
 std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
   auto& reply = *static_cast<HttpReply*>(user);
   const std::string_view line(data, size * count);
   const auto colon = line.find(':');
   if (colon != std::string_view::npos && reply.headers.size() < HttpClient::kMaxHeaders) {
-    reply.headers.emplace_back(lower(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
+    reply.headers.emplace_back(lower(trim(line.substr(0, colon))), trim(line.substr(colon + 1), kBlank));
   }
   return size * count;
 }

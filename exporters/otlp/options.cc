@@ -6,6 +6,7 @@
 #include <charconv>
 #include <memory>
 
+#include "base/text.h"
 #include "exporters/otlp/curl.h"
 
 namespace wirespan {
@@ -32,30 +33,6 @@ std::optional<Setting> find(const OtlpOptions::Lookup& lookup, std::string_view 
 Error in_variable(const Setting& setting, Error error) {
   error.what = setting.variable + ": " + error.what;
   return error;
-}
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t";
-  const auto first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
-
-std::optional<std::string> url_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out.push_back(text[i]);
-      continue;
-    }
-    unsigned value = 0;
-    if (i + 2 >= text.size()) return std::nullopt;
-    const char* digits = text.data() + i + 1;
-    if (std::from_chars(digits, digits + 2, value, 16).ptr != digits + 2) return std::nullopt;
-    out.push_back(static_cast<char>(value));
-    i += 2;
-  }
-  return out;
 }
 
 bool is_header_name(std::string_view name) {
@@ -156,8 +133,8 @@ Status OtlpOptions::set_headers(std::string_view text) {
     const Error bad{"header " + std::to_string(parsed.size() + 1) + " is not key=value", 0,
                     "Separate headers with commas and URL-encode their values: api-key=abc,tenant=a%20b."};
     if (equals == std::string_view::npos) return bad;
-    const auto key = url_decode(trim(entry.substr(0, equals)));
-    const auto value = url_decode(trim(entry.substr(equals + 1)));
+    const auto key = percent_decode(trim(entry.substr(0, equals)));
+    const auto value = percent_decode(trim(entry.substr(equals + 1)));
     if (!key || !value || !is_header_name(*key) || !is_header_value(*value)) return bad;
     parsed.emplace_back(*key, *value);
   }
