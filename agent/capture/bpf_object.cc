@@ -311,6 +311,16 @@ void BpfObject::remove_java_process(std::uint32_t pid) {
   __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
 }
 
+void BpfObject::set_node_process(std::uint32_t pid, const ws_node_process& process) {
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid, &process, BPF_ANY);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
+void BpfObject::remove_node_process(std::uint32_t pid) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
 void BpfObject::forget_python_contexts() {
   const int fd = bpf_map__fd(skeleton_->maps.ws_python_contexts);
   std::vector<ws_python_context> keys;

@@ -74,6 +74,8 @@ class BpfObject : public RuntimeKernel {
   void remove_python_process(std::uint32_t pid) override;
   void set_java_process(std::uint32_t pid, const ws_java_process& process) override;
   void remove_java_process(std::uint32_t pid) override;
+  void set_node_process(std::uint32_t pid, const ws_node_process& process) override;
+  void remove_node_process(std::uint32_t pid) override;
   void forget_python_contexts() override;
 
   // Runs the control program. False: the connection is gone, or the kernel cannot (before 5.10).

@@ -46,11 +46,11 @@ std::uint64_t ElfFile::offset_of(std::uint64_t address) const {
   return 0;
 }
 
-void ElfFile::visit_dynamic_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const {
+void ElfFile::visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const {
   for (Elf_Scn* section = elf_nextscn(elf_.get(), nullptr); section != nullptr;
        section = elf_nextscn(elf_.get(), section)) {
     GElf_Shdr header;
-    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != SHT_DYNSYM) continue;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != section_type) continue;
     Elf_Data* const data = elf_getdata(section, nullptr);
     if (data == nullptr) continue;
     const std::uint64_t count = data->d_size / header.sh_entsize;

@@ -36,12 +36,16 @@ class ElfFile {
   // 0: no segment of the file holds the address.
   [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const;
   // Calls visit(name, symbol) for what the file offers to others (.dynsym), in their order.
-  void visit_dynamic_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const;
+  using VisitSymbol = std::function<void(const char*, const GElf_Sym&)>;
+  void visit_dynamic_symbols(const VisitSymbol& visit) const { visit_symbols(SHT_DYNSYM, visit); }
+  // The same for all it has (.symtab), where it was not stripped.
+  void visit_all_symbols(const VisitSymbol& visit) const { visit_symbols(SHT_SYMTAB, visit); }
   // Address of the file's first page before relocation.
   [[nodiscard]] std::uint64_t base() const;
 
  private:
   ElfFile() = default;
+  void visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const;
 
   int fd_ = -1;
   std::unique_ptr<Elf, ElfEnd> elf_;

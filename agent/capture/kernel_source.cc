@@ -20,6 +20,7 @@
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
 #include "agent/capture/java_threads.h"
+#include "agent/capture/node_probes.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/proc.h"
 #include "agent/capture/python_probes.h"
@@ -48,8 +49,8 @@ constexpr unsigned kMapsEvery = 10;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
-    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault",
-    "compat_call",  "go_not_g",      "ring_payload",    "turns_map_full",  "context_map_full",
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",  "user_fault",  "compat_call",
+    "go_not_g",     "ring_payload",  "turns_map_full",  "context_map_full", "async_fault",
 };
 
 std::uint64_t boot_id() {
@@ -124,7 +125,7 @@ Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& optio
   for (const Plan plan : kPlans) {
     if (options.plan && *options.plan != plan) continue;
     Loaded loaded;
-    loaded.hooks = hooks_of(plan, options.by_perf, options.wakeups, options.goroutines, options.contexts);
+    loaded.hooks = hooks_of(plan, options.follow);
     auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
     if (object) {
       loaded.object = *std::move(object);
@@ -159,9 +160,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
         gate_(*object_, counters),
         python_(*object_, counters),
         java_(*object_, counters),
+        node_(*object_, counters),
         everybody_(options.selectors.all),
-        goroutines_(options.goroutines),
-        contexts_(options.contexts),
+        follow_(options.follow),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")),
@@ -183,13 +184,14 @@ class LiveSource : public KernelSource, private Sink<Event> {
     keep_clocks();
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
-    if (goroutines_) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
-    if (contexts_) {
+    if (follow_.goroutines) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
+    if (follow_.contexts) {
       targets_.visit([this](std::uint32_t pid) {
         python_.found(pid, clock_.now());
         java_.found(pid, clock_.now());
       });
     }
+    if (follow_.async_ids) targets_.visit([this](std::uint32_t pid) { node_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
@@ -258,6 +260,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
   [[nodiscard]] std::vector<std::string> python_programs() const override { return python_.describe(); }
   [[nodiscard]] std::vector<std::string> java_programs() const override { return java_.describe(); }
+  [[nodiscard]] std::vector<std::string> node_programs() const override { return node_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
   [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
@@ -275,7 +278,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);
     }
     if (!gate_.open() && of_data(event)) return late_records_.add();
-    if (goroutines_) {
+    if (follow_.goroutines) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
         go_.found(process->pid, process->time);
       } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -288,13 +291,20 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_.wrote(*data);
       }
     }
-    if (contexts_) {
+    if (follow_.contexts) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
         python_.found(process->pid, process->time);
         java_.found(process->pid, process->time);
       } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
         python_.exited(exited->pid);
         java_.exited(exited->pid);
+      }
+    }
+    if (follow_.async_ids) {
+      if (const auto* process = std::get_if<event::Process>(&event)) {
+        node_.found(process->pid, process->time);
+      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+        node_.exited(exited->pid);
       }
     }
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -309,7 +319,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       return handover->role != event::Handover::Role::kWrites;
     }
     return std::holds_alternative<event::Data>(event) || std::holds_alternative<event::Wake>(event) ||
-           std::holds_alternative<event::Births>(event);
+           std::holds_alternative<event::Births>(event) || std::holds_alternative<event::Async>(event);
   }
 
   void turn_gate() {
@@ -358,11 +368,12 @@ class LiveSource : public KernelSource, private Sink<Event> {
       flush_pending(now);
       report_losses(now);
       connections_.set(conns_.size());
-      if (goroutines_) go_.sweep(now);
-      if (contexts_) {
+      if (follow_.goroutines) go_.sweep(now);
+      if (follow_.contexts) {
         python_.sweep(now);
         java_.sweep(now);
       }
+      if (follow_.async_ids) node_.sweep(now);
       reap_exited();
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
@@ -511,9 +522,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::atomic<bool> new_limits_{false};
   PythonProbes python_;
   JavaThreads java_;
+  NodeProbes node_;
   bool everybody_;
-  bool goroutines_;
-  bool contexts_;
+  Following follow_;
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;

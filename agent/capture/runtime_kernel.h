@@ -27,6 +27,8 @@ class RuntimeKernel {
   virtual void remove_python_process(std::uint32_t pid) = 0;
   virtual void set_java_process(std::uint32_t pid, const ws_java_process& process) = 0;
   virtual void remove_java_process(std::uint32_t pid) = 0;
+  virtual void set_node_process(std::uint32_t pid, const ws_node_process& process) = 0;
+  virtual void remove_node_process(std::uint32_t pid) = 0;
   // Of all processes: those alive are met anew, as nobody's children.
   virtual void forget_python_contexts() = 0;
 };
