@@ -95,6 +95,10 @@ Finding unprivileged() {
 // Only where the kernel does it.
 std::vector<Finding> preemption() {
   if (!programs_are_preempted()) return {};
+  if (const Status may = may_open_trace_events(); !may) {
+    return {{"preemption", "threads interrupt each other's programs, which are then skipped: perf is not allowed",
+             false, may.error().hint}};
+  }
   const auto event = trace_event_number("raw_syscalls/sys_enter");
   if (event)
     return {{"preemption", "programs are attached by perf, where threads do not interrupt each other's", true, ""}};
