@@ -132,6 +132,12 @@ void Decoder::decode(Bytes record, Sink<Event>& sink) {
   }
 }
 
+std::uint64_t Decoder::task(std::uint32_t pid, std::uint64_t told) const {
+  constexpr std::uint64_t kObject = WS_TASK_CONTEXT | WS_TASK_OBJECT;
+  if ((told & kObject) != kObject) return told;
+  return contexts_ == nullptr ? 0 : contexts_->number(pid, told);
+}
+
 void Decoder::data(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_data>(record);
   if (!ev || ev->captured > record.size() - sizeof(*ev)) return malformed_.add();
@@ -149,7 +155,7 @@ void Decoder::data(Bytes record, Sink<Event>& sink) {
   if (out.conn != known->conn) out.conn = known->conn;
   out.direction = ev->direction == WS_SENT ? Direction::kSent : Direction::kReceived;
   out.time = BootTime{ev->h.time};
-  out.actor = Actor{{ev->h.pid, ev->tid}, turn(ev->h, ev->loop), ev->task, ev->parent_task};
+  out.actor = Actor{{ev->h.pid, ev->tid}, turn(ev->h, ev->loop), task(ev->h.pid, ev->task), ev->parent_task};
   out.position = ev->position;
   out.length = ev->length;
   out.captured = record.subspan(sizeof(*ev), std::min<std::size_t>(ev->captured, ev->length));
@@ -234,9 +240,10 @@ void Decoder::exit(Bytes record, Sink<Event>& sink) {
 void Decoder::wake(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_wake>(record);
   if (!ev) return malformed_.add();
-  sink.accept(event::Wake{BootTime{ev->h.time},
-                          Actor{{ev->h.pid, ev->tid}, turn(ev->h, ev->loop), ev->task, ev->parent_task},
-                          {ev->wakee_pid, ev->wakee_tid}});
+  sink.accept(
+      event::Wake{BootTime{ev->h.time},
+                  Actor{{ev->h.pid, ev->tid}, turn(ev->h, ev->loop), task(ev->h.pid, ev->task), ev->parent_task},
+                  {ev->wakee_pid, ev->wakee_tid}});
 }
 
 void Decoder::handover(Bytes record, Sink<Event>& sink) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/capture/conn_table.h"
+#include "agent/capture/java_contexts.h"
 #include "agent/capture/turns.h"
 #include "base/bytes.h"
 #include "base/counters.h"
@@ -36,6 +37,8 @@ class Decoder {
   void decode(Bytes record, Sink<Event>& sink);
   // Whom to ask what a thread's turn is worth.
   void set_turns(const Turns* turns) { turns_ = turns; }
+  // Whom to ask for the numbers of Java's contexts.
+  void set_contexts(JavaContexts* contexts) { contexts_ = contexts; }
   // Time of the newest record.
   [[nodiscard]] BootTime newest() const { return newest_; }
 
@@ -55,6 +58,8 @@ class Decoder {
     return turns_ == nullptr ? loop : turns_->believed(header.pid, BootTime{header.time}, loop);
   }
 
+  [[nodiscard]] std::uint64_t task(std::uint32_t pid, std::uint64_t told) const;
+
   ConnTable& conns_;
   ProcessWatcher& watcher_;
   std::uint64_t boot_id_;
@@ -65,6 +70,7 @@ class Decoder {
   BootTime newest_{};
   std::uint32_t last_active_ = 0;
   const Turns* turns_ = nullptr;
+  JavaContexts* contexts_ = nullptr;
   Event data_event_{event::Data{}};  // reused: a Data event allocates nothing
 };
 

@@ -213,6 +213,7 @@ std::vector<Finding> look_around() {
   std::ranges::move(preemption(), std::back_inserter(out));
   std::ranges::move(tasks_of("python", "tasks", describe_python), std::back_inserter(out));
   std::ranges::move(tasks_of("java", "virtual threads", describe_java), std::back_inserter(out));
+  std::ranges::move(tasks_of("java", "contexts of Vert.x", describe_vertx), std::back_inserter(out));
   std::ranges::move(tasks_of("node", "async ids", describe_node), std::back_inserter(out));
   return out;
 }

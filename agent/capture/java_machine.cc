@@ -10,19 +10,19 @@
 #include <utility>
 #include <vector>
 
-#include "agent/capture/elf_file.h"
+#include "agent/capture/java_objects.h"
 #include "agent/capture/proc_maps.h"
 #include "agent/capture/process_memory.h"
 
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostEntries = 8192;
-constexpr std::uint64_t kMostStride = 256;
-constexpr std::size_t kMostName = 96;
-constexpr std::uint64_t kMostOffset = 16'384;  // of a field: it must fit into 16 bits with room to spare
-constexpr std::uint32_t kMostThreads = 64;     // looked at
-constexpr std::uint32_t kFewestThreads = 3;    // that must agree
+constexpr std::uint32_t kMostThreads = 4096;  // looked at
+constexpr std::uint32_t kMostOfSome = 64;     // where some are enough
+constexpr std::uint32_t kFewestThreads = 3;   // that must agree
+constexpr std::size_t kMostAbove = 8;         // classes above a thread's
+const std::string kInContexts = "io/vertx/core/impl/VertxThread";
+const std::string kContextField = "context";
 // struct pthread: 2304 bytes in glibc 2.36.
 constexpr std::size_t kPthreadWords = 256;
 // java.lang.Thread: HotSpot puts 8-byte fields first, behind a header of 12 or 16 bytes.
@@ -32,86 +32,26 @@ constexpr std::uint64_t kMostNumber = std::uint64_t{1} << 32U;
 
 using Words = std::vector<std::uint64_t>;
 
-struct Field {
-  std::uint64_t offset = 0;
-  std::uint64_t address = 0;  // of a static one
-};
-
-// The table, as far as we ask: "JavaThread::_vthread".
-class Fields {
- public:
-  static Result<Fields> read(const ProcessMemory& memory, std::uint64_t bias, const JavaSymbols& symbols) {
-    std::array<std::uint64_t, 7> how{};
-    const std::array<std::uint64_t, 7> at{symbols.table,     symbols.stride, symbols.type_name, symbols.field_name,
-                                          symbols.is_static, symbols.offset, symbols.address};
-    for (std::size_t i = 0; i < at.size(); ++i) {
-      if (!memory.read(at[i] + bias, &how[i], sizeof(how[i])))
-        return Error{"its memory cannot be read", errno == 0 ? EIO : errno, {}};
-    }
-    const auto [table, stride, type_name, field_name, is_static, offset, address] = how;
-    if (table == 0) return Error{"it is still starting", EAGAIN, {}};
-    if (stride == 0 || stride > kMostStride || std::max({type_name, field_name, offset, address}) + 8 > stride ||
-        is_static + 4 > stride) {
-      return Error{"its table of fields is not understood", ENOTSUP, {}};
-    }
-    Fields out;
-    std::vector<std::uint8_t> entry(stride);
-    for (std::size_t i = 0; i < kMostEntries; ++i) {
-      if (!memory.read(table + i * stride, entry.data(), entry.size())) break;
-      const auto word = [&entry](std::uint64_t from) {
-        std::uint64_t value = 0;
-        std::memcpy(&value, &entry[from], sizeof(value));
-        return value;
-      };
-      const auto type = memory.text(word(type_name), kMostName);
-      if (!type) break;  // the table ends with an empty entry
-      if (!wanted(*type)) continue;
-      const auto field = memory.text(word(field_name), kMostName);
-      if (!field) continue;
-      std::int32_t fixed = 0;
-      std::memcpy(&fixed, &entry[is_static], sizeof(fixed));
-      out.fields_[*type + "::" + *field] = {word(offset), fixed != 0 ? word(address) : 0};
-    }
-    return out;
-  }
-
-  // Offset of a field; 0: there is none such, or none that may be believed. (None that we ask for comes first.)
-  [[nodiscard]] std::uint16_t offset(const char* name) const {
-    const auto it = fields_.find(name);
-    return it == fields_.end() || it->second.offset > kMostOffset ? 0 : static_cast<std::uint16_t>(it->second.offset);
-  }
-  [[nodiscard]] std::uint64_t address(const char* name) const {
-    const auto it = fields_.find(name);
-    return it == fields_.end() ? 0 : it->second.address;
-  }
-
- private:
-  static bool wanted(std::string_view type) {
-    return type == "Thread" || type == "JavaThread" || type == "OSThread" || type == "ThreadsList" ||
-           type == "ThreadsSMRSupport";
-  }
-  std::map<std::string, Field> fields_;
-};
-
 struct Thread {
   std::uint64_t self = 0;  // its JavaThread
   std::uint64_t pthread = 0;
 };
 
 // Threads of HotSpot's own list, which may change meanwhile: some may be none.
-std::vector<Thread> threads_of(const ProcessMemory& memory, const Fields& fields, const ws_java_process& at) {
-  const std::uint16_t length_at = fields.offset("ThreadsList::_length");
-  const std::uint16_t threads_at = fields.offset("ThreadsList::_threads");
+std::vector<Thread> threads_of(const ProcessMemory& memory, const JavaTable& table, const ws_java_process& at,
+                               std::uint32_t most) {
+  const std::uint16_t length_at = table.offset("ThreadsList::_length");
+  const std::uint16_t threads_at = table.offset("ThreadsList::_threads");
   std::uint64_t list = 0;
   std::uint32_t length = 0;
   std::uint64_t array = 0;
   if (length_at == 0 || threads_at == 0 ||
-      !memory.read(fields.address("ThreadsSMRSupport::_java_thread_list"), &list, sizeof(list)) ||
+      !memory.read(table.address("ThreadsSMRSupport::_java_thread_list"), &list, sizeof(list)) ||
       !memory.read(list + length_at, &length, sizeof(length)) ||
       !memory.read(list + threads_at, &array, sizeof(array))) {
     return {};
   }
-  Words selves(std::min(length, kMostThreads));
+  Words selves(std::min(length, most));
   if (selves.empty() || !memory.read(array, selves.data(), selves.size() * sizeof(selves[0]))) return {};
   std::vector<Thread> out;
   for (const std::uint64_t self : selves) {
@@ -176,6 +116,31 @@ bool find_number(const ProcessMemory& memory, const std::vector<Thread>& threads
   return at.eetop != 0 && at.number != 0;
 }
 
+// What tells the virtual thread that runs on a thread. EAGAIN: not understood (yet).
+Status find_virtual_threads(const ProcessMemory& memory, const JavaTable& table, const std::vector<Thread>& threads,
+                            ws_java_process& at) {
+  at.virtual_thread = table.offset("JavaThread::_vthread");
+  if (at.virtual_thread == 0) return Error{"its release has no virtual threads", ENOTSUP, {}};
+  at.owner = table.offset("JavaThread::_monitor_owner_id");
+  at.continuation = table.offset("JavaThread::_cont_entry");
+  if (at.owner != 0 && at.continuation != 0) return {};
+  at.owner = at.continuation = 0;
+  if (find_number(memory, threads, at.thread_object, at)) return {};
+  at.virtual_thread = at.eetop = at.number = 0;
+  return Error{"how its threads are numbered is not understood", EAGAIN, {}};
+}
+
+// The class of a thread's object, or the one above it, that names the context. nullopt: none does.
+std::optional<std::uint64_t> class_in_contexts(const JavaObjects& objects, std::uint64_t named) {
+  for (std::size_t i = 0; named != 0 && i < kMostAbove; ++i) {
+    const auto name = objects.name(named);
+    if (!name) return std::nullopt;
+    if (*name == kInContexts) return named;
+    named = objects.above(named);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 MappedFile java_mapping(std::uint32_t pid, const std::string& maps) {
@@ -189,52 +154,75 @@ MappedFile java_mapping(std::uint32_t pid, const std::string& maps) {
   return {};
 }
 
-Result<JavaSymbols> read_java_symbols(const std::string& path) {
-  auto file = ElfFile::open(path);
-  if (!file) return file.error();
-  if ((*file)->arm64()) return Error{"Java's threads are only found on amd64", ENOTSUP, {}};
-  JavaSymbols out;
-  out.base = (*file)->base();
-  const std::array<std::pair<const char*, std::uint64_t*>, 7> wanted{
-      {{"gHotSpotVMStructs", &out.table},
-       {"gHotSpotVMStructEntryArrayStride", &out.stride},
-       {"gHotSpotVMStructEntryTypeNameOffset", &out.type_name},
-       {"gHotSpotVMStructEntryFieldNameOffset", &out.field_name},
-       {"gHotSpotVMStructEntryIsStaticOffset", &out.is_static},
-       {"gHotSpotVMStructEntryOffsetOffset", &out.offset},
-       {"gHotSpotVMStructEntryAddressOffset", &out.address}}};
-  (*file)->visit_dynamic_symbols([&](const char* name, const GElf_Sym& symbol) {
-    if (std::strncmp(name, "gHotSpot", 8) != 0) return;
-    for (const auto& [of, to] : wanted) {
-      if (std::strcmp(name, of) == 0) *to = symbol.st_value;
-    }
-  });
-  if (std::ranges::any_of(wanted, [](const auto& one) { return *one.second == 0; }))
-    return Error{"its libjvm is none of HotSpot's", ENOENT, {}};
+Result<JavaProcess> read_java_process(std::uint32_t pid, const MappedFile& mapping, const JavaSymbols& symbols) {
+  const ProcessMemory memory(pid);
+  auto read = JavaTable::read(memory, mapping.start - symbols.base, symbols);
+  if (!read) return read.error();
+  JavaProcess out;
+  out.table = *std::move(read);
+  const JavaTable* const table = &out.table;
+  ws_java_process& at = out.where;
+  at.os_thread = std::max(table->offset("Thread::_osthread"), table->offset("JavaThread::_osthread"));
+  at.pthread_id = table->offset("OSThread::_pthread_id");
+  at.thread_object = table->offset("JavaThread::_threadObj");
+  if (at.os_thread == 0 || at.pthread_id == 0 || at.thread_object == 0)
+    return Error{"its table of fields is not understood", ENOTSUP, {}};
+  const std::vector<Thread> threads = threads_of(memory, *table, at, kMostOfSome);
+  if (threads.size() < kFewestThreads) return Error{"it is still starting", EAGAIN, {}};
+  at.self = find_self(memory, threads);
+  if (at.self == 0) return Error{"where its threads are named is not understood", EAGAIN, {}};
+  if (const Status found = find_virtual_threads(memory, *table, threads, at); !found) {
+    if (found.error().code == EAGAIN) return found.error();
+    out.no_virtual_threads = found.error().what;
+  }
+  const auto heap = read_java_heap(memory, *table);
+  if (!heap && heap.error().code == EAGAIN) return heap.error();
+  if (heap) {
+    out.heap = *heap;
+  } else {
+    out.no_contexts = heap.error().what;
+  }
   return out;
 }
 
-Result<ws_java_process> read_java_process(std::uint32_t pid, const MappedFile& mapping, const JavaSymbols& symbols) {
+Result<bool> find_java_contexts(std::uint32_t pid, JavaProcess& process) {
+  if (!process.no_contexts.empty()) return Error{process.no_contexts, ENOTSUP, {}};
   const ProcessMemory memory(pid);
-  const auto fields = Fields::read(memory, mapping.start - symbols.base, symbols);
-  if (!fields) return fields.error();
-  ws_java_process out{};
-  out.os_thread = std::max((*fields).offset("Thread::_osthread"), (*fields).offset("JavaThread::_osthread"));
-  out.pthread_id = (*fields).offset("OSThread::_pthread_id");
-  out.owner = (*fields).offset("JavaThread::_monitor_owner_id");
-  out.continuation = (*fields).offset("JavaThread::_cont_entry");
-  out.virtual_thread = (*fields).offset("JavaThread::_vthread");
-  if (out.os_thread == 0 || out.pthread_id == 0) return Error{"its table of fields is not understood", ENOTSUP, {}};
-  if (out.virtual_thread == 0) return Error{"its release has no virtual threads", ENOTSUP, {}};
-  const std::vector<Thread> threads = threads_of(memory, *fields, out);
-  if (threads.size() < kFewestThreads) return Error{"it is still starting", EAGAIN, {}};
-  out.self = find_self(memory, threads);
-  if (out.self == 0) return Error{"where its threads are named is not understood", EAGAIN, {}};
-  if (out.owner != 0 && out.continuation != 0) return out;
-  out.owner = out.continuation = 0;
-  if (!find_number(memory, threads, (*fields).offset("JavaThread::_threadObj"), out))
-    return Error{"how its threads are numbered is not understood", EAGAIN, {}};
-  return out;
+  const JavaObjects objects(memory, process.table, process.heap);
+  ws_java_process& at = process.where;
+  std::map<std::uint64_t, std::optional<std::uint64_t>> classes;
+  for (const Thread& thread : threads_of(memory, process.table, at, kMostThreads)) {
+    std::uint64_t handle = 0;
+    std::uint64_t object = 0;
+    if (!memory.read(thread.self + at.thread_object, &handle, sizeof(handle)) ||
+        !memory.read(handle, &object, sizeof(object))) {
+      continue;
+    }
+    const auto named = objects.class_of(object);
+    if (named && !classes.contains(*named)) classes[*named] = class_in_contexts(objects, *named);
+  }
+  std::size_t count = 0;
+  std::optional<std::uint16_t> context;
+  for (const auto& [named, with] : classes) {
+    if (!with) continue;
+    const auto field = objects.field(*with, kContextField);
+    if (!field || (context && *context != *field))
+      return Error{"where its threads name their context is not understood", ENOTSUP, {}};
+    context = field;
+    if (count < WS_JAVA_CLASSES) at.classes[count++] = named;
+  }
+  if (!context) return false;
+  const JavaHeap& heap = process.heap;
+  at.context = *context;
+  at.class_at = heap.class_at;
+  at.class_shift = heap.class_shift;
+  at.class_mask = heap.class_mask;
+  at.reference_size = heap.reference_size;
+  at.reference_shift = heap.reference_shift;
+  at.reference_base = heap.reference_base;
+  at.collecting = heap.collecting;
+  at.collections = heap.collections;
+  return true;
 }
 
 }  // namespace wirespan

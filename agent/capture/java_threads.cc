@@ -1,6 +1,9 @@
 #include "agent/capture/java_threads.h"
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
 
 #include "agent/capture/proc_maps.h"
 
@@ -20,10 +23,26 @@ constexpr std::array<std::int64_t, 10> kLooks{0,
                                               30'000'000'000,
                                               120'000'000'000};
 
+// For threads and classes of Vert.x: at first at each sweep, some 0.2 ms, then less often.
+constexpr std::int64_t kShareBetween = 32;
+constexpr std::int64_t kMostBetween = 30'000'000'000;
+constexpr std::int64_t kMostBetweenClasses = 1'000'000'000;
+
+// Whether it has threads that are called as Vert.x calls its own.
+bool has_loops(std::uint32_t pid) {
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", error)) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    if (name.starts_with("vert.x-")) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 JavaThreads::JavaThreads(RuntimeKernel& kernel, Counters& counters)
-    : MappedRuntime("java", "virtual threads", kLooks, counters), kernel_(kernel) {}
+    : MappedRuntime("java", "virtual threads", kLooks, counters), kernel_(kernel), contexts_(counters) {}
 
 MappedFile JavaThreads::mapping_of(std::uint32_t pid, const std::string& maps) const {
   return java_mapping(pid, maps);
@@ -32,14 +51,57 @@ MappedFile JavaThreads::mapping_of(std::uint32_t pid, const std::string& maps) c
 Status JavaThreads::understand(std::uint32_t pid, const std::string& /*maps*/, const MappedFile& mapping) {
   const auto& symbols = libraries_.get(mapping, "libjvm", [&] { return read_java_symbols(mapping.path); });
   if (!symbols) return symbols.error();
-  const auto where = read_java_process(pid, mapping, *symbols);
-  if (!where) return where.error();
-  kernel_.set_java_process(pid, *where);
+  const auto process = read_java_process(pid, mapping, *symbols);
+  if (!process) return process.error();
+  known_.insert_or_assign(pid, Known{*process, {}, {}, false, {}});
+  if (process->no_virtual_threads.empty()) kernel_.set_java_process(pid, process->where);
   return {};
+}
+
+void JavaThreads::look_for_contexts(std::uint32_t pid, Known& known, BootTime now) {
+  known.looked = now;
+  JavaProcess& process = known.process;
+  const bool fresh = process.where.context == 0;
+  if (fresh) {
+    const auto found = find_java_contexts(pid, process);
+    known.settled = !found;
+    if (!found) known.why = found.error().what;
+    if (!found || !*found) return;
+    known.since = now;
+    contexts_.found(pid, process.heap);
+  }
+  const auto found = find_java_channels(pid, process);
+  known.settled = !found || *found;
+  if (!found) known.why = found.error().what;
+  if (fresh || known.settled) kernel_.set_java_process(pid, process.where);
+}
+
+void JavaThreads::sweep(BootTime now) {
+  MappedRuntime::sweep(now);
+  for (auto& [pid, known] : known_) {
+    if (known.settled) continue;
+    if (known.since == BootTime{}) known.since = now;
+    // Vert.x begins its loops, and loads its classes, when they are first wanted: some programs do so late.
+    const std::int64_t age = now - known.since;
+    const std::int64_t most = known.process.where.context == 0 ? kMostBetween : kMostBetweenClasses;
+    if (now - known.looked >= std::min(age / kShareBetween, most)) look_for_contexts(pid, known, now);
+  }
 }
 
 void JavaThreads::release(std::uint32_t pid) {
   kernel_.remove_java_process(pid);
+  contexts_.exited(pid);
+  known_.erase(pid);
+}
+
+std::vector<std::string> JavaThreads::describe() const {
+  std::vector<std::string> out = MappedRuntime::describe();
+  for (const auto& [pid, known] : known_) {
+    if (known.process.where.context == 0) continue;
+    out.push_back(std::to_string(pid) + " java: contexts of Vert.x are seen" +
+                  (known.why.empty() ? "" : ", but not over connections of other loops: " + known.why));
+  }
+  return out;
 }
 
 std::string describe_java(std::uint32_t pid) {
@@ -47,8 +109,24 @@ std::string describe_java(std::uint32_t pid) {
   if (mapping.path.empty()) return {};
   const auto symbols = read_java_symbols(mapping.path);
   if (!symbols) return symbols.error().what;
-  const auto where = read_java_process(pid, mapping, *symbols);
-  return where ? "virtual threads can be seen" : where.error().what;
+  const auto process = read_java_process(pid, mapping, *symbols);
+  if (!process) return process.error().what;
+  return process->no_virtual_threads.empty() ? "virtual threads can be seen" : process->no_virtual_threads;
+}
+
+std::string describe_vertx(std::uint32_t pid) {
+  const MappedFile mapping = java_mapping(pid, maps_of(pid));
+  if (mapping.path.empty()) return {};
+  const auto symbols = read_java_symbols(mapping.path);
+  if (!symbols) return {};
+  auto process = read_java_process(pid, mapping, *symbols);
+  if (!process || !has_loops(pid)) return {};
+  const auto found = find_java_contexts(pid, *process);
+  if (!found) return found.error().what;
+  if (!*found) return {};
+  const auto channels = find_java_channels(pid, *process);
+  if (!channels) return "calls by connections of other loops are not seen: " + channels.error().what;
+  return "contexts of Vert.x can be seen";
 }
 
 }  // namespace wirespan

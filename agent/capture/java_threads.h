@@ -1,10 +1,13 @@
-// Virtual threads of traced Java processes: tells the kernel side where each JVM keeps which one a carrier runs.
-// Nothing is attached to the process.
+// Virtual threads and contexts of Vert.x in traced Java processes: tells the kernel side where each JVM keeps which of
+// them a thread runs. Nothing is attached to the process.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
+#include "agent/capture/java_contexts.h"
 #include "agent/capture/java_machine.h"
 #include "agent/capture/mapped_runtime.h"
 #include "agent/capture/runtime_kernel.h"
@@ -16,16 +19,34 @@ class JavaThreads : public MappedRuntime {
  public:
   JavaThreads(RuntimeKernel& kernel, Counters& counters);
 
+  void sweep(BootTime now) override;
+  [[nodiscard]] std::vector<std::string> describe() const override;
+
+  [[nodiscard]] JavaContexts& contexts() { return contexts_; }
+
  private:
+  struct Known {
+    JavaProcess process;
+    BootTime since{};   // found, or its contexts were
+    BootTime looked{};  // for contexts and channels
+    bool settled = false;
+    std::string why;  // not all is seen, for people
+  };
+
+  void look_for_contexts(std::uint32_t pid, Known& known, BootTime now);
   [[nodiscard]] MappedFile mapping_of(std::uint32_t pid, const std::string& maps) const override;
   [[nodiscard]] Status understand(std::uint32_t pid, const std::string& maps, const MappedFile& mapping) override;
   void release(std::uint32_t pid) override;
 
   RuntimeKernel& kernel_;
   ReadFiles<JavaSymbols> libraries_;
+  JavaContexts contexts_;
+  std::unordered_map<std::uint32_t, Known> known_;
 };
 
 // For people, of any process: "" when it is no JVM, else whether its virtual threads can be seen and why not.
 [[nodiscard]] std::string describe_java(std::uint32_t pid);
+// The same of Vert.x's contexts: "" when it has no thread of Vert.x's.
+[[nodiscard]] std::string describe_vertx(std::uint32_t pid);
 
 }  // namespace wirespan

@@ -170,6 +170,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         ring_peak_(counters.get("capture.ring_peak_permille")),
         bpf_ns_(counters.get("self.bpf_ns")),
         late_records_(counters.get("governor.late_records")) {
+    decoder_.set_contexts(&java_.contexts());
     if (options.follow.goroutines) runtimes_.push_back(&go_);
     if (options.follow.contexts) runtimes_.insert(runtimes_.end(), {&python_, &java_});
     if (options.follow.async_ids) runtimes_.push_back(&node_);

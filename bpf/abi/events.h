@@ -177,6 +177,11 @@ WS_ABI_ASSERT(sizeof(struct ws_ev_births) == 544, "ws_ev_births");
  * address that is theirs alone while they live; of a virtual thread of Java, its number (Thread.threadId). */
 #define WS_TASK_CONTEXT (1ULL << 63)
 
+/* With it, a Java object that names who is worked for, where it lay after so many collections of garbage: the agent
+ * makes a number of it that stays (agent/capture/java_contexts). */
+#define WS_TASK_OBJECT (1ULL << 62)
+enum { WS_OBJECT_ALIGNMENT = 3, WS_OBJECT_BITS = 44, WS_COLLECTION_BITS = 18 };
+
 enum { WS_ANCESTORS = 12 };
 
 /* Told once for a Python context, before the first I/O done in it: in which contexts it and its like were born. */

@@ -109,7 +109,8 @@ struct ws_thread {
   __u8 runtime;        /* enum ws_runtime */
   __u8 state_searches; /* for state_at, so far */
   __u8 missed;         /* there was no room for a record of it since the last one that fitted */
-  __u8 _pad[3];        /* a cache line each: neighbours run on other CPUs */
+  __u8 java_sort;      /* enum ws_java_sort */
+  __u8 _pad[2];        /* a cache line each: neighbours run on other CPUs */
 };
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
@@ -144,6 +145,11 @@ struct ws_python_process {
 };
 WS_ABI_ASSERT(sizeof(struct ws_python_process) == 24, "ws_python_process");
 
+/* What a thread of a JVM is: not asked yet, any, one whose object names the context it works in (Vert.x). */
+enum ws_java_sort { WS_JAVA_UNKNOWN, WS_JAVA_THREAD, WS_JAVA_IN_CONTEXTS };
+
+enum { WS_JAVA_CLASSES = 2 };
+
 /* Where a process's JVM keeps what we read (core/java.h): offsets in bytes. */
 struct ws_java_process {
   __u16 self;           /* the thread's JavaThread, from the thread pointer */
@@ -154,8 +160,40 @@ struct ws_java_process {
   __u16 virtual_thread; /* in JavaThread, without */
   __u16 eetop;          /* in java.lang.Thread */
   __u16 number;         /* in java.lang.Thread */
+  __u16 thread_object;  /* in JavaThread */
+  __u16 context;        /* in the thread's object; 0: no thread here has one */
+  __u8 class_at;        /* of an object's class, in it: (the word there >> class_shift) & class_mask */
+  __u8 class_shift;
+  __u8 reference_size;
+  __u8 reference_shift;
+  __u64 class_mask;
+  __u64 classes[WS_JAVA_CLASSES]; /* of threads that have contexts */
+  __u64 reference_base;
+  __u64 collecting;  /* address of a byte: objects are being moved */
+  __u64 collections; /* address of a 32 bit number: how often they were */
+  /* The way from a channel of Netty's to the context its connection works for. */
+  __u64 heap; /* addresses of objects: from, to */
+  __u64 heap_end;
+  __u64 channels[WS_JAVA_CLASSES];    /* classes of channels; 0: the way is not known */
+  __u16 sockets[WS_JAVA_CLASSES];     /* in each of them: its socket's object */
+  __u16 descriptors[WS_JAVA_CLASSES]; /* in that: the file descriptor, 32 bits */
+  __u64 handler_class;
+  __u64 client_class; /* of connections; 0: not known */
+  __u64 server_class;
+  __u16 pipeline; /* in a channel */
+  __u16 tail;     /* in its pipeline */
+  __u16 previous; /* in the context of a handler there */
+  __u16 handler;
+  __u16 connection; /* in Vert.x's handler */
+  __u16 responses;  /* in a client's connection: the deque of streams that wait for a response */
+  __u16 elements;   /* in the deque */
+  __u16 end;
+  __u16 stream_context;
+  __u16 answering;       /* in a server's connection: the request that is answered */
+  __u16 request_context; /* in it */
+  __u16 array;           /* of an array's first element; its length lies in the four bytes before */
 };
-WS_ABI_ASSERT(sizeof(struct ws_java_process) == 16, "ws_java_process");
+WS_ABI_ASSERT(sizeof(struct ws_java_process) == 160, "ws_java_process");
 
 /* Where a process's Node keeps what we read, of its main thread. */
 struct ws_node_process {

@@ -6,7 +6,8 @@
 
 #include "bpf/core/kernel.h"
 
-enum { WS_SEGMENTS = 8 }; /* of a vector call; what lies behind them is counted, not copied */
+enum { WS_STACK_WORDS = 192 }; /* of a thread of Java's: what writes to a socket lies within 1300 bytes (ADR 15) */
+enum { WS_SEGMENTS = 8 };      /* of a vector call; what lies behind them is counted, not copied */
 
 /* Where a walk along a vector of buffers is. */
 struct ws_walk {
@@ -25,6 +26,7 @@ struct ws_scratch {
   struct ws_ev_births births;
   struct ws_ev_lineage lineage;
   struct ws_walk walk;
+  __u64 stack[WS_STACK_WORDS]; /* of the calling thread */
 };
 
 struct {

@@ -15,13 +15,16 @@ static __noinline __attribute__((unused)) int ws_runtime_ask(struct ws_thread *t
                     : bpf_map_lookup_elem(&ws_java_processes, &pid) ? WS_RUNTIME_JAVA
                     : bpf_map_lookup_elem(&ws_node_processes, &pid) ? WS_RUNTIME_NODE
                                                                     : WS_RUNTIME_NONE;
-  thread->state_searches = thread->state_at = 0;
+  thread->state_searches = thread->state_at = thread->java_sort = 0;
   return ws_go_ask(thread, pid);
 }
 
 /* Global, so that the verifier looks at it once and not in every state of its caller: its searches through a process's
- * memory have many ends, and made four fifths of what a load cost. `word`: what names the task, see ws_set_task. */
-__weak __noinline int ws_set_task_of(__u32 pid, __u32 tid, __u32 direction, __u64 word) {
+ * memory have many ends, and made four fifths of what a load cost. `word`: what names the task, see ws_set_task;
+ * `stack`: pointer of a thread that sends to fd, else 0. */
+__weak __noinline int ws_set_task_of(__u64 pid_tid, __u32 direction, __u64 word, __u64 stack, __u32 fd) {
+  const __u32 pid = pid_tid >> 32;
+  const __u32 tid = (__u32)pid_tid;
   struct ws_thread *thread = ws_thread_met(tid);
   if (!thread) return 0;
   const int m = thread->runtime_epoch != ws_runtime_epoch ? ws_runtime_ask(thread, pid) : 0;
@@ -31,7 +34,7 @@ __weak __noinline int ws_set_task_of(__u32 pid, __u32 tid, __u32 direction, __u6
   if (thread->runtime == WS_RUNTIME_PYTHON)
     ws_set_context(thread, pid, word, direction);
   else if (thread->runtime == WS_RUNTIME_JAVA)
-    ws_set_virtual_thread(thread, pid, word);
+    ws_set_java_task(thread, pid, word, stack, fd);
 #else
   if (thread->go_g) ws_set_goroutine(thread, m, word);
 #endif
@@ -46,11 +49,16 @@ WS_INLINE void ws_set_task(struct ws_thread *thread, __u32 pid, __u32 tid, struc
     return;
 #if defined(__TARGET_ARCH_x86)
   const __u64 word = WS_LOAD(how, task, thread.fsbase);
+  const bool sends = thread->runtime == WS_RUNTIME_JAVA && direction == WS_SENT;
+  const __u64 stack = sends ? WS_LOAD(how, regs, sp) : 0;
+  const __u32 fd = sends ? (__u32)WS_LOAD(how, regs, di) : 0;
 #elif defined(__TARGET_ARCH_arm64)
   struct user_pt_regs *user = (struct user_pt_regs *)regs;
   const __u64 word = BPF_CORE_READ(user, regs[28]); /* g */
+  const __u64 stack = 0;
+  const __u32 fd = 0;
 #endif
-  ws_set_task_of(pid, tid, direction, word);
+  ws_set_task_of((__u64)pid << 32 | tid, direction, word, stack, fd);
 }
 
 #endif
