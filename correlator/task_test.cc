@@ -223,5 +223,71 @@ TEST(Task, AThreadThatReadsWithoutAContextAndCallsInOneIsStillThatThread) {
   EXPECT_EQ(s.span(call).parent.method, "thread");
 }
 
+// An event loop of Vert.x's: it reads in no context, and names the request's own when it sends.
+struct LoopScene : Scene {
+  LoopScene() : Scene(Answering::patient()) { runtimes[kPid] = Runtime::kJvm; }
+  static Actor in(std::uint64_t context) {
+    return {{kPid, kPid}, 2, context == 0 ? 0 : kContextTask | kObjectTask | context, 0};
+  }
+  struct Served {
+    ExchangePtr request;
+    ExchangePtr call;
+    std::uint64_t context = 0;
+  };
+  Served serve_one() {
+    Served out{serve(in(0)), nullptr, ++last};
+    out.call = call(in(out.context));
+    return out;
+  }
+  void answer(const Served& one, std::uint64_t context) {
+    finish(one.call, in(0));
+    finish(one.request, in(context));
+  }
+  // Several at once, each answered in its own context.
+  std::vector<Served> practise(int rounds) {
+    std::vector<Served> all;
+    for (int round = 0; round < rounds; ++round) {
+      std::vector<Served> some;
+      for (int i = 0; i < 8; ++i) some.push_back(serve_one());
+      for (const Served& one : some) answer(one, one.context);
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
+  }
+  std::uint64_t last = 0;
+};
+
+TEST(Task, AContextOfVertxIsOfTheRequestItAnswers) {
+  LoopScene s;
+  for (const auto& one : s.practise(4)) EXPECT_TRUE(s.is_parent(one.request, one.call));
+}
+
+// A lock, a cache or a pool in Java lets a request go on in the context of the one it waited for.
+TEST(Task, ContextsOfVertxThatAnswerSeveralRequestsAreNotBelieved) {
+  LoopScene s;
+  s.practise(8);
+  const auto a = s.serve_one();
+  const auto b = s.serve_one();
+  s.answer(a, a.context);
+  s.answer(b, a.context);
+  for (const auto& one : s.practise(4)) EXPECT_FALSE(s.span(one.call).parent.id.valid());
+}
+
+TEST(Task, ACallInNoContextOfVertxBelongsToNobody) {
+  LoopScene s;
+  s.practise(4);
+  const auto a = s.serve_one();
+  const auto b = s.serve_one();
+  const auto background = s.call(LoopScene::in(0));
+  const auto shared = s.call(LoopScene::in(++s.last));
+  s.finish(background, LoopScene::in(0));
+  s.finish(shared, LoopScene::in(0));
+  s.answer(a, a.context);
+  s.answer(b, b.context);
+  EXPECT_FALSE(s.span(background).parent.id.valid());
+  EXPECT_FALSE(s.span(shared).parent.id.valid());
+  EXPECT_TRUE(s.is_parent(a.request, a.call));
+}
+
 }  // namespace
 }  // namespace wirespan

@@ -74,6 +74,9 @@ void JavaThreads::look_for_contexts(std::uint32_t pid, Known& known, BootTime no
   known.settled = !found || *found;
   if (!found) known.why = found.error().what;
   if (fresh || known.settled) kernel_.set_java_process(pid, process.where);
+  if (!known.settled) return;
+  process.table = {};
+  process.classes = {};
 }
 
 void JavaThreads::sweep(BootTime now) {
@@ -86,6 +89,11 @@ void JavaThreads::sweep(BootTime now) {
     const std::int64_t most = known.process.where.context == 0 ? kMostBetween : kMostBetweenClasses;
     if (now - known.looked >= std::min(age / kShareBetween, most)) look_for_contexts(pid, known, now);
   }
+}
+
+std::string JavaThreads::nothing_because(std::uint32_t pid) const {
+  const auto it = known_.find(pid);
+  return it == known_.end() ? "" : it->second.process.no_virtual_threads;
 }
 
 void JavaThreads::release(std::uint32_t pid) {

@@ -36,6 +36,7 @@ class JavaThreads : public MappedRuntime {
   void look_for_contexts(std::uint32_t pid, Known& known, BootTime now);
   [[nodiscard]] MappedFile mapping_of(std::uint32_t pid, const std::string& maps) const override;
   [[nodiscard]] Status understand(std::uint32_t pid, const std::string& maps, const MappedFile& mapping) override;
+  [[nodiscard]] std::string nothing_because(std::uint32_t pid) const override;
   void release(std::uint32_t pid) override;
 
   RuntimeKernel& kernel_;

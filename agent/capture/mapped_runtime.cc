@@ -71,8 +71,9 @@ std::vector<std::string> MappedRuntime::describe() const {
   std::vector<std::string> out;
   for (const auto& [pid, process] : processes_) {
     if (!process.mapped) continue;
+    const std::string why = process.known ? nothing_because(pid) : process.why;
     out.push_back(std::to_string(pid) + " " + name_ + ": " + seen_ +
-                  (process.known ? " are seen" : " are not seen: " + process.why));
+                  (process.known && why.empty() ? " are seen" : " are not seen: " + why));
   }
   return out;
 }

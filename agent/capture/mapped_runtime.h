@@ -44,6 +44,8 @@ class MappedRuntime : public RuntimeWatch {
   [[nodiscard]] virtual MappedFile mapping_of(std::uint32_t pid, const std::string& maps) const = 0;
   // Tells the kernel side of the process. EAGAIN: not yet; else Error.what says why never, for people.
   [[nodiscard]] virtual Status understand(std::uint32_t pid, const std::string& maps, const MappedFile& mapping) = 0;
+  // Of a process that is understood: why there is nothing to be seen in it all the same, for people; else "".
+  [[nodiscard]] virtual std::string nothing_because(std::uint32_t /*pid*/) const { return {}; }
   // Takes back what understand() did, all or some of it.
   virtual void release(std::uint32_t pid) = 0;
 

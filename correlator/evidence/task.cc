@@ -2,6 +2,8 @@
 // that one's context: asyncio, trio and anyio do so for every task, to_thread and asgiref for every thread's job. The
 // kernel side says who was copied from whom, and when.
 //
+// Vert.x's event loops name the context they work in, one for each request, when they send; the second rule is theirs.
+//
 // Two rules. The context that reads a request works for it, and so does what was born of it since (uvicorn makes a task
 // for each request). And where another task serves the connection (aiohttp): whoever answers a request made the calls
 // it made since its last answer for that request, and so did those that were born of it since the request came.
@@ -28,6 +30,7 @@ constexpr std::size_t kMostWaiting = 1024;
 constexpr std::size_t kGenerations = event::Lineage::kMost + 1;
 constexpr float kProven = 16;
 constexpr float kRare = 200;
+constexpr float kRareObjects = 1000;
 
 struct Read {
   std::uint64_t node = 0;
@@ -200,10 +203,15 @@ class ByTask : public Evidence {
     if (const NodePtr own = request_of(request->pid, touch.actor, world)) process.births.add(own == request);
     Task& task = tasks_.get(key(request->pid, touch.actor.task));
     const BootTime last = std::exchange(task.answered, touch.time);
+    bool fits = last <= request->opened;  // else it answers several at a time: whose calls they are is not known
+    const bool object = is_object(touch.actor.task);
+    if (!fits && object) {
+      process.answers.add(false);  // even where all calls there were went to another's answer
+      process.waiting.clear();
+    }
     if (process.pending.empty()) return;
 
     std::vector<NodePtr> calls;
-    bool fits = last <= request->opened;  // else it answers several at a time: whose calls they are is not known
     std::erase_if(process.pending, [&](const Pending& pending) {
       const Node& call = *pending.call;
       if (call.decided && !is_guess(call)) return true;
@@ -219,7 +227,10 @@ class ByTask : public Evidence {
     std::erase_if(calls, [](const NodePtr& call) { return call->blind; });
     if (calls.empty()) return;
     process.answers.add(fits);
-    if (!fits || process.answers.failed * kRare > process.answers.held) return process.waiting.clear();
+    // A context of Vert.x's is of one request; of more only where requests wait for each other in Java, and then each
+    // may go on in any other's.
+    const float rare = object ? kRareObjects : kRare;
+    if (!fits || process.answers.failed * rare > process.answers.held) return process.waiting.clear();
     world.habits.explained(request->pid, true);
     // The first ones wait until the process has shown that it works like this.
     if (process.waiting.size() >= kMostWaiting) process.waiting.clear();

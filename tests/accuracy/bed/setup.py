@@ -87,10 +87,11 @@ class Toolchains:
         """The start of a command line: the JVM, then what follows its options."""
         java = self.jdk(at_least)
         classes = self.build / "classes" / kind
-        jars = self.build / "jars"
-        pom = SERVICES / "pom.xml"
+        own = (SERVICES / kind / "pom.xml").exists()
+        jars = self.build / (f"jars-{kind}" if own else "jars")
+        pom = SERVICES / kind / "pom.xml" if own else SERVICES / "pom.xml"
         need("mvn")
-        self._once("maven", [pom], lambda: self._run(
+        self._once(f"maven-{kind}" if own else "maven", [pom], lambda: self._run(
             ["mvn", "-q", "-B", "-f", pom, f"-DoutputDirectory={jars}",
              "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"]))
         sources = [*(SERVICES / kind).glob("*.java"), *(SERVICES / "common").glob("*.java")]
