@@ -27,6 +27,7 @@ constexpr std::array<std::int64_t, 10> kLooks{0,
 constexpr std::int64_t kShareBetween = 32;
 constexpr std::int64_t kMostBetween = 30'000'000'000;
 constexpr std::int64_t kMostBetweenClasses = 1'000'000'000;
+constexpr int kMostInSweep = 32;
 
 // Whether it has threads that are called as Vert.x calls its own.
 bool has_loops(std::uint32_t pid) {
@@ -81,13 +82,17 @@ void JavaThreads::look_for_contexts(std::uint32_t pid, Known& known, BootTime no
 
 void JavaThreads::sweep(BootTime now) {
   MappedRuntime::sweep(now);
+  int left = kMostInSweep;
   for (auto& [pid, known] : known_) {
+    if (left == 0) break;
     if (known.settled) continue;
     if (known.since == BootTime{}) known.since = now;
     // Vert.x begins its loops, and loads its classes, when they are first wanted: some programs do so late.
     const std::int64_t age = now - known.since;
     const std::int64_t most = known.process.where.context == 0 ? kMostBetween : kMostBetweenClasses;
-    if (now - known.looked >= std::min(age / kShareBetween, most)) look_for_contexts(pid, known, now);
+    if (now - known.looked < std::min(age / kShareBetween, most)) continue;
+    look_for_contexts(pid, known, now);
+    --left;
   }
 }
 
