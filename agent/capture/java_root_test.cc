@@ -109,7 +109,7 @@ TEST_P(VertxThreads, KeepTheNumbersOfContextsThatAreMoved) {
     Script script;
     script.before = [&] {
       program.start({java, "-Xmx64m", "-Xmn8m", "-XX:-UsePerfData", GetParam(),
-                     WIRESPAN_SOURCE_DIR "/agent/capture/testing/VertxThreads.java"});
+                     WIRESPAN_SOURCE_DIR "/agent/capture/testing/vertx/io/vertx/core/impl/VertxThreads.java"});
     };
     script.after = [&] { program.finish(); };
     const Seen seen = testing::trace(script);
@@ -144,7 +144,7 @@ TEST(VertxThreadsOfZ, HaveNoNumbers) {
   Script script;
   script.before = [&] {
     program.start({all.front(), "-Xmx64m", "-XX:-UsePerfData", "-XX:+UseZGC",
-                   WIRESPAN_SOURCE_DIR "/agent/capture/testing/VertxThreads.java"});
+                   WIRESPAN_SOURCE_DIR "/agent/capture/testing/vertx/io/vertx/core/impl/VertxThreads.java"});
   };
   script.after = [&] { program.finish(); };
   for (const auto& data : testing::trace(script).data) EXPECT_EQ(data.actor.task, 0U) << data.captured;
