@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "correlator/testing/scene.h"
+#include "model/object_task.h"
 
 namespace wirespan {
 namespace {

@@ -40,11 +40,6 @@ inline constexpr std::uint64_t kContextTask = std::uint64_t{1} << 63U;
 constexpr bool is_context(std::uint64_t task) {
   return (task & kContextTask) != 0;
 }
-// Of those, a context of Vert.x's: an object of the process, numbered by the agent.
-inline constexpr std::uint64_t kObjectTask = std::uint64_t{1} << 62U;
-constexpr bool is_object(std::uint64_t task) {
-  return is_context(task) && (task & kObjectTask) != 0;
-}
 constexpr BootTime born(std::uint64_t context) {
   return BootTime{context & ~kContextTask};
 }

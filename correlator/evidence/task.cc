@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "correlator/evidence/evidence.h"
 #include "correlator/evidence/track_record.h"
+#include "model/object_task.h"
 
 namespace wirespan {
 namespace {
