@@ -124,6 +124,10 @@ Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& optio
   Error why;
   for (const Plan plan : kPlans) {
     if (options.plan && *options.plan != plan) continue;
+    if (std::string reason = why_not(plan); !reason.empty()) {
+      why = {"use the plan " + std::string(to_string(plan)), 0, std::move(reason)};
+      continue;
+    }
     Loaded loaded;
     loaded.hooks = hooks_of(plan, options.follow);
     auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);

@@ -1,0 +1,94 @@
+/* Functions plan: the kernel's functions that move bytes through stream sockets, seen when they return (fexit). For
+ * kernels that have no tracepoints on sockets, or had sendfile pass by them: up to 6.4. Nobody else pays, as there.
+ *
+ * Programs share what they build records in (core/scratch) and rely on not being preempted: agent/capture/preemption
+ * says on which kernels they are not. docs/adr/0016 */
+#include "bpf/core/socket.h"
+
+/* Without it, text that a sleeping thread returns to is freed when a program is detached (5.12, and stable kernels of
+ * before): not to be accepted. */
+WS_INLINE void ws_refuse_unsafe_exit(void) {
+  int *nowhere = NULL;
+  if (!bpf_core_type_exists(struct bpf_tramp_image)) *(volatile int *)nowhere = 0;
+}
+
+/* First of all, from what costs least. */
+WS_INLINE bool ws_is_traced(void) {
+  const __u64 me = bpf_get_current_pid_tgid();
+  return ws_thread_of_target(me >> 32, (__u32)me);
+}
+
+SEC("fexit/tcp_sendmsg")
+int BPF_PROG(tcp_send__fexit, struct sock *sk, struct msghdr *message, __u64 size, int moved) {
+  ws_refuse_unsafe_exit();
+  if (moved <= 0 || !ws_is_traced()) return 0;
+  return ws_on_socket((struct sock *)ws_number_of(sk), moved, 0, WS_SENT, WS_PROBE);
+}
+
+/* v5.19 took an argument, nonblock, from the middle of tcp_recvmsg and of what struct proto calls it by. */
+struct proto___5_18 {
+  int (*recvmsg)(struct sock *sk, struct msghdr *message, size_t size, int nonblock, int flags, int *name_size);
+} __attribute__((preserve_access_index));
+
+/* asm: clang would make one load out of two that are chosen between, from an address that is chosen, which the verifier
+ * does not allow. */
+#define WS_ARGUMENT(ctx, n)                                                               \
+  ({                                                                                      \
+    __u64 ws_argument_;                                                                   \
+    asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(ws_argument_) : "r"(ctx), "i"((n) * 8)); \
+    ws_argument_;                                                                         \
+  })
+
+SEC("fexit/tcp_recvmsg")
+int tcp_receive__fexit(__u64 *ctx) {
+  int flags = 0, moved = 0;
+  if (bpf_core_type_matches(struct proto___5_18)) {
+    flags = WS_ARGUMENT(ctx, 4);
+    moved = WS_ARGUMENT(ctx, 6);
+  } else {
+    flags = WS_ARGUMENT(ctx, 3);
+    moved = WS_ARGUMENT(ctx, 5);
+  }
+  ws_refuse_unsafe_exit();
+  if (moved <= 0 || !ws_is_traced()) return 0;
+  return ws_on_socket((struct sock *)ws_number_of((void *)ctx[0]), moved, (__u32)flags, WS_RECEIVED, WS_PROBE);
+}
+
+SEC("fexit/unix_stream_sendmsg")
+int BPF_PROG(unix_send__fexit, struct socket *socket, struct msghdr *message, __u64 size, int moved) {
+  ws_refuse_unsafe_exit();
+  if (moved <= 0 || !ws_is_traced()) return 0;
+  return ws_on_socket((struct sock *)ws_number_of(socket->sk), moved, 0, WS_SENT, WS_PROBE);
+}
+
+/* Ends of streams whoever reads them: the other end may be traced. */
+SEC("fexit/unix_stream_recvmsg")
+int BPF_PROG(unix_receive__fexit, struct socket *socket, struct msghdr *message, __u64 size, int flags, int moved) {
+  ws_refuse_unsafe_exit();
+  if (moved > 0 && !ws_is_traced()) return 0;
+  return ws_on_socket((struct sock *)ws_number_of(socket->sk), moved, (__u32)flags, WS_RECEIVED, WS_PROBE);
+}
+
+WS_INLINE int ws_pages_moved(struct file *file, long moved, __u8 direction) {
+  struct ws_socket s;
+  if (moved <= 0 || !ws_is_traced()) return 0;
+  if (!ws_socket_of_file((struct file *)ws_number_of(file), &s, WS_PROBE)) return 0;
+  return ws_on_socket(s.sk, (int)moved, 0, direction, WS_PROBE);
+}
+
+/* sendfile, and splice into a socket. Sockets have it since their files can be spliced to, until 6.4; from then on such
+ * bytes pass by tcp_sendmsg. */
+SEC("fexit/generic_splice_sendpage")
+int BPF_PROG(pages_out__fexit, struct pipe_inode_info *pipe, struct file *file, __s64 *position, __u64 size,
+             unsigned int flags, long moved) {
+  ws_refuse_unsafe_exit();
+  return ws_pages_moved(file, moved, WS_SENT);
+}
+
+/* splice out of a socket. */
+SEC("fexit/sock_splice_read")
+int BPF_PROG(pages_in__fexit, struct file *file, __s64 *position, struct pipe_inode_info *pipe, __u64 size,
+             unsigned int flags, long moved) {
+  ws_refuse_unsafe_exit();
+  return ws_pages_moved(file, moved, WS_RECEIVED);
+}
