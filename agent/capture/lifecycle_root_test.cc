@@ -76,10 +76,12 @@ int rounds() {
   return text == nullptr ? 20 : std::atoi(text);
 }
 
-// By perf where that is possible, else the last candidate of each hook: what the most kernels take.
+// By perf where that is possible, else the last candidate of each hook: what the most kernels take. The plan functions
+// has nothing by perf: first candidates for old kernels, last for newer ones, of what both need.
 std::vector<const char*> programs_of(Plan plan, bool by_perf) {
   std::vector<const char*> programs;
-  for (const Hook& hook : hooks_of(plan, {.by_perf = true, .wakeups = true})) {
+  for (const Hook& hook : hooks_of(plan, {.by_perf = plan != Plan::kFunctions, .wakeups = true})) {
+    if (plan == Plan::kFunctions && !hook.required) continue;
     programs.push_back(by_perf ? hook.candidates.front().program : hook.candidates.back().program);
   }
   return programs;

@@ -16,6 +16,8 @@ constexpr const char* kSocketPerf = "the same by perf: kernel 6.5, tracefs mount
 constexpr const char* kFunction = "fexit: kernel 5.5 with BTF, on arm64 6.4";
 constexpr const char* kSendPage =
     "fexit: kernel 5.5 with BTF; not from 6.5 on, where sendfile goes the way of other calls";
+constexpr const char* kReceive = "fexit: kernel 5.19 with BTF, on arm64 6.4";
+constexpr const char* kOldReceive = "fexit: kernels 5.5 to 5.18 with BTF";
 constexpr const char* kUprobe = "uprobes: CONFIG_UPROBE_EVENTS";
 constexpr const char* kFileIterator = "task_file iterator: kernel 5.8 with BTF";
 
@@ -105,7 +107,10 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
       hooks.push_back({"unix_send", "bytes sent by Unix sockets", true, {{"unix_send__fexit", kFunction}}});
       hooks.push_back({"pages_out", "bytes sent by sendfile and splice", false, {{"pages_out__fexit", kSendPage}}});
       hooks.push_back({"pages_in", "bytes received by splice", false, {{"pages_in__fexit", kFunction}}});
-      hooks.push_back({"tcp_receive", "bytes received by TCP", true, {{"tcp_receive__fexit", kFunction}}});
+      hooks.push_back({"tcp_receive",
+                       "bytes received by TCP",
+                       true,
+                       {{"tcp_receive__fexit_nonblock", kOldReceive}, {"tcp_receive__fexit", kReceive}}});
       hooks.push_back({"unix_receive", "bytes received by Unix sockets", true, {{"unix_receive__fexit", kFunction}}});
       break;
     case Plan::kSyscalls:

@@ -25,33 +25,25 @@ int BPF_PROG(tcp_send__fexit, struct sock *sk, struct msghdr *message, __u64 siz
   return ws_on_socket((struct sock *)ws_number_of(sk), moved, 0, WS_SENT, WS_PROBE);
 }
 
-/* v5.19 took an argument, nonblock, from the middle of tcp_recvmsg and of what struct proto calls it by. */
-struct proto___5_18 {
-  int (*recvmsg)(struct sock *sk, struct msghdr *message, size_t size, int nonblock, int flags, int *name_size);
-} __attribute__((preserve_access_index));
-
-/* asm: clang would make one load out of two that are chosen between, from an address that is chosen, which the verifier
- * does not allow. */
-#define WS_ARGUMENT(ctx, n)                                                               \
-  ({                                                                                      \
-    __u64 ws_argument_;                                                                   \
-    asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(ws_argument_) : "r"(ctx), "i"((n) * 8)); \
-    ws_argument_;                                                                         \
-  })
-
-SEC("fexit/tcp_recvmsg")
-int tcp_receive__fexit(__u64 *ctx) {
-  int flags = 0, moved = 0;
-  if (bpf_core_type_matches(struct proto___5_18)) {
-    flags = WS_ARGUMENT(ctx, 4);
-    moved = WS_ARGUMENT(ctx, 6);
-  } else {
-    flags = WS_ARGUMENT(ctx, 3);
-    moved = WS_ARGUMENT(ctx, 5);
-  }
+WS_INLINE int ws_tcp_received(struct sock *sk, int moved, int flags) {
   ws_refuse_unsafe_exit();
   if (moved <= 0 || !ws_is_traced()) return 0;
-  return ws_on_socket((struct sock *)ws_number_of((void *)ctx[0]), moved, (__u32)flags, WS_RECEIVED, WS_PROBE);
+  return ws_on_socket((struct sock *)ws_number_of(sk), moved, (__u32)flags, WS_RECEIVED, WS_PROBE);
+}
+
+/* v5.19 took an argument from the middle, nonblock. From then on the first of the two is refused, because it reads
+ * behind the returned value. It has to be tried first: what the second takes for that is a pointer before, which some
+ * kernels let it read as a number. */
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(tcp_receive__fexit_nonblock, struct sock *sk, struct msghdr *message, __u64 size, int nonblock, int flags,
+             int *name_size, int moved) {
+  return ws_tcp_received(sk, moved, flags);
+}
+
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(tcp_receive__fexit, struct sock *sk, struct msghdr *message, __u64 size, int flags, int *name_size,
+             int moved) {
+  return ws_tcp_received(sk, moved, flags);
 }
 
 SEC("fexit/unix_stream_sendmsg")
