@@ -119,6 +119,19 @@ struct Loaded {
   std::vector<const char*> programs;
 };
 
+// Some kernels take a program for a function and then cannot attach it (arm64 before 6.4, functions that are patched
+// alive): to be found out while there is still another plan.
+Status try_functions(Loaded& loaded) {
+  Status tried;
+  for (std::size_t i = 0; i < loaded.hooks.size() && tried; ++i) {
+    const char* const program = loaded.programs[i];
+    if (program == nullptr || !loaded.hooks[i].required || !of_function(program)) continue;
+    tried = loaded.object->attach(program);
+    loaded.object->detach(program);
+  }
+  return tried;
+}
+
 // By the plan that is wanted, or else the first the kernel allows.
 Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& options) {
   Error why;
@@ -131,11 +144,16 @@ Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& optio
     Loaded loaded;
     loaded.hooks = hooks_of(plan, options.follow);
     auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
-    if (object) {
-      loaded.object = *std::move(object);
-      return loaded;
+    if (!object) {
+      why = object.error();
+      continue;
     }
-    why = object.error();
+    loaded.object = *std::move(object);
+    if (Status tried = try_functions(loaded); !tried) {
+      why = tried.error();
+      continue;
+    }
+    return loaded;
   }
   return why;
 }
