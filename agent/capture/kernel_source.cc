@@ -113,51 +113,6 @@ Result<std::unique_ptr<BpfObject>> load_plan(const BpfSettings& settings, const 
   }
 }
 
-struct Loaded {
-  std::unique_ptr<BpfObject> object;
-  std::vector<Hook> hooks;
-  std::vector<const char*> programs;
-};
-
-// Some kernels take a program for a function and then cannot attach it (arm64 before 6.4, functions that are patched
-// alive): to be found out while there is still another plan.
-Status try_functions(Loaded& loaded) {
-  Status tried;
-  for (std::size_t i = 0; i < loaded.hooks.size() && tried; ++i) {
-    const char* const program = loaded.programs[i];
-    if (program == nullptr || !loaded.hooks[i].required || !of_function(program)) continue;
-    tried = loaded.object->attach(program);
-    loaded.object->detach(program);
-  }
-  return tried;
-}
-
-// By the plan that is wanted, or else the first the kernel allows.
-Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& options) {
-  Error why;
-  for (const Plan plan : kPlans) {
-    if (options.plan && *options.plan != plan) continue;
-    if (std::string reason = why_not(plan); !reason.empty()) {
-      why = {"use the plan " + std::string(to_string(plan)), 0, std::move(reason)};
-      continue;
-    }
-    Loaded loaded;
-    loaded.hooks = hooks_of(plan, options.follow);
-    auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
-    if (!object) {
-      why = object.error();
-      continue;
-    }
-    loaded.object = *std::move(object);
-    if (Status tried = try_functions(loaded); !tried) {
-      why = tried.error();
-      continue;
-    }
-    return loaded;
-  }
-  return why;
-}
-
 class KernelTargets : public TargetSet {
  public:
   KernelTargets(BpfObject& object, std::uint32_t capture_bytes) : object_(object), capture_(capture_bytes) {}
@@ -558,13 +513,31 @@ Result<std::unique_ptr<KernelSource>> KernelSource::open(const KernelOptions& op
   settings.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(options.ring_bytes, 64U << 10U));
   settings.max_connections = options.max_connections;
 
-  auto loaded = load_best(settings, options);
-  if (!loaded) return loaded.error();
-  auto source = std::make_unique<LiveSource>(options, std::move(loaded->object), counters);
-  if (Status started = source->start(loaded->hooks, loaded->programs, settings.ring_bytes); !started)
-    return started.error();
-  malloc_trim(0);  // the kernel's types again: attaching parses them once more
-  return std::unique_ptr<KernelSource>(std::move(source));
+  // By the plan that is wanted, or else the first the kernel allows: some load what they cannot attach (functions on
+  // arm64 before 6.4, or that are patched alive).
+  Error why;
+  for (const Plan plan : kPlans) {
+    if (options.plan && *options.plan != plan) continue;
+    if (std::string reason = why_not(plan); !reason.empty()) {
+      why = {"use the plan " + std::string(to_string(plan)), 0, std::move(reason)};
+      continue;
+    }
+    const std::vector<Hook> hooks = hooks_of(plan, options.follow);
+    std::vector<const char*> programs;
+    auto object = load_plan(settings, hooks, options.prefer, programs);
+    if (!object) {
+      why = object.error();
+      continue;
+    }
+    auto source = std::make_unique<LiveSource>(options, *std::move(object), counters);
+    if (Status started = source->start(hooks, programs, settings.ring_bytes); !started) {
+      why = started.error();
+      continue;
+    }
+    malloc_trim(0);  // the kernel's types again: attaching parses them once more
+    return std::unique_ptr<KernelSource>(std::move(source));
+  }
+  return why;
 }
 
 }  // namespace wirespan

@@ -45,10 +45,6 @@ std::string why_not(Plan plan) {
   return plan == Plan::kFunctions ? why_preempted(preemption_facts()) : "";
 }
 
-bool of_function(std::string_view program) {
-  return program.find("__fexit") != std::string_view::npos;
-}
-
 Following everything_followed() {
   return {programs_are_preempted(), true, true, true, true};
 }

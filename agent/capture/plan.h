@@ -41,9 +41,6 @@ inline constexpr std::array<Plan, 3> kPlans{Plan::kSockets, Plan::kFunctions, Pl
 // "": the plan may be tried on this kernel. Else why it would not work though the kernel took its programs.
 [[nodiscard]] std::string why_not(Plan plan);
 
-// Whether the program is attached to a function of the kernel.
-[[nodiscard]] bool of_function(std::string_view program);
-
 // What is followed besides processes, connections and bytes, and how.
 struct Following {
   bool by_perf = false;     // tracepoints first by perf, where that is of use; else not at all
