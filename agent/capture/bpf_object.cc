@@ -150,6 +150,11 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
                                                          [&](const char* p) { return p != nullptr && name == p; });
     bpf_program__set_autoload(program, wanted);
     if (!wanted) continue;
+    if (std::string_view(bpf_program__section_name(program)) == "uprobe" && settings.one_link &&
+        kernel_has_uprobe_multi()) {
+      object->one_link_ = true;
+      prepare_for_one_link(program);
+    }
     // Now: some are attached later, when there is no more right to look (agent/rights).
     if (const std::string event = trace_event_of(program); !event.empty()) {
       const Status may = may_open_trace_events();
@@ -217,8 +222,9 @@ void BpfObject::set_boot_offset(std::uint64_t ns) {
 }
 
 void BpfObject::detach_all() {
-  for (bpf_link* const probe : uprobes_) bpf_link__destroy(probe);
+  for (std::size_t i = 0; i < uprobes_.size(); ++i) detach_uprobes(static_cast<int>(i));
   uprobes_.clear();
+  detacher_.finish();
   // Newest first: I/O stops before what keeps its tables.
   for (auto it = links_.rbegin(); it != links_.rend(); ++it) bpf_link__destroy(it->second);
   links_.clear();
@@ -248,37 +254,25 @@ bool BpfObject::is_target(std::uint32_t pid) const {
   return bpf_map_lookup_elem(targets_fd_, &pid, &target) == 0 && (target.flags & WS_TARGET_EXCLUDED) == 0;
 }
 
-Result<int> BpfObject::attach_uprobe(const char* name, const std::string& path, std::uint64_t offset) {
-  return attach_probe(name, path, offset, -1);
-}
-
-Result<int> BpfObject::attach_uprobe_in(std::uint32_t pid, const char* name, const std::string& path,
-                                        std::uint64_t offset) {
-  return attach_probe(name, path, offset, static_cast<int>(pid));
-}
-
-Result<int> BpfObject::attach_probe(const char* name, const std::string& path, std::uint64_t offset, int pid) {
-  bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
+Result<int> BpfObject::attach_uprobes(std::uint32_t pid, const char* name, const std::string& path,
+                                      std::span<const std::uint64_t> offsets) {
+  const bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
   if (program == nullptr || bpf_program__fd(program) < 0)
     return Error{std::string("no BPF program ") + name, ENOENT, {}};
   complaints.clear();
-  LIBBPF_OPTS(bpf_uprobe_opts, options);
-  bpf_link* link = bpf_program__attach_uprobe_opts(program, pid, path.c_str(), offset, &options);
-  if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
-  const auto free_slot = std::find(uprobes_.begin(), uprobes_.end(), nullptr);
-  if (free_slot == uprobes_.end()) {
-    uprobes_.push_back(link);
-    return static_cast<int>(uprobes_.size() - 1);
-  }
-  *free_slot = link;
-  return static_cast<int>(free_slot - uprobes_.begin());
+  auto probes = Uprobes::attach(program, one_link_, path, offsets, pid);
+  if (!probes) return Error{probes.error().what, probes.error().code, tail_of(complaints, 300)};
+  const auto free_slot = std::find(uprobes_.begin(), uprobes_.end(), std::nullopt);
+  const auto slot = free_slot == uprobes_.end() ? uprobes_.emplace(free_slot) : free_slot;
+  *slot = std::move(*probes);
+  return static_cast<int>(slot - uprobes_.begin());
 }
 
-void BpfObject::detach_uprobe(int probe) {
-  const auto slot = static_cast<std::size_t>(probe);
-  if (probe < 0 || slot >= uprobes_.size()) return;
-  bpf_link__destroy(uprobes_[slot]);
-  uprobes_[slot] = nullptr;
+void BpfObject::detach_uprobes(int probes) {
+  const auto slot = static_cast<std::size_t>(probes);
+  if (probes < 0 || slot >= uprobes_.size() || !uprobes_[slot]) return;
+  detacher_.detach(std::move(*uprobes_[slot]));
+  uprobes_[slot].reset();
 }
 
 void BpfObject::begin_runtime_epoch() {
