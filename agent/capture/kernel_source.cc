@@ -43,6 +43,8 @@ constexpr std::int64_t kTickNs = 50'000'000;
 constexpr std::int64_t kSweepNs = 100'000'000;        // stats, turns that ended without another record
 constexpr std::int64_t kSlowSweepNs = 1'000'000'000;  // processes
 
+constexpr std::int64_t kFirstNs = 600'000'000'000;  // how long a thread may have waited in a call begun before us
+
 constexpr std::int64_t kUnixIdleNs = 1'000'000'000;
 constexpr unsigned kReapEvery = 2;   // slow sweeps
 constexpr unsigned kMapsEvery = 10;  // slow sweeps
@@ -73,7 +75,8 @@ std::uint64_t boot_offset() {
 
 Status attach_all(BpfObject& object, const std::vector<Hook>& hooks, std::span<const char* const> programs) {
   for (std::size_t i = 0; i < hooks.size(); ++i) {
-    if (programs[i] == nullptr || hooks[i].attached != Hook::Attached::kAlways) continue;
+    const bool now = hooks[i].attached == Hook::Attached::kAlways || hooks[i].attached == Hook::Attached::kAtFirst;
+    if (programs[i] == nullptr || !now) continue;
     Status attached = object.attach(programs[i]);
     if (!attached && hooks[i].required) return attached;
   }
@@ -171,6 +174,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
       if (hooks[i].attached == Hook::Attached::kOnDemand) turn_programs_.push_back(programs[i]);
+      if (hooks[i].attached == Hook::Attached::kAtFirst) first_programs_.push_back(programs[i]);
     }
     if (!turn_programs_.empty()) {
       decoder_.set_turns(&turns_);
@@ -187,6 +191,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
 
   Status run(Sink<Event>& sink, const std::atomic<bool>& stop) override {
     sink_ = &sink;
+    started_ = clock_.now();
     targets_.set_sink(this);
     targets_.flush_facts(clock_.now());
     tell_asked();
@@ -335,6 +340,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (++reap_rounds_ % kReapEvery == 0)
         reap_unix([&](const KnownConn& known) { return now - known.last > kUnixIdleNs; });
       count_missed();
+      if (!first_programs_.empty() && now - started_ > kFirstNs) {
+        for (const char* const program : first_programs_) object_->detach(program);
+        first_programs_.clear();
+      }
       turns_.sweep(now);
       keep_clocks();
       gate_.tell_counted(now, 0, *sink_);
@@ -468,6 +477,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   Decoder decoder_;
   Turns turns_;
   std::vector<const char*> turn_programs_;
+  std::vector<const char*> first_programs_;  // until kFirstNs
   GoProbes go_;
   Gate gate_;
   std::mutex limits_mutex_;
@@ -495,6 +505,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   unsigned slow_sweeps_ = 0;
   unsigned reap_rounds_ = 0;
   std::unordered_set<std::uint32_t> exited_;  // since the last sweep
+  BootTime started_{};
   BootTime last_tick_{};
   BootTime last_sweep_{};
   BootTime last_slow_sweep_{};

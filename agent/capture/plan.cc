@@ -13,7 +13,7 @@ constexpr const char* kRegisters = "tracepoint by perf: tracefs, mounted and rea
 
 constexpr const char* kSocketLength = "sock_send_length and sock_recv_length, sendfile through them: kernel 6.5";
 constexpr const char* kSocketPerf = "the same by perf: kernel 6.5, tracefs mounted and readable";
-constexpr const char* kFunction = "fexit: kernel 5.5 with BTF, on arm64 6.4";
+constexpr const char* kFunction = "fexit and fentry: kernel 5.5 with BTF, on arm64 6.4";
 constexpr const char* kSendPage =
     "fexit: kernel 5.5 with BTF; not from 6.5 on, where sendfile goes the way of other calls";
 constexpr const char* kReceive = "fexit: kernel 5.19 with BTF, on arm64 6.4";
@@ -112,6 +112,11 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
                        true,
                        {{"tcp_receive__fexit_nonblock", kOldReceive}, {"tcp_receive__fexit", kReceive}}});
       hooks.push_back({"unix_receive", "bytes received by Unix sockets", true, {{"unix_receive__fexit", kFunction}}});
+      hooks.push_back({"late_receive",
+                       "receives that began before the start",
+                       false,
+                       {{"late_receive__fentry", kFunction}},
+                       Attached::kAtFirst});
       break;
     case Plan::kSyscalls:
       Candidates io{{"io__tp_btf", kCasts}, {"io__tp_btf_probe", kTyped}, {"io__raw_tp", kRaw}};

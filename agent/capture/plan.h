@@ -27,6 +27,7 @@ struct Hook {
     kAlways,
     kPerExecutable,  // by capture/go_probes and python_probes
     kOnDemand,       // while capture/turns finds somebody who needs it
+    kAtFirst,        // for some minutes
   };
   Attached attached = Attached::kAlways;
 };

@@ -67,7 +67,7 @@ def doctor():
 
 # Emulated, reading the kernel's types and verifying takes seconds, and each test does it: one test of each kind here, all
 # of them on the machine itself.
-EVENTS = ("Calls.Sending", "Calls.Receiving", "Turns.FirstBytesAreCopiedTheRestIsCounted", "Verdicts.MoreCopiesWholeCallsIgnoreCopiesNothing",
+EVENTS = ("Calls.Sending", "Calls.Receiving", "Waiting.InACallThatBeganBeforeTheAgent", "Turns.FirstBytesAreCopiedTheRestIsCounted", "Verdicts.MoreCopiesWholeCallsIgnoreCopiesNothing",
           "Closing.ClosedByUsClosedByThemReset", "UnixPairs.OfASocketpair", "Selectors.MembersOfACgroupAndWhoEntersIt",
           "Sockets.KeepTheirIdentityThroughDupForkAndPassing", "Families/TcpIdentity.OfAnOlderConnection/IPv6")
 EVENTS_OF_A_SPARE = ("Calls.Sending", "Turns.FirstBytesAreCopiedTheRestIsCounted", "Closing.ClosedByUsClosedByThemReset",
