@@ -48,8 +48,9 @@ WS_INLINE bool ws_is_of_call(const struct ws_sight *sight, const struct ws_call 
 }
 
 WS_INLINE bool ws_moves(__u8 op, __u8 direction) {
-  if (op == WS_OP_RING || op == WS_OP_SPLICE) return true;
-  return direction == WS_SENT ? op >= WS_OP_WRITE && op <= WS_OP_LAST_MOVING : op >= WS_OP_READ && op < WS_OP_WRITE;
+  if (op == WS_OP_RING) return true;
+  if (direction == WS_SENT) return op >= WS_OP_WRITE && op <= WS_OP_LAST_MOVING; /* splice as well */
+  return op == WS_OP_SPLICE || (op >= WS_OP_READ && op < WS_OP_WRITE);
 }
 
 /* Behind a shut gate a known TCP connection's turns are counted, and nothing but its struct sock is looked at: when it
