@@ -112,7 +112,7 @@ TEST_P(Lifecycle, AttachedAndDetachedManyTimesLeavesNothing) {
     for (int round = 0; round < wanted; ++round) {
       for (const char* program : programs) {
         const Status attached = (*object)->attach(program);
-        // Before 5.14 the kernel attaches what it loaded for a function once.
+        // Old kernels (5.10) attach what they loaded for a function once.
         if (round == 1 && !attached && plan == Plan::kFunctions && attached.error().code == ENOENT) {
           wanted = 1;
           break;
