@@ -60,6 +60,12 @@ bool comes_too_late(const Node& call, const Claim& claim) {
          claim.parent->opened > call.opened;
 }
 
+// Who worked for a request whose answer was lost goes on with the next, which may be lost as well.
+bool is_of_who_may_have_gone_on(const Node& call, const Claim& claim) {
+  return call.role == SpanRole::kClient && claim.parent && claim.parent->role == SpanRole::kServer &&
+         claim.parent->answer_lost;
+}
+
 }  // namespace
 
 Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock& clock, Counters& counters,
@@ -291,6 +297,7 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
         claim->parent->exchange->key == node->exchange->key && node->role == SpanRole::kClient) {
       continue;  // a service calling itself: its own server end is not its parent
     }
+    if (!evidence->told_by_messages() && is_of_who_may_have_gone_on(*node, *claim)) continue;
     const bool nearest = claim->method == "peer";
     if (node->role == SpanRole::kServer && !nearest && !last_chance) return;  // the client's end may still show up
     if (claim->confidence >= options_.threshold) {
@@ -447,6 +454,7 @@ void Correlator::finished(const ExchangePtr& exchange) {
     return;
   }
   node->finished = true;
+  node->answer_lost = node->exchange->incomplete == "lost";
   if (inference_) inference_->finished(*node);
   for (const auto& evidence : evidence_) evidence->finished(node, world_);
   open_.erase(*node);

@@ -198,5 +198,18 @@ TEST(Goroutine, WhileEventsAreLostACallBelongsOnlyToARequestWhoseAnswerIsSeen) {
   EXPECT_TRUE(s.is_parent(whole, of_whole));
 }
 
+// The loss shows when the answer to a later request is sent. The next one was not seen either, but the call for it was.
+TEST(Goroutine, WhoseAnswerWasLostMayWorkForTheNextRequestUnseen) {
+  GoScene s;
+  s.correlator.on_event(event::Lost{s.now, "ringbuf_full", 2});
+  const auto unanswered = s.read(20, {});
+  unanswered->incomplete = "lost";
+  unanswered->ended = s.now;
+  s.correlator.accept(ExchangeFinished{unanswered});
+  const auto of_the_next = s.call(goroutine(kPid, 20));
+  s.finish_all({of_the_next, s.other});
+  EXPECT_TRUE(s.is_root(of_the_next));
+}
+
 }  // namespace
 }  // namespace wirespan

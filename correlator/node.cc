@@ -7,8 +7,8 @@ void reset(Node& n) {
   // Every field is named, so that a new one does not compile before it has its line below.
   auto& [exchange, process, role, number, pid, id, opened, carried, decided, link, weak, runner_up_distance,
          true_request, judged, candidates, blind, unlinked_reason, trace, trace_flags, trace_state, peer_seen,
-         synthetic_parent, emitted, told, below, finished, answering, answered_elsewhere, provisional_children,
-         provisional, fallback, home_tid] = n;
+         synthetic_parent, emitted, told, below, finished, answer_lost, answering, answered_elsewhere,
+         provisional_children, provisional, fallback, home_tid] = n;
   constexpr std::size_t kKeptChildren = 64;
   exchange.reset();
   process.reset();
@@ -35,7 +35,7 @@ void reset(Node& n) {
   emitted = false;
   told = false;
   below = {};
-  finished = false;
+  finished = answer_lost = false;
   answering = false;
   answered_elsewhere = false;
   provisional_children.clear();

@@ -72,6 +72,7 @@ struct Node {
   } below;
 
   bool finished = false;            // its response was sent or received, or never will be
+  bool answer_lost = false;         // it never will be, as far as is seen
   bool answering = false;           // the first byte of its response was seen
   bool answered_elsewhere = false;  // server: another thread than its home wrote of its response
   std::vector<std::weak_ptr<Node>> provisional_children;

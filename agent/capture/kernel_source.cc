@@ -317,6 +317,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::size_t consume() {
     const auto waiting = static_cast<std::uint64_t>(ring_->waiting()) * 1000 / ring_bytes_;
     if (waiting > ring_peak_.value()) ring_peak_.set(waiting);
+    // Before what came after them.
+    report_losses(clock_.now());
     return ring_->read([this](Bytes record) {
       decoder_.decode(record, *this);
       tick(decoder_.newest());

@@ -122,6 +122,8 @@ class SharedValue : public Evidence {
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     const auto& values = node.exchange->request->rare_values;
     if (node.role != SpanRole::kClient || values.empty()) return std::nullopt;
+    // Who else came with the value may not have been seen.
+    if (node.opened < world.lossy_until) return std::nullopt;
     const auto it = processes_.find(node.pid);
     if (it == processes_.end()) {
       // From now on its requests' values are remembered; of processes that call nobody they are not.

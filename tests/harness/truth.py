@@ -63,13 +63,16 @@ def spans_of(requests, spans, verdict):
         if len(answered) == len(asked):
             found.update({request.token: span for request, span in zip(asked, answered)})
             continue
-        for request in asked:
-            for span in answered:
-                if request.began - SLACK_NS <= span.start <= request.ended + SLACK_NS:
-                    found[request.token] = span
-                    answered.remove(span)
-                    break
+        # Requests of one connection follow each other closely: of a neighbour that has no span, only the overlap tells.
+        for span in answered:
+            request = max(asked, key=lambda request: overlap(request, span))
+            if overlap(request, span) > -SLACK_NS:
+                found.setdefault(request.token, span)
     return found
+
+
+def overlap(request, span):
+    return min(request.ended, span.end) - max(request.began, span.start)
 
 
 def judge(spans, sent, ledger_file, hops):
