@@ -10,7 +10,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <fstream>
 #include <functional>
+#include <string>
+#include <thread>
 
 #include "agent/capture/testing/traced_child.h"
 
@@ -338,6 +342,45 @@ TEST(Times, OfASenderAreNeverLaterThanItsReceivers) {
     ASSERT_EQ(received.size(), static_cast<std::size_t>(kRounds));
     for (std::size_t n = 0; n < sent.size(); ++n) EXPECT_LE(sent[n].time, received[n].time);
   }
+}
+
+// A server's thread waits for the next request while the agent starts: that request is seen whole, and only once.
+TEST(Waiting, InACallThatBeganBeforeTheAgent) {
+  Ends ends;
+  std::thread waits;
+  Script script;
+  script.before = [&] {
+    ends = testing::tcp_pair(AF_INET);
+    std::atomic<pid_t> tid{0};
+    waits = std::thread([&] {
+      tid = gettid();
+      for (const ssize_t size : {7, 5}) {
+        std::array<char, 64> bytes{};
+        must(recv(ends.server, bytes.data(), bytes.size(), 0) == size, "recv");
+        write_all(ends.server, "response");
+      }
+    });
+    const auto asleep = [&] {
+      std::ifstream in("/proc/self/task/" + std::to_string(tid) + "/stat");
+      std::string text;
+      std::getline(in, text);
+      return text.find(") S ") != std::string::npos;
+    };
+    while (tid == 0 || !asleep()) usleep(1'000);
+  };
+  script.after = [&] {
+    for (const char* request : {"request", "again"}) {
+      write_all(ends.client, request);
+      read_exactly(ends.client, 8);
+    }
+    waits.join();
+  };
+  const Seen seen = trace(script);
+  const auto conns = seen.connections();
+  ASSERT_EQ(conns.size(), 2U);
+  const auto server = conns[0]->side == TcpSide::kPassive ? conns[0] : conns[1];
+  EXPECT_EQ(seen.stream(server->id, Direction::kReceived), "requestagain");
+  EXPECT_EQ(seen.stream(server->id, Direction::kSent), "responseresponse");
 }
 
 TEST(Closing, ClosedByUsClosedByThemReset) {

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -135,12 +136,32 @@ std::vector<Finding> tasks_of(const char* runtime, const std::string& tasks, std
   return out;
 }
 
-bool in_every_plan(const Hook& hook) {
-  return std::all_of(kPlans.begin(), kPlans.end(), [&](Plan plan) {
-    const auto hooks = hooks_of(plan, everything_followed());
-    return std::any_of(hooks.begin(), hooks.end(),
-                       [&](const Hook& h) { return std::string_view(h.name) == hook.name; });
-  });
+bool is_of(Plan plan, std::string_view hook) {
+  return std::ranges::any_of(hooks_of(plan, everything_followed()),
+                             [&](const Hook& h) { return std::string_view(h.name) == hook; });
+}
+
+// Those the hook is of, "" where it is of every one.
+std::string plans_of(std::string_view hook) {
+  std::string names;
+  std::size_t number = 0;
+  for (const Plan plan : kPlans) {
+    if (!is_of(plan, hook)) continue;
+    names.append(names.empty() ? "" : ", ").append(to_string(plan));
+    ++number;
+  }
+  return number == kPlans.size() ? "" : names;
+}
+
+// Why none of the hook's plans may be used here, whatever the kernel takes; "": one may.
+std::string why_not(const Hook& hook, const std::map<Plan, std::string>& reasons) {
+  std::string why;
+  for (const auto& [plan, reason] : reasons) {
+    if (!is_of(plan, hook.name)) continue;
+    if (reason.empty()) return {};
+    why = reason;
+  }
+  return why;
 }
 
 // All that is left in one load, and again without the one it was refused for: reading the kernel's types is most of the
@@ -181,14 +202,17 @@ void try_all(std::vector<Attempt>& attempts, const std::set<std::string_view>& n
 }
 
 // Every program of every plan, each once.
-std::vector<Attempt> everything(std::set<std::string_view>& not_attached) {
+std::vector<Attempt> everything(std::set<std::string_view>& not_attached, const std::map<Plan, std::string>& reasons) {
   std::vector<Attempt> attempts;
   for (const Plan plan : kPlans) {
     for (const Hook& hook : hooks_of(plan, everything_followed())) {
       if (std::ranges::find(attempts, hook.name, &Attempt::hook) != attempts.end()) continue;
+      const std::string plans = plans_of(hook.name);
+      const std::string reason = why_not(hook, reasons);
       for (const Candidate& candidate : hook.candidates) {
         Attempt a;
-        a.plan = in_every_plan(hook) ? "" : to_string(plan);
+        a.plan = plans;
+        a.why_not = reason;
         a.hook = hook.name;
         a.purpose = hook.purpose;
         a.program = candidate.program;
@@ -223,7 +247,9 @@ Diagnosis diagnose() {
   diagnosis.findings = look_around();
   std::vector<Attempt>& attempts = diagnosis.attempts;
   std::set<std::string_view> not_attached;
-  attempts = everything(not_attached);
+  std::map<Plan, std::string> reasons;
+  for (const Plan plan : kPlans) reasons.emplace(plan, why_not(plan));
+  attempts = everything(not_attached, reasons);
   try_all(attempts, not_attached);
   std::set<std::string_view> found;
   for (Attempt& a : attempts) {
@@ -231,13 +257,16 @@ Diagnosis diagnose() {
     a.chosen = found.insert(a.hook).second;
     if (!a.chosen) a.why_not = "works, but a better one does too";
   }
+  std::optional<Plan> best;
   for (const Plan plan : kPlans) {
     const auto hooks = hooks_of(plan, everything_followed());
-    const bool works = std::ranges::all_of(hooks, [&](const Hook& h) { return !h.required || found.contains(h.name); });
-    if (works && diagnosis.plan.empty()) diagnosis.plan = to_string(plan);
+    const bool works = reasons.at(plan).empty() &&
+                       std::ranges::all_of(hooks, [&](const Hook& h) { return !h.required || found.contains(h.name); });
+    if (works && !best) best = plan;
   }
+  if (best) diagnosis.plan = to_string(*best);
   for (Attempt& a : attempts) {
-    if (a.plan.empty() || a.plan == diagnosis.plan || !a.chosen) continue;
+    if (!a.chosen || !best || is_of(*best, a.hook)) continue;
     a.chosen = false;
     a.why_not = "works, but the plan \"" + diagnosis.plan + "\" does too";
   }

@@ -15,7 +15,7 @@ struct Finding {
 };
 
 struct Attempt {
-  std::string plan;  // "" for hooks of every plan
+  std::string plan;  // "" for hooks of every plan, else the plans' names, by comma
   std::string hook;
   std::string purpose;
   std::string program;

@@ -43,6 +43,8 @@ constexpr std::int64_t kTickNs = 50'000'000;
 constexpr std::int64_t kSweepNs = 100'000'000;        // stats, turns that ended without another record
 constexpr std::int64_t kSlowSweepNs = 1'000'000'000;  // processes
 
+constexpr std::int64_t kFirstNs = 600'000'000'000;  // how long a thread may have waited in a call begun before us
+
 constexpr std::int64_t kUnixIdleNs = 1'000'000'000;
 constexpr unsigned kReapEvery = 2;   // slow sweeps
 constexpr unsigned kMapsEvery = 10;  // slow sweeps
@@ -73,7 +75,8 @@ std::uint64_t boot_offset() {
 
 Status attach_all(BpfObject& object, const std::vector<Hook>& hooks, std::span<const char* const> programs) {
   for (std::size_t i = 0; i < hooks.size(); ++i) {
-    if (programs[i] == nullptr || hooks[i].attached != Hook::Attached::kAlways) continue;
+    const bool now = hooks[i].attached == Hook::Attached::kAlways || hooks[i].attached == Hook::Attached::kAtFirst;
+    if (programs[i] == nullptr || !now) continue;
     Status attached = object.attach(programs[i]);
     if (!attached && hooks[i].required) return attached;
   }
@@ -111,29 +114,6 @@ Result<std::unique_ptr<BpfObject>> load_plan(const BpfSettings& settings, const 
     if (left[i].empty() && hooks[i].required) return object;
     programs[i] = left[i].empty() ? nullptr : left[i].front().program;
   }
-}
-
-struct Loaded {
-  std::unique_ptr<BpfObject> object;
-  std::vector<Hook> hooks;
-  std::vector<const char*> programs;
-};
-
-// By the plan that is wanted, or else the first the kernel allows.
-Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& options) {
-  Error why;
-  for (const Plan plan : kPlans) {
-    if (options.plan && *options.plan != plan) continue;
-    Loaded loaded;
-    loaded.hooks = hooks_of(plan, options.follow);
-    auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
-    if (object) {
-      loaded.object = *std::move(object);
-      return loaded;
-    }
-    why = object.error();
-  }
-  return why;
 }
 
 class KernelTargets : public TargetSet {
@@ -198,6 +178,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
       if (hooks[i].attached == Hook::Attached::kOnDemand) turn_programs_.push_back(programs[i]);
+      if (hooks[i].attached == Hook::Attached::kAtFirst) first_programs_.push_back(programs[i]);
     }
     if (!turn_programs_.empty()) {
       decoder_.set_turns(&turns_);
@@ -214,6 +195,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
 
   Status run(Sink<Event>& sink, const std::atomic<bool>& stop) override {
     sink_ = &sink;
+    started_ = clock_.now();
     targets_.set_sink(this);
     targets_.flush_facts(clock_.now());
     tell_asked();
@@ -366,6 +348,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (++reap_rounds_ % kReapEvery == 0)
         reap_unix([&](const KnownConn& known) { return now - known.last > kUnixIdleNs; });
       count_missed();
+      if (!first_programs_.empty() && now - started_ > kFirstNs) {
+        for (const char* const program : first_programs_) object_->detach(program);
+        first_programs_.clear();
+      }
       turns_.sweep(now);
       keep_clocks();
       gate_.tell_counted(now, 0, *sink_);
@@ -499,6 +485,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   Decoder decoder_;
   Turns turns_;
   std::vector<const char*> turn_programs_;
+  std::vector<const char*> first_programs_;  // until kFirstNs
   GoProbes go_;
   Gate gate_;
   std::mutex limits_mutex_;
@@ -526,6 +513,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   unsigned slow_sweeps_ = 0;
   unsigned reap_rounds_ = 0;
   std::unordered_set<std::uint32_t> exited_;  // since the last sweep
+  BootTime started_{};
   BootTime last_tick_{};
   BootTime last_sweep_{};
   BootTime last_slow_sweep_{};
@@ -544,13 +532,31 @@ Result<std::unique_ptr<KernelSource>> KernelSource::open(const KernelOptions& op
   settings.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(options.ring_bytes, 64U << 10U));
   settings.max_connections = options.max_connections;
 
-  auto loaded = load_best(settings, options);
-  if (!loaded) return loaded.error();
-  auto source = std::make_unique<LiveSource>(options, std::move(loaded->object), counters);
-  if (Status started = source->start(loaded->hooks, loaded->programs, settings.ring_bytes); !started)
-    return started.error();
-  malloc_trim(0);  // the kernel's types again: attaching parses them once more
-  return std::unique_ptr<KernelSource>(std::move(source));
+  // By the plan that is wanted, or else the first the kernel allows: some load what they cannot attach (functions on
+  // arm64 before 6.4, or that are patched alive).
+  Error why;
+  for (const Plan plan : kPlans) {
+    if (options.plan && *options.plan != plan) continue;
+    if (std::string reason = why_not(plan); !reason.empty()) {
+      why = {"use the plan " + std::string(to_string(plan)), 0, std::move(reason)};
+      continue;
+    }
+    const std::vector<Hook> hooks = hooks_of(plan, options.follow);
+    std::vector<const char*> programs;
+    auto object = load_plan(settings, hooks, options.prefer, programs);
+    if (!object) {
+      why = object.error();
+      continue;
+    }
+    auto source = std::make_unique<LiveSource>(options, *std::move(object), counters);
+    if (Status started = source->start(hooks, programs, settings.ring_bytes); !started) {
+      why = started.error();
+      continue;
+    }
+    malloc_trim(0);  // the kernel's types again: attaching parses them once more
+    return std::unique_ptr<KernelSource>(std::move(source));
+  }
+  return why;
 }
 
 }  // namespace wirespan

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -76,10 +77,12 @@ int rounds() {
   return text == nullptr ? 20 : std::atoi(text);
 }
 
-// By perf where that is possible, else the last candidate of each hook: what the most kernels take.
+// By perf where that is possible, else the last candidate of each hook: what the most kernels take. The plan functions
+// has nothing by perf: first candidates for old kernels, last for newer ones, of what both need.
 std::vector<const char*> programs_of(Plan plan, bool by_perf) {
   std::vector<const char*> programs;
-  for (const Hook& hook : hooks_of(plan, {.by_perf = true, .wakeups = true})) {
+  for (const Hook& hook : hooks_of(plan, {.by_perf = plan != Plan::kFunctions, .wakeups = true})) {
+    if (plan == Plan::kFunctions && !hook.required) continue;
     programs.push_back(by_perf ? hook.candidates.front().program : hook.candidates.back().program);
   }
   return programs;
@@ -99,15 +102,21 @@ TEST_P(Lifecycle, AttachedAndDetachedManyTimesLeavesNothing) {
   const auto [plan, by_perf] = GetParam();
   const std::vector<const char*> programs = programs_of(plan, by_perf);
   Ids ids;
+  int wanted = rounds();
   const std::size_t descriptors = open_descriptors();
   {
     auto object = BpfObject::load(settings, programs);
-    if (!object && (by_perf || plan == Plan::kSockets)) GTEST_SKIP() << "this kernel has no such plan";
+    if (!object && (by_perf || plan != Plan::kSyscalls)) GTEST_SKIP() << "this kernel has no such plan";
     ASSERT_TRUE(object) << object.error().text();
     const std::size_t loaded = open_descriptors();
-    for (int round = 0; round < rounds(); ++round) {
+    for (int round = 0; round < wanted; ++round) {
       for (const char* program : programs) {
         const Status attached = (*object)->attach(program);
+        // Old kernels (5.10) attach what they loaded for a function once.
+        if (round == 1 && !attached && plan == Plan::kFunctions && attached.error().code == ENOENT) {
+          wanted = 1;
+          break;
+        }
         ASSERT_TRUE(attached) << program << " in round " << round << ": " << attached.error().text();
       }
       add_held(ids);
@@ -116,7 +125,7 @@ TEST_P(Lifecycle, AttachedAndDetachedManyTimesLeavesNothing) {
     }
   }
   EXPECT_EQ(open_descriptors(), descriptors);
-  EXPECT_GE(ids.links.size(), programs.size() * static_cast<std::size_t>(rounds()));
+  EXPECT_GE(ids.links.size(), programs.size() * static_cast<std::size_t>(wanted));
   EXPECT_EQ(left_of(ids), 0U) << "of " << ids.programs.size() << " programs, " << ids.maps.size() << " maps, "
                               << ids.links.size() << " links";
 }

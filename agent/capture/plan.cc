@@ -1,8 +1,5 @@
 #include "agent/capture/plan.h"
 
-#include <sys/utsname.h>
-
-#include <cstdlib>
 #include <utility>
 
 namespace wirespan {
@@ -16,6 +13,11 @@ constexpr const char* kRegisters = "tracepoint by perf: tracefs, mounted and rea
 
 constexpr const char* kSocketLength = "sock_send_length and sock_recv_length, sendfile through them: kernel 6.5";
 constexpr const char* kSocketPerf = "the same by perf: kernel 6.5, tracefs mounted and readable";
+constexpr const char* kFunction = "fexit and fentry: kernel 5.5 with BTF, on arm64 6.4";
+constexpr const char* kSendPage =
+    "fexit: kernel 5.5 with BTF; not from 6.5 on, where sendfile goes the way of other calls";
+constexpr const char* kReceive = "fexit: kernel 5.19 with BTF, on arm64 6.4";
+constexpr const char* kOldReceive = "fexit: kernels 5.5 to 5.18 with BTF";
 constexpr const char* kUprobe = "uprobes: CONFIG_UPROBE_EVENTS";
 constexpr const char* kFileIterator = "task_file iterator: kernel 5.8 with BTF";
 
@@ -28,14 +30,19 @@ Candidates typed_or_raw(const char* typed, const char* raw) {
 }  // namespace
 
 std::string_view to_string(Plan plan) {
-  return plan == Plan::kSockets ? "sockets" : "syscalls";
+  switch (plan) {
+    case Plan::kSockets:
+      return "sockets";
+    case Plan::kFunctions:
+      return "functions";
+    case Plan::kSyscalls:
+      break;
+  }
+  return "syscalls";
 }
 
-bool programs_are_preempted() {
-  utsname name{};
-  if (uname(&name) != 0) return false;
-  constexpr int kSince = 7;
-  return std::atoi(name.release) >= kSince;
+std::string why_not(Plan plan) {
+  return plan == Plan::kFunctions ? why_preempted(preemption_facts()) : "";
 }
 
 Following everything_followed() {
@@ -89,13 +96,32 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
     per_executable("node_makes", "Node: the context in which a socket is made");
     per_executable("node_resolves", "Node: the context in which a promise is resolved");
   }
-  if (plan == Plan::kSyscalls) {
-    Candidates io{{"io__tp_btf", kCasts}, {"io__tp_btf_probe", kTyped}, {"io__raw_tp", kRaw}};
-    hooks.push_back({"socket_io", "bytes received and sent", true, kept("io__tp", std::move(io), kRegisters)});
-  } else {
-    hooks.push_back({"send", "bytes sent", true, kept("send__tp", {{"send__raw_tp", kSocketLength}}, kSocketPerf)});
-    hooks.push_back(
-        {"receive", "bytes received", true, kept("receive__tp", {{"receive__raw_tp", kSocketLength}}, kSocketPerf)});
+  switch (plan) {
+    case Plan::kSockets:
+      hooks.push_back({"send", "bytes sent", true, kept("send__tp", {{"send__raw_tp", kSocketLength}}, kSocketPerf)});
+      hooks.push_back(
+          {"receive", "bytes received", true, kept("receive__tp", {{"receive__raw_tp", kSocketLength}}, kSocketPerf)});
+      break;
+    case Plan::kFunctions:
+      hooks.push_back({"tcp_send", "bytes sent by TCP", true, {{"tcp_send__fexit", kFunction}}});
+      hooks.push_back({"unix_send", "bytes sent by Unix sockets", true, {{"unix_send__fexit", kFunction}}});
+      hooks.push_back({"pages_out", "bytes sent by sendfile and splice", false, {{"pages_out__fexit", kSendPage}}});
+      hooks.push_back({"pages_in", "bytes received by splice", false, {{"pages_in__fexit", kFunction}}});
+      hooks.push_back({"tcp_receive",
+                       "bytes received by TCP",
+                       true,
+                       {{"tcp_receive__fexit_nonblock", kOldReceive}, {"tcp_receive__fexit", kReceive}}});
+      hooks.push_back({"unix_receive", "bytes received by Unix sockets", true, {{"unix_receive__fexit", kFunction}}});
+      hooks.push_back({"late_receive",
+                       "receives that began before the start",
+                       false,
+                       {{"late_receive__fentry", kFunction}},
+                       Attached::kAtFirst});
+      break;
+    case Plan::kSyscalls:
+      Candidates io{{"io__tp_btf", kCasts}, {"io__tp_btf_probe", kTyped}, {"io__raw_tp", kRaw}};
+      hooks.push_back({"socket_io", "bytes received and sent", true, kept("io__tp", std::move(io), kRegisters)});
+      break;
   }
   return hooks;
 }

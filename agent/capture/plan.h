@@ -1,5 +1,5 @@
 // What has to be attached, and the ways to attach each, best first. What works is learned by trying, never from
-// versions; which of what works is best depends on one version, see programs_are_preempted().
+// versions, but for what is run in the middle of programs: see capture/preemption.
 #pragma once
 
 #include <array>
@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agent/capture/preemption.h"
 
 namespace wirespan {
 
@@ -25,20 +27,20 @@ struct Hook {
     kAlways,
     kPerExecutable,  // by capture/go_probes and python_probes
     kOnDemand,       // while capture/turns finds somebody who needs it
+    kAtFirst,        // for some minutes
   };
   Attached attached = Attached::kAlways;
 };
 
-// Two ways to see data move, best first. kSockets: tracepoints of the socket layer, paid by who uses sockets.
-// kSyscalls: the end of every system call of the host.
-enum class Plan : std::uint8_t { kSockets, kSyscalls };
-inline constexpr std::array<Plan, 2> kPlans{Plan::kSockets, Plan::kSyscalls};
+// Ways to see data move, best first. kSockets: tracepoints of the socket layer, paid by who uses sockets. kFunctions:
+// the functions that move bytes through stream sockets, when they return; paid by who calls them. kSyscalls: the end of
+// every system call of the host.
+enum class Plan : std::uint8_t { kSockets, kFunctions, kSyscalls };
+inline constexpr std::array<Plan, 3> kPlans{Plan::kSockets, Plan::kFunctions, Plan::kSyscalls};
 [[nodiscard]] std::string_view to_string(Plan plan);
 
-// Since 7.0 the kernel runs other threads in the middle of a raw tracepoint's program, and skips the program for them.
-// Attached by perf, which costs more, the same programs are not interrupted so (docs/adr/0014). Nothing in the kernel's
-// types tells such kernels: known from the version.
-[[nodiscard]] bool programs_are_preempted();
+// "": the plan may be tried on this kernel. Else why it would not work though the kernel took its programs.
+[[nodiscard]] std::string why_not(Plan plan);
 
 // What is followed besides processes, connections and bytes, and how.
 struct Following {

@@ -32,11 +32,14 @@ void print_json(const Diagnosis& diagnosis, std::ostream& out) {
   out << json.dump(2) << "\n";
 }
 
-std::string_view about(std::string_view plan) {
-  return plan == to_string(Plan::kSockets)
-             ? "tracepoints on sockets; system calls are hooked only while an event loop that calls others is traced.\n"
-               "        io_uring: times and lengths are seen, bytes are not, so its requests are not read."
-             : "every system call of the host is hooked (docs/cost.md). io_uring is not seen.";
+std::string about(std::string_view plan) {
+  constexpr std::string_view kBytesOfRings =
+      "system calls are hooked only while an event loop that calls others is traced.\n"
+      "        io_uring: times and lengths are seen, bytes are not, so its requests are not read.";
+  if (plan == to_string(Plan::kSockets)) return "tracepoints on sockets; " + std::string(kBytesOfRings);
+  if (plan == to_string(Plan::kFunctions))
+    return "the kernel's own functions of stream sockets; " + std::string(kBytesOfRings);
+  return "every system call of the host is hooked (docs/cost.md). io_uring is not seen.";
 }
 
 void print_text(const Diagnosis& diagnosis, std::ostream& out) {

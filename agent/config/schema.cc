@@ -66,10 +66,10 @@ std::vector<Key> make_schema() {
       {.name = "capture.plan",
        .form = Form::kChoice,
        .slot = SLOT(capture.plan),
-       .doc =
-           "How bytes are seen: by tracepoints on sockets, by every system call of the host, or the first of the two "
-           "that this kernel allows.",
-       .choices = {"auto", "sockets", "syscalls"}},
+       .doc = "How bytes are seen: by tracepoints on sockets, by the kernel's functions of stream sockets, by every "
+              "system "
+              "call of the host, or the first of these that this kernel allows.",
+       .choices = {"auto", "sockets", "functions", "syscalls"}},
 
       {.name = "http.request_headers",
        .form = Form::kTexts,

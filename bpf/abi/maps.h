@@ -93,6 +93,10 @@ WS_ABI_ASSERT(sizeof(struct ws_target) == 8, "ws_target");
 /* Whose threads are asked, besides Go's, what task they run. */
 enum ws_runtime { WS_RUNTIME_NONE, WS_RUNTIME_PYTHON, WS_RUNTIME_JAVA, WS_RUNTIME_NODE };
 
+/* Functions plan: whether some call of the thread has returned to a program, so that it is in none which began before.
+ */
+enum ws_returned { WS_NONE_RETURNED, WS_CALL_RETURNED, WS_TOLD_BEFORE };
+
 struct ws_thread {
   __u32 tid;        /* 0: the slot is free */
   __u32 loop;       /* twice the returns from epoll_wait; see ws_turn() */
@@ -110,7 +114,8 @@ struct ws_thread {
   __u8 state_searches; /* for state_at, so far */
   __u8 missed;         /* there was no room for a record of it since the last one that fitted */
   __u8 java_sort;      /* enum ws_java_sort */
-  __u8 _pad[2];        /* a cache line each: neighbours run on other CPUs */
+  __u8 returned;       /* enum ws_returned */
+  __u8 _pad[1];        /* a cache line each: neighbours run on other CPUs */
 };
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 

@@ -1,10 +1,22 @@
-/* Which system call runs, and how long an event loop's one means to wait, by the registers. */
+/* The registers of the system call the current thread is in: where they are, which call it is, and how long an event
+ * loop's one means to wait. */
 #ifndef WIRESPAN_BPF_CORE_REGISTERS_H
 #define WIRESPAN_BPF_CORE_REGISTERS_H
 
 #include "bpf/core/load.h"
 
 enum { ws_epoll_pwait2 = 441 }; /* on every architecture */
+
+/* bpf_task_pt_regs: 5.15. Before, they lie where they do on every 64-bit architecture: at the top of the kernel stack.
+ */
+WS_INLINE struct pt_regs *ws_registers_of_call(void) {
+  if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+    return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+  const __u64 stack_bytes = 16 << 10; /* THREAD_SIZE of x86-64 and, with pages of 4 KiB, arm64, but for KASAN's */
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  const __u64 stack = (__u64)WS_LOAD(WS_PROBE, task, stack);
+  return (struct pt_regs *)(stack + stack_bytes - bpf_core_type_size(struct pt_regs));
+}
 
 WS_INLINE __u64 ws_call_number(struct pt_regs *regs, const enum ws_how_to_load how) {
 #if defined(__TARGET_ARCH_x86)

@@ -41,9 +41,4 @@ struct trace_event_raw_sys_exit___ws {
   long ret;
 } __attribute__((preserve_access_index));
 
-/* The registers of the system call the current task is in: 5.15. */
-WS_INLINE struct pt_regs *ws_registers_of_call(void) {
-  return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-}
-
 #endif

@@ -83,10 +83,13 @@ Seen trace(const Script& script) {
   script.options(options, child);
   if (const char* wanted = std::getenv("WIRESPAN_TEST_PLAN")) {
     const std::string_view name = wanted;
-    if (name != "perf") options.plan = Plan::kSyscalls;
+    if (name == to_string(Plan::kFunctions))
+      options.plan = Plan::kFunctions;
+    else if (name != "perf")
+      options.plan = Plan::kSyscalls;
     if (name.ends_with("perf"))
       options.follow.by_perf = true;
-    else if (name != to_string(Plan::kSyscalls))
+    else if (name == "raw_tp")
       options.prefer = name;
   }
   auto source = KernelSource::open(options, counters);
@@ -108,9 +111,10 @@ Seen trace(const Script& script) {
     agent.join();
     seen = std::move(collector.seen);
     const auto programs = (*source)->plan();
-    const bool sockets =
-        std::any_of(programs.begin(), programs.end(), [](const auto& p) { return p.starts_with("receive:"); });
-    seen.plan = sockets ? Plan::kSockets : Plan::kSyscalls;
+    const auto has = [&](const char* hook) {
+      return std::any_of(programs.begin(), programs.end(), [&](const auto& p) { return p.starts_with(hook); });
+    };
+    seen.plan = has("receive:") ? Plan::kSockets : has("tcp_receive:") ? Plan::kFunctions : Plan::kSyscalls;
   } else {
     close(go[1]);  // the child ends by itself
     waitpid(child, nullptr, 0);
