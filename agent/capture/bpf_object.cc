@@ -284,6 +284,29 @@ void BpfObject::remove_java_process(std::uint32_t pid) {
   __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
 }
 
+void BpfObject::set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) {
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid, &process, BPF_ANY);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
+void BpfObject::remove_tokio_process(std::uint32_t pid) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
+void BpfObject::begin_tokio_guess(std::uint32_t pid) {
+  const ws_tokio_guess none{};
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid, &none, BPF_ANY);
+}
+
+bool BpfObject::read_tokio_guess(std::uint32_t pid, ws_tokio_guess& guess) const {
+  return bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid, &guess) == 0;
+}
+
+void BpfObject::end_tokio_guess(std::uint32_t pid) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid);
+}
+
 void BpfObject::forget_python_contexts() {
   const int fd = bpf_map__fd(skeleton_->maps.ws_python_contexts);
   std::vector<ws_python_context> keys;

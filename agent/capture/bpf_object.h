@@ -74,6 +74,11 @@ class BpfObject : public RuntimeKernel {
   void remove_python_process(std::uint32_t pid) override;
   void set_java_process(std::uint32_t pid, const ws_java_process& process) override;
   void remove_java_process(std::uint32_t pid) override;
+  void set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) override;
+  void remove_tokio_process(std::uint32_t pid) override;
+  void begin_tokio_guess(std::uint32_t pid) override;
+  [[nodiscard]] bool read_tokio_guess(std::uint32_t pid, ws_tokio_guess& guess) const override;
+  void end_tokio_guess(std::uint32_t pid) override;
   void forget_python_contexts() override;
 
   // Runs the control program. False: the connection is gone, or the kernel cannot (before 5.10).

@@ -20,6 +20,7 @@
 #include "agent/capture/java_threads.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/python_probes.h"
+#include "agent/capture/tokio_probes.h"
 #include "agent/rights/capabilities.h"
 
 namespace wirespan {
@@ -121,7 +122,7 @@ std::vector<Finding> tasks_of(const char* runtime, const std::string& tasks, std
 
 bool in_every_plan(const Hook& hook) {
   return std::all_of(kPlans.begin(), kPlans.end(), [&](Plan plan) {
-    const auto hooks = hooks_of(plan, true, true, true);
+    const auto hooks = hooks_of(plan, true, true, true, true);
     return std::any_of(hooks.begin(), hooks.end(),
                        [&](const Hook& h) { return std::string_view(h.name) == hook.name; });
   });
@@ -168,7 +169,7 @@ void try_all(std::vector<Attempt>& attempts, const std::set<std::string_view>& n
 std::vector<Attempt> everything(std::set<std::string_view>& not_attached) {
   std::vector<Attempt> attempts;
   for (const Plan plan : kPlans) {
-    for (const Hook& hook : hooks_of(plan, true, true, true)) {
+    for (const Hook& hook : hooks_of(plan, true, true, true, true)) {
       if (std::ranges::find(attempts, hook.name, &Attempt::hook) != attempts.end()) continue;
       for (const Candidate& candidate : hook.candidates) {
         Attempt a;
@@ -196,6 +197,7 @@ std::vector<Finding> look_around() {
   std::vector<Finding> out{kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
   std::ranges::move(tasks_of("python", "tasks", describe_python), std::back_inserter(out));
   std::ranges::move(tasks_of("java", "virtual threads", describe_java), std::back_inserter(out));
+  std::ranges::move(tasks_of("tokio", "tasks", describe_tokio), std::back_inserter(out));
   return out;
 }
 
@@ -213,7 +215,7 @@ Diagnosis diagnose() {
     if (!a.chosen) a.why_not = "works, but a better one does too";
   }
   for (const Plan plan : kPlans) {
-    const auto hooks = hooks_of(plan, true, true, true);
+    const auto hooks = hooks_of(plan, true, true, true, true);
     const bool works = std::ranges::all_of(hooks, [&](const Hook& h) { return !h.required || found.contains(h.name); });
     if (works && diagnosis.plan.empty()) diagnosis.plan = to_string(plan);
   }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace wirespan {
 
@@ -47,10 +48,34 @@ std::uint64_t ElfFile::offset_of(std::uint64_t address) const {
 }
 
 void ElfFile::visit_dynamic_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const {
+  visit_table(SHT_DYNSYM, visit);
+}
+
+bool ElfFile::visit_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const {
+  return visit_table(SHT_SYMTAB, visit);
+}
+
+GElf_Shdr ElfFile::section(const char* name) const {
+  std::size_t names = 0;
+  if (elf_getshdrstrndx(elf_.get(), &names) != 0) return {};
   for (Elf_Scn* section = elf_nextscn(elf_.get(), nullptr); section != nullptr;
        section = elf_nextscn(elf_.get(), section)) {
     GElf_Shdr header;
-    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != SHT_DYNSYM) continue;
+    if (gelf_getshdr(section, &header) == nullptr) continue;
+    const char* const its = elf_strptr(elf_.get(), names, header.sh_name);
+    if (its != nullptr && std::strcmp(its, name) == 0) return header;
+  }
+  return {};
+}
+
+bool ElfFile::visit_table(std::uint32_t type,
+                          const std::function<void(const char*, const GElf_Sym&)>& visit) const {
+  bool found = false;
+  for (Elf_Scn* section = elf_nextscn(elf_.get(), nullptr); section != nullptr;
+       section = elf_nextscn(elf_.get(), section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != type) continue;
+    found = true;
     Elf_Data* const data = elf_getdata(section, nullptr);
     if (data == nullptr) continue;
     const std::uint64_t count = data->d_size / header.sh_entsize;
@@ -62,6 +87,7 @@ void ElfFile::visit_dynamic_symbols(const std::function<void(const char*, const 
       if (name != nullptr) visit(name, symbol);
     }
   }
+  return found;
 }
 
 std::uint64_t ElfFile::base() const {

@@ -37,11 +37,16 @@ class ElfFile {
   [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const;
   // Calls visit(name, symbol) for what the file offers to others (.dynsym), in their order.
   void visit_dynamic_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const;
+  // The same for its own (.symtab), which stripping removes. False: it has none.
+  bool visit_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const;
+  // All zero: there is none of that name.
+  [[nodiscard]] GElf_Shdr section(const char* name) const;
   // Address of the file's first page before relocation.
   [[nodiscard]] std::uint64_t base() const;
 
  private:
   ElfFile() = default;
+  bool visit_table(std::uint32_t type, const std::function<void(const char*, const GElf_Sym&)>& visit) const;
 
   int fd_ = -1;
   std::unique_ptr<Elf, ElfEnd> elf_;

@@ -26,6 +26,7 @@
 #include "agent/capture/ring_reader.h"
 #include "agent/capture/runtime.h"
 #include "agent/capture/targets.h"
+#include "agent/capture/tokio_probes.h"
 #include "agent/capture/turns.h"
 
 namespace wirespan {
@@ -124,7 +125,7 @@ Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& optio
   for (const Plan plan : kPlans) {
     if (options.plan && *options.plan != plan) continue;
     Loaded loaded;
-    loaded.hooks = hooks_of(plan, options.wakeups, options.goroutines, options.contexts);
+    loaded.hooks = hooks_of(plan, options.wakeups, options.goroutines, options.contexts, options.tokio);
     auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
     if (object) {
       loaded.object = *std::move(object);
@@ -159,9 +160,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
         gate_(*object_, counters),
         python_(*object_, counters),
         java_(*object_, counters),
+        tokio_(*object_, counters),
         everybody_(options.selectors.all),
         goroutines_(options.goroutines),
         contexts_(options.contexts),
+        rust_tasks_(options.tokio),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")),
@@ -190,6 +193,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         java_.found(pid, clock_.now());
       });
     }
+    if (rust_tasks_) targets_.visit([this](std::uint32_t pid) { tokio_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
@@ -257,6 +261,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
   [[nodiscard]] std::vector<std::string> python_programs() const override { return python_.describe(); }
   [[nodiscard]] std::vector<std::string> java_programs() const override { return java_.describe(); }
+  [[nodiscard]] std::vector<std::string> tokio_programs() const override { return tokio_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
   [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
@@ -294,6 +299,13 @@ class LiveSource : public KernelSource, private Sink<Event> {
       } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
         python_.exited(exited->pid);
         java_.exited(exited->pid);
+      }
+    }
+    if (rust_tasks_) {
+      if (const auto* process = std::get_if<event::Process>(&event)) {
+        tokio_.found(process->pid, process->time);
+      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+        tokio_.exited(exited->pid);
       }
     }
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -362,6 +374,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         python_.sweep(now);
         java_.sweep(now);
       }
+      if (rust_tasks_) tokio_.sweep(now);
       reap_exited();
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
@@ -498,9 +511,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::atomic<bool> new_limits_{false};
   PythonProbes python_;
   JavaThreads java_;
+  TokioProbes tokio_;
   bool everybody_;
   bool goroutines_;
   bool contexts_;
+  bool rust_tasks_;
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;

@@ -29,6 +29,8 @@ struct KernelOptions {
   bool goroutines = true;  // of Go processes: uprobes on their net/http client, two user reads an event
   // Of Python processes: probes where a context is made, three user reads an event; of Java's three or four such reads.
   bool contexts = true;
+  // Of processes with tokio in them: probes where a task is woken or begun, a user read an event.
+  bool tokio = true;
   bool wakeups = false;  // event::Wake: costs at the rate of the scheduler
 };
 
@@ -45,9 +47,10 @@ class KernelSource : public Source, public VerdictSink {
   [[nodiscard]] virtual std::vector<std::string> plan() const = 0;
   // What is known of each Go executable that runs, or why nothing is.
   [[nodiscard]] virtual std::vector<std::string> go_programs() const = 0;
-  // The same for each Python and each Java process.
+  // The same for each Python, Java and tokio process.
   [[nodiscard]] virtual std::vector<std::string> python_programs() const = 0;
   [[nodiscard]] virtual std::vector<std::string> java_programs() const = 0;
+  [[nodiscard]] virtual std::vector<std::string> tokio_programs() const = 0;
   // Processes traced now.
   [[nodiscard]] virtual std::size_t targets() const = 0;
   // Runs and time per program since start (time needs kernel.bpf_stats_enabled=1), and kernel memory of the maps.

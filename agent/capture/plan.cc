@@ -26,6 +26,9 @@ constexpr Candidate kGoWrites[] = {{"go_writes", kUprobe}};
 constexpr Candidate kGoSends[] = {{"go_sends", kUprobe}};
 constexpr Candidate kGoReceives[] = {{"go_receives", kUprobe}};
 constexpr Candidate kPythonBorn[] = {{"python_born", kUprobe}};
+constexpr Candidate kTokioLearns[] = {{"tokio_learns", kUprobe}};
+constexpr Candidate kTokioSpawns[] = {{"tokio_spawns", kUprobe}};
+constexpr Candidate kTokioWakes[] = {{"tokio_wakes", kUprobe}};
 constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
 constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
 
@@ -35,7 +38,7 @@ std::string_view to_string(Plan plan) {
   return plan == Plan::kSockets ? "sockets" : "syscalls";
 }
 
-std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts) {
+std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts, bool tokio) {
   using Attached = Hook::Attached;
   // I/O comes last: from its first event on, everything else is already watched.
   std::vector<Hook> hooks{
@@ -64,6 +67,14 @@ std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contex
   if (contexts) {
     hooks.push_back(
         {"python_born", "Python: the task a task was created in", false, kPythonBorn, Attached::kPerExecutable});
+  }
+  if (tokio) {
+    hooks.push_back(
+        {"tokio_learns", "tokio: where the running task is named", false, kTokioLearns, Attached::kPerExecutable});
+    hooks.push_back({"tokio_spawns", "tokio: the task that begins a task", false, kTokioSpawns,
+                     Attached::kPerExecutable});
+    hooks.push_back(
+        {"tokio_wakes", "tokio: the task that wakes a task", false, kTokioWakes, Attached::kPerExecutable});
   }
   if (plan == Plan::kSyscalls) {
     hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});

@@ -24,7 +24,7 @@ struct Hook {
   std::span<const Candidate> candidates;
   enum class Attached : std::uint8_t {
     kAlways,
-    kPerExecutable,  // by capture/go_probes and python_probes
+    kPerExecutable,  // by capture/go_probes, python_probes and tokio_probes
     kOnDemand,       // while capture/turns finds somebody who needs it
   };
   Attached attached = Attached::kAlways;
@@ -37,7 +37,8 @@ inline constexpr std::array<Plan, 2> kPlans{Plan::kSockets, Plan::kSyscalls};
 [[nodiscard]] std::string_view to_string(Plan plan);
 
 // `wakeups`: with the hook that sees threads wake each other.
-// `goroutines`: with those that follow Go's. `contexts`: with those that follow Python's.
-[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts);
+// `goroutines`: with those that follow Go's. `contexts`: with those that follow Python's. `tokio`: of Rust's.
+[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts,
+                                          bool tokio);
 
 }  // namespace wirespan

@@ -54,6 +54,7 @@ KernelOptions kernel_options(const Config& config) {
   // What nobody uses is not asked of anybody's processes.
   options.goroutines = used("goroutine");
   options.contexts = used("task");
+  options.tokio = used("tokio");
   for (const Plan plan : kPlans) {
     if (config.capture.plan == to_string(plan)) options.plan = plan;
   }

@@ -1,19 +1,13 @@
 /* Births of Python contexts: the instructions by which the functions that make one return (capture/returns), as only
  * there the new address is known; the interpreter's stack does not move while they run. */
 #include "bpf/core/python.h"
+#include "bpf/core/registers.h"
 
 #if defined(__TARGET_ARCH_x86)
-WS_INLINE __u64 ws_thread_pointer(void) {
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  return BPF_CORE_READ(task, thread.fsbase);
-}
 WS_INLINE __u64 ws_returned(struct pt_regs *regs) {
   return regs->ax;
 }
 #else
-WS_INLINE __u64 ws_thread_pointer(void) {
-  return 0;
-}
 WS_INLINE __u64 ws_returned(struct pt_regs *regs) {
   return 0;
 }

@@ -1,0 +1,160 @@
+#include "agent/capture/tokio_probes.h"
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "agent/capture/proc_maps.h"
+#include "agent/capture/process_memory.h"
+
+namespace wirespan {
+namespace {
+
+// When a process is looked at after it was found: its tables are relocated in its first moments.
+constexpr std::array<std::int64_t, 4> kLooks{0, 50'000'000, 300'000'000, 2'000'000'000};
+constexpr std::uint64_t kMostSamples = 100'000;  // wake-ups; what has not shown by then does not
+
+}  // namespace
+
+TokioProbes::TokioProbes(RuntimeKernel& kernel, Counters& counters)
+    : kernel_(kernel),
+      known_(counters.get("capture.tokio.processes")),
+      refused_(counters.get("capture.tokio.processes_refused")),
+      probes_(counters.get("capture.tokio.probes_attached")),
+      failed_(counters.get("capture.tokio.probes_failed")) {}
+
+void TokioProbes::found(std::uint32_t pid, BootTime now) {
+  Process& process = processes_[pid];
+  process.since = now;
+  process.looks = 0;
+  look(pid, process);
+}
+
+void TokioProbes::exited(std::uint32_t pid) {
+  const auto it = processes_.find(pid);
+  if (it == processes_.end()) return;
+  forget(pid, it->second);
+  processes_.erase(it);
+}
+
+void TokioProbes::detach(Process& process) {
+  for (const int probe : process.probes) kernel_.detach_uprobe(probe);
+  process.probes.clear();
+}
+
+void TokioProbes::forget(std::uint32_t pid, Process& process) {
+  detach(process);
+  if (process.state == State::kLearns) kernel_.end_tokio_guess(pid);
+  if (process.state == State::kLearns || process.state == State::kKnown) kernel_.remove_tokio_process(pid);
+  if (process.state == State::kKnown) known_.set(known_.value() - 1);
+  process.state = State::kNothing;
+}
+
+void TokioProbes::refuse(std::uint32_t pid, Process& process, std::string why) {
+  forget(pid, process);
+  process.state = State::kRefused;
+  process.why = std::move(why);
+}
+
+bool TokioProbes::attach(std::uint32_t pid, Process& process, const char* program,
+                         const std::vector<std::uint64_t>& offsets) {
+  for (const std::uint64_t offset : offsets) {
+    auto probe = kernel_.attach_uprobe_in(pid, program, process.mapping.path, offset);
+    if (!probe) {
+      failed_.add();
+      refuse(pid, process, probe.error().text());
+      return false;
+    }
+    process.probes.push_back(*probe);
+    probes_.add();
+  }
+  return true;
+}
+
+void TokioProbes::look(std::uint32_t pid, Process& process) {
+  ++process.looks;
+  const MappedFile mapping = executable_mapping(pid, maps_of(pid));
+  const bool same = mapping.start == process.mapping.start && mapping.inode == process.mapping.inode;
+  if (same && process.state != State::kNothing) return;
+  forget(pid, process);  // it runs something else now
+  process.mapping = mapping;
+  process.why.clear();
+  if (!mapping.path.empty()) understand(pid, process);
+}
+
+void TokioProbes::understand(std::uint32_t pid, Process& process) {
+  const auto& executable = executables_.get(process.mapping, "executable",
+                                            [&] { return read_tokio_executable(process.mapping.path); });
+  if (!executable) {
+    if (executable.error().code != ENOENT) refuse(pid, process, executable.error().what);
+    return;
+  }
+  process.version = (*executable).version;
+  const auto where = read_tokio_process(ProcessMemory(pid), process.mapping.start, *executable);
+  if (!where) {
+    if (process.looks >= kLooks.size()) refuse(pid, process, where.error().what);
+    return;
+  }
+  process.told = *where;
+  process.wakes = (*executable).wakes;
+  process.spawns = (*executable).spawns;
+  kernel_.set_tokio_process(pid, process.told);
+  kernel_.begin_tokio_guess(pid);
+  process.state = State::kLearns;
+  attach(pid, process, "tokio_learns", process.wakes);
+}
+
+void TokioProbes::learn(std::uint32_t pid, Process& process) {
+  ws_tokio_guess guess{};
+  if (!kernel_.read_tokio_guess(pid, guess)) return;
+  if (!learn_current(guess, process.told)) {
+    if (guess.samples > kMostSamples) refuse(pid, process, "where it names the running task could not be learned");
+    return;
+  }
+  detach(process);
+  kernel_.end_tokio_guess(pid);
+  process.state = State::kKnown;
+  known_.add();
+  kernel_.set_tokio_process(pid, process.told);
+  if (attach(pid, process, "tokio_wakes", process.wakes)) attach(pid, process, "tokio_spawns", process.spawns);
+}
+
+void TokioProbes::sweep(BootTime now) {
+  std::uint64_t refused = 0;
+  for (auto& [pid, process] : processes_) {
+    if (process.state == State::kRefused) ++refused;
+    if (process.state == State::kLearns) learn(pid, process);
+    if (process.state == State::kNothing && process.looks < kLooks.size() &&
+        now - process.since >= kLooks[process.looks]) {
+      look(pid, process);
+    }
+  }
+  refused_.set(refused);
+}
+
+std::vector<std::string> TokioProbes::describe() const {
+  std::vector<std::string> out;
+  for (const auto& [pid, process] : processes_) {
+    if (process.state == State::kNothing) continue;
+    std::string line = std::to_string(pid) + " tokio" + (process.version.empty() ? "" : " " + process.version) + ": ";
+    if (process.state == State::kRefused)
+      line += "tasks are not seen: " + process.why;
+    else if (process.state == State::kLearns)
+      line += "tasks are seen once it has been learned where the running one is named";
+    else
+      line += process.spawns.empty() ? "tasks are seen, but not who begins them" : "tasks are seen";
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+std::string describe_tokio(std::uint32_t pid) {
+  const MappedFile mapping = executable_mapping(pid, maps_of(pid));
+  if (mapping.path.empty()) return {};
+  const auto executable = read_tokio_executable(mapping.path);
+  if (!executable) return executable.error().code == ENOENT ? std::string() : executable.error().what;
+  const auto where = read_tokio_process(ProcessMemory(pid), mapping.start, *executable);
+  return where ? "tasks can be seen" : where.error().what;
+}
+
+}  // namespace wirespan

@@ -1,0 +1,72 @@
+// Tasks of traced processes that run Rust's tokio: tells the kernel side where each keeps the running one, and keeps
+// probes on the functions that wake and begin tasks, in traced processes only. They end with the process, or with the
+// agent, however it ends.
+//
+// Where in its thread-locals a process names the running task differs with every build. It is learned from the first
+// few wake-ups: the one word that is, again and again, the number of a task that was woken before.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/capture/mapped_file.h"
+#include "agent/capture/runtime_kernel.h"
+#include "agent/capture/tokio_executable.h"
+#include "base/clock.h"
+#include "base/counters.h"
+
+namespace wirespan {
+
+// One thread.
+class TokioProbes {
+ public:
+  TokioProbes(RuntimeKernel& kernel, Counters& counters);
+
+  // A traced process, at first sight and after each exec.
+  void found(std::uint32_t pid, BootTime now);
+  void exited(std::uint32_t pid);
+  // About ten times a second.
+  void sweep(BootTime now);
+
+  // One line for each process with a tokio: what is known of it, or why nothing is.
+  [[nodiscard]] std::vector<std::string> describe() const;
+
+ private:
+  enum class State : std::uint8_t { kNothing, kLearns, kKnown, kRefused };
+  struct Process {
+    BootTime since{};
+    std::size_t looks = 0;
+    State state = State::kNothing;
+    MappedFile mapping;
+    std::string version;
+    std::string why;  // it is not known
+    ws_tokio_process told{};
+    std::vector<std::uint64_t> wakes;
+    std::vector<std::uint64_t> spawns;
+    std::vector<int> probes;
+  };
+
+  void look(std::uint32_t pid, Process& process);
+  void understand(std::uint32_t pid, Process& process);
+  void learn(std::uint32_t pid, Process& process);
+  void forget(std::uint32_t pid, Process& process);
+  void refuse(std::uint32_t pid, Process& process, std::string why);
+  // False: one could not be attached, and all are gone.
+  bool attach(std::uint32_t pid, Process& process, const char* program, const std::vector<std::uint64_t>& offsets);
+  void detach(Process& process);
+
+  RuntimeKernel& kernel_;
+  ReadFiles<TokioExecutable> executables_;
+  std::unordered_map<std::uint32_t, Process> processes_;
+  Counter& known_;
+  Counter& refused_;
+  Counter& probes_;
+  Counter& failed_;
+};
+
+// For people, of any process: "" when there is no tokio in it, else whether its tasks can be seen and why not.
+[[nodiscard]] std::string describe_tokio(std::uint32_t pid);
+
+}  // namespace wirespan

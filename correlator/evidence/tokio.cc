@@ -1,0 +1,312 @@
+// Tasks of Rust's tokio, by their Ids; who wakes and who begins whom is told by the runtime's own calls.
+//
+// The task that reads a request works for it. A client's connection is often a task of its own (hyper), fed through a
+// channel: whoever woke it before it wrote asked for the call, and whoever it wakes once it has read the response's
+// beginning awaits that. Where both are of one request, that is the one; once a process has shown that they are, the
+// first alone will do, so that a call need not wait for its response.
+//
+// Tasks begun by one that works for a request work for it too, as far as answers show: a call of theirs is the
+// request's if it was answered before the request was, and the task that made it never works for others. (A consumer of
+// a queue, begun by the first request that needed it, goes on to serve others.)
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+#include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostTasks = 32'768;  // of all processes, twice; past it those not used lately are forgotten
+constexpr std::size_t kMostProcesses = 4096;
+constexpr std::size_t kMostWaiting = 4096;  // calls of a process that wait for their request's answer
+constexpr int kMostGenerations = 8;
+constexpr std::size_t kMostWakers = 4;
+constexpr double kBoth = 0.99;
+constexpr double kOne = 0.98;
+constexpr float kProven = 16;
+constexpr float kRare = 400;
+
+struct Read {
+  std::uint64_t node = 0;
+  BootTime time{};
+};
+
+struct Woken {
+  std::uint64_t by = 0;
+  BootTime time{};
+};
+
+struct Task {
+  std::uint64_t parent = 0;
+  BootTime born{};
+  std::array<Read, 2> reads;  // requests, the newest first
+  std::uint32_t requests = 0;
+  bool shared = false;    // it reads requests while others it read are open
+  bool outlives = false;  // it works for others than the request it was begun for
+  // As one that writes calls.
+  std::array<Woken, kMostWakers> wakers;  // the newest first
+  BootTime wrote{};                       // its last call
+  NodePtr call;                           // until somebody was woken by its response
+  std::uint64_t asked = 0;                // request of who asked for it; 0: not known
+  bool asked_by_child = false;
+  bool responds = false;
+  bool handed = false;  // it has made calls that others asked for
+};
+
+// Tasks by number; those not asked for since the table was last full are forgotten.
+class Tasks {
+ public:
+  [[nodiscard]] Task* find(std::uint64_t key) {
+    if (const auto it = young_.find(key); it != young_.end()) return &it->second;
+    const auto it = old_.find(key);
+    if (it == old_.end()) return nullptr;
+    Task& task = young_[key] = std::move(it->second);
+    old_.erase(it);
+    return &task;
+  }
+  Task& get(std::uint64_t key) {
+    Task* const task = find(key);
+    return task != nullptr ? *task : young_[key];
+  }
+  // Where nobody holds one.
+  void age() {
+    if (young_.size() < kMostTasks) return;
+    old_ = std::move(young_);
+    young_.clear();
+  }
+  void restart() {
+    for (auto* const half : {&young_, &old_}) {
+      for (auto& [key, task] : *half) {
+        task.reads = {};
+        task.wakers = {};
+        task.call.reset();
+      }
+    }
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, Task> young_;
+  std::unordered_map<std::uint64_t, Task> old_;
+};
+
+class ByTokio : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "tokio"; }
+  [[nodiscard]] int rank() const override { return 21; }
+
+  // Who began whom, and how the processes work, still holds.
+  void restart() override {
+    tasks_.restart();
+    for (auto& [pid, process] : processes_) process.waiting.clear();
+  }
+
+  void event(const Event& event, World& world) override {
+    if (const auto* handover = std::get_if<event::Handover>(&event)) {
+      if (!is_tokio(handover->actor.task)) return;
+      tasks_.age();
+      if (handover->role == event::Handover::Role::kWakes)
+        woke(*handover, world);
+      else if (handover->role == event::Handover::Role::kSpawns)
+        began(*handover);
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      processes_.erase(exited->pid);
+    }
+  }
+
+  void opened(const NodePtr& node, World& world) override {
+    const Message& request = *node->exchange->request;
+    const Actor& actor = node->role == SpanRole::kServer ? request.last_byte.actor : request.first_byte.actor;
+    if (!is_tokio(actor.task)) return;
+    tasks_.age();
+    node->role == SpanRole::kServer ? read(*node, actor.task, world) : write(node, actor.task, world);
+  }
+
+  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    if (touched.kind != MessageKind::kResponse || !touched.first || !is_tokio(touched.touch.actor.task)) return;
+    if (node->role == SpanRole::kServer) return answers(node, touched.touch, world);
+    Task* const task = tasks_.find(key(node->pid, touched.touch.actor.task));
+    if (task != nullptr && task->call == node) task->responds = true;
+  }
+
+  [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
+    if (node.role != SpanRole::kClient) return std::nullopt;
+    const Touch& touch = node.exchange->request->first_byte;
+    if (!is_tokio(touch.actor.task)) return std::nullopt;
+    const Process& process = process_of(node.pid);
+    Task* const writer = tasks_.find(key(node.pid, touch.actor.task));
+    if (writer == nullptr || fails(process.answers)) return std::nullopt;
+    NodePtr request;
+    if (writer->requests > 0) {
+      request = request_read_by(*writer, BootTime{}, world);
+    } else if (proven(process.handed)) {
+      const Found asked = asked_by(node.pid, *writer, touch.time, world);
+      if (!asked.child) request = asked.node;
+    }
+    if (!request) return std::nullopt;
+    world.habits.explained(node.pid, true);
+    return Claim{std::move(request), std::nullopt, "tokio", writer->requests > 0 ? kBoth : kOne};
+  }
+
+ private:
+  struct Process {
+    TrackRecord answers;  // requests are answered by the task that read them
+    TrackRecord handed;   // who asks for a call is of the request that its response wakes
+    struct Waiting {
+      NodePtr call;
+      std::uint64_t request = 0;
+      std::uint64_t task = 0;  // the child that made or asked for it
+    };
+    std::vector<Waiting> waiting;
+  };
+  struct Found {
+    NodePtr node;             // null: not certain
+    bool child = false;       // by who was begun by the one that read it, or by such
+    std::uint64_t task = 0;   // that child
+  };
+
+  static std::uint64_t key(std::uint32_t pid, std::uint64_t task) { return combine64(mix64(pid), task); }
+  static bool fails(const TrackRecord& record) { return record.failed * kRare > record.held + kRare; }
+  static bool proven(const TrackRecord& record) {
+    return record.held >= kProven && record.failed * kRare <= record.held;
+  }
+  Process& process_of(std::uint32_t pid) {
+    if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) processes_.clear();
+    return processes_[pid];
+  }
+
+  void read(const Node& node, std::uint64_t number, World& world) {
+    Task& task = tasks_.get(key(node.pid, number));
+    const bool open = task.requests > 0 && world.open.find(task.reads[0].node);
+    const bool both = task.requests > 1 && world.open.find(task.reads[1].node);
+    task.shared = open || (task.shared && both);
+    task.reads[1] = task.reads[0];
+    task.reads[0] = {node.number, node.opened};
+    ++task.requests;
+  }
+
+  void began(const event::Handover& handover) {
+    const std::uint32_t pid = handover.actor.thread.pid;
+    Task& task = tasks_.get(key(pid, handover.object));
+    task.parent = handover.actor.task;
+    task.born = handover.time;
+  }
+
+  // The request a task works for. Up from a task to whoever read one.
+  Found request_of(std::uint32_t pid, std::uint64_t number, World& world) {
+    Found out;
+    BootTime born{};
+    for (int generation = 0; generation < kMostGenerations && number != 0; ++generation) {
+      const Task* const task = tasks_.find(key(pid, number));
+      if (task == nullptr) return out;
+      if (task->requests > 0) {
+        out.node = request_read_by(*task, born, world);
+        return out;
+      }
+      if (task->outlives) return out;
+      if (!out.child) out.task = number;
+      out.child = true;
+      born = task->born;
+      number = task->parent;
+    }
+    return out;
+  }
+
+  // born: when the one in question was begun by it; zero: it is that itself.
+  static NodePtr request_read_by(const Task& task, BootTime born, World& world) {
+    const Read& newest = task.reads[0];
+    const Read& before = task.reads[1];
+    if (task.shared) return nullptr;
+    if (born == BootTime{} || born > newest.time) return world.open.find(newest.node);
+    // Of the one before, when that is still open. What is older than both is of neither.
+    if (task.requests > 1 && born > before.time) return world.open.find(before.node);
+    return nullptr;
+  }
+
+  // Who woke the writer last before it wrote, since it wrote the call before.
+  Found asked_by(std::uint32_t pid, const Task& writer, BootTime wrote, World& world) {
+    for (const Woken& woken : writer.wakers) {
+      if (woken.by == 0 || woken.time <= writer.wrote) break;
+      if (woken.time < wrote) return request_of(pid, woken.by, world);
+    }
+    return {};
+  }
+
+  void write(const NodePtr& node, std::uint64_t number, World& world) {
+    Task& task = tasks_.get(key(node->pid, number));
+    if (task.requests > 0) return;
+    const BootTime time = node->exchange->request->first_byte.time;
+    const Found asked = asked_by(node->pid, task, time, world);
+    task.call = node;
+    task.asked = asked.node ? asked.node->number : 0;
+    task.asked_by_child = asked.child;
+    task.responds = false;
+    task.wrote = time;
+  }
+
+  void woke(const event::Handover& handover, World& world) {
+    const std::uint32_t pid = handover.actor.thread.pid;
+    // A worker thread is a task itself, begun before all others: what wakes in its name is the driver, which found a
+    // socket ready. Nobody wakes it, and it reads nothing.
+    if (tasks_.find(key(pid, handover.actor.task)) == nullptr) {
+      tasks_.get(key(pid, handover.object));
+      return;
+    }
+    Task& wakee = tasks_.get(key(pid, handover.object));
+    std::move_backward(wakee.wakers.begin(), wakee.wakers.end() - 1, wakee.wakers.end());
+    wakee.wakers[0] = {handover.actor.task, handover.time};
+    Task* const waker = tasks_.find(key(pid, handover.actor.task));
+    if (waker == nullptr || !waker->call || !waker->responds) return;
+    const NodePtr call = std::exchange(waker->call, nullptr);
+    if (waker->asked == 0) return;
+    const Found awaits = request_of(pid, handover.object, world);
+    if (!awaits.node) return;
+    Process& process = process_of(pid);
+    const bool agree = awaits.node->number == waker->asked;
+    process.handed.add(agree);
+    if (!agree || fails(process.handed) || fails(process.answers)) return;
+    waker->handed = true;
+    if (waker->asked_by_child || awaits.child) return wait(process, call, awaits);
+    if (!call->decided) world.found(call, Claim{awaits.node, std::nullopt, "tokio", kBoth});
+  }
+
+  void wait(Process& process, const NodePtr& call, const Found& found) {
+    if (process.waiting.size() >= kMostWaiting) process.waiting.clear();
+    process.waiting.push_back({call, found.node->number, found.task});
+  }
+
+  void answers(const NodePtr& request, const Touch& touch, World& world) {
+    Process& process = process_of(request->pid);
+    // Those read before it was learned where tasks are named are nobody's.
+    if (const std::uint64_t reader = request->exchange->request->last_byte.actor.task; is_tokio(reader)) {
+      const Task* const task = tasks_.find(key(request->pid, reader));
+      const bool own = task != nullptr && request_read_by(*task, BootTime{}, world) == request;
+      process.answers.add(own && reader == touch.actor.task);
+    }
+    std::erase_if(process.waiting, [&](const Process::Waiting& one) {
+      if (one.call->decided) return true;
+      if (one.request != request->number) return false;
+      const Task* const child = tasks_.find(key(request->pid, one.task));
+      const bool own_work = child == nullptr || !child->outlives;
+      if (own_work && !fails(process.answers)) {
+        world.found(one.call, Claim{request, std::nullopt, "tokio", kBoth});
+      }
+      return true;
+    });
+  }
+
+  Tasks tasks_;
+  std::unordered_map<std::uint32_t, Process> processes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_tokio() {
+  return std::make_unique<ByTokio>();
+}
+
+}  // namespace wirespan
