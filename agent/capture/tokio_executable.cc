@@ -12,6 +12,7 @@
 
 #include "agent/capture/elf_file.h"
 #include "agent/capture/proc_maps.h"
+#include "agent/capture/tokio_code.h"
 
 namespace wirespan {
 namespace {
@@ -21,11 +22,13 @@ constexpr std::string_view kContext = "5tokio7runtime7context7CONTEXT";
 constexpr std::string_view kWakeByVal = "5tokio7runtime4task5waker11wake_by_val";
 constexpr std::string_view kWakeByRef = "5tokio7runtime4task5waker11wake_by_ref";
 constexpr std::string_view kSchedule = "5tokio7runtime4task3raw8schedule";
+constexpr std::string_view kEnter = "5tokio7runtime4task4core11TaskIdGuard5enter";
 constexpr std::string_view kList = "5tokio7runtime4task4list";
 constexpr std::string_view kBind = "10bind_inner";
 constexpr std::string_view kSources = "/tokio-1.";
 
 constexpr std::size_t kMostFunctions = 64;
+constexpr std::uint64_t kMostCode = 4096;
 constexpr std::uint64_t kMostText = 64U << 20U;   // of constants, looked through for the version
 constexpr std::uint64_t kMostTables = 16U << 20U;
 constexpr std::uint64_t kMostThreadLocal = 1U << 30U;
@@ -105,6 +108,7 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
   out.base = file.base();
   out.relocated = file.relocated();
   std::vector<GElf_Sym> contexts;
+  GElf_Sym enter{};
   const auto note = [&file](std::vector<std::uint64_t>& to, std::uint64_t address) {
     const std::uint64_t offset = file.offset_of(address);
     if (offset != 0 && to.size() < kMostFunctions && std::ranges::find(to, offset) == to.end()) to.push_back(offset);
@@ -119,6 +123,8 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
       return;
     } else if (has(kWakeByVal) || has(kWakeByRef)) {
       note(out.wakes, symbol.st_value);
+    } else if (has(kEnter)) {
+      enter = symbol;
     } else if (has(kSchedule)) {
       if (out.schedules.size() < kMostFunctions) out.schedules.push_back(symbol.st_value);
     } else if (has(kList) && has(kBind)) {
@@ -143,6 +149,11 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
   out.context = static_cast<std::int32_t>(static_cast<std::int64_t>(context.st_value) -
                                           static_cast<std::int64_t>(locals.size));
   out.words = static_cast<std::uint16_t>(std::min<std::uint64_t>(context.st_size / 8, WS_TOKIO_WORDS));
+  const auto code = file.read_at(file.offset_of(enter.st_value), std::min<std::uint64_t>(enter.st_size, kMostCode));
+  if (const auto word = exchanged_word(code, out.context, out.context + out.words * 8); word) {
+    out.current = word->at;
+    out.tagged = word->tagged;
+  }
   add_range(file, ".data.rel.ro", out.tables);
   add_range(file, ".rodata", out.tables);
   return out;
@@ -183,6 +194,8 @@ Result<ws_tokio_process> read_tokio_process(const ProcessMemory& memory, std::ui
   if (most == votes.end()) return Error{"where its tasks have their numbers is not understood", EAGAIN, {}};
   ws_tokio_process out{};
   out.context = executable.context;
+  out.current = executable.current;
+  out.tagged = executable.tagged ? 1 : 0;
   out.words = executable.words;
   out.vtable = kVtable;
   out.id_offset = most->first;

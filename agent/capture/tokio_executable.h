@@ -20,6 +20,8 @@ struct TokioExecutable {
   bool relocated = false;
   std::int32_t context = 0;  // the thread-local CONTEXT, from the thread pointer
   std::uint16_t words = 0;   // of it
+  std::int32_t current = 0;  // in it the running task's Id, as its code says; 0: that does not tell
+  bool tagged = false;       // the word before that says whether it counts
   std::vector<std::uint64_t> schedules;  // functions that stand in the tasks' tables
   struct Range {
     std::uint64_t address = 0;
@@ -36,7 +38,7 @@ struct TokioExecutable {
 // Error.code ENOENT: there is no tokio in it. Else Error.what says why it is not understood, for people.
 [[nodiscard]] Result<TokioExecutable> read_tokio_executable(const std::string& path);
 
-// The rest is read from the living process, whose tables are relocated. `current` is left to be learned.
+// The rest is read from the living process, whose tables are relocated.
 [[nodiscard]] Result<ws_tokio_process> read_tokio_process(const ProcessMemory& memory, std::uint64_t start,
                                                           const TokioExecutable& executable);
 

@@ -37,16 +37,17 @@ void TokioProbes::exited(std::uint32_t pid) {
   processes_.erase(it);
 }
 
-void TokioProbes::detach(Process& process) {
-  for (const int probe : process.probes) kernel_.detach_uprobe(probe);
-  process.probes.clear();
+void TokioProbes::detach(std::vector<int>& probes) {
+  for (const int probe : probes) kernel_.detach_uprobe(probe);
+  probes.clear();
 }
 
 void TokioProbes::forget(std::uint32_t pid, Process& process) {
-  detach(process);
+  detach(process.probes);
+  detach(process.learning);
   if (process.state == State::kLearns) kernel_.end_tokio_guess(pid);
   if (process.state == State::kLearns || process.state == State::kKnown) kernel_.remove_tokio_process(pid);
-  if (process.state == State::kKnown) known_.set(known_.value() - 1);
+  if (std::exchange(process.watched, false)) known_.set(known_.value() - 1);
   process.state = State::kNothing;
 }
 
@@ -57,7 +58,7 @@ void TokioProbes::refuse(std::uint32_t pid, Process& process, std::string why) {
 }
 
 bool TokioProbes::attach(std::uint32_t pid, Process& process, const char* program,
-                         const std::vector<std::uint64_t>& offsets) {
+                         const std::vector<std::uint64_t>& offsets, std::vector<int>& probes) {
   for (const std::uint64_t offset : offsets) {
     auto probe = kernel_.attach_uprobe_in(pid, program, process.mapping.path, offset);
     if (!probe) {
@@ -65,7 +66,7 @@ bool TokioProbes::attach(std::uint32_t pid, Process& process, const char* progra
       refuse(pid, process, probe.error().text());
       return false;
     }
-    process.probes.push_back(*probe);
+    probes.push_back(*probe);
     probes_.add();
   }
   return true;
@@ -101,22 +102,34 @@ void TokioProbes::understand(std::uint32_t pid, Process& process) {
   kernel_.set_tokio_process(pid, process.told);
   kernel_.begin_tokio_guess(pid);
   process.state = State::kLearns;
-  attach(pid, process, "tokio_learns", process.wakes);
+  if (attach(pid, process, "tokio_learns", process.wakes, process.learning) && process.told.current != 0)
+    watch(pid, process);
+}
+
+void TokioProbes::watch(std::uint32_t pid, Process& process) {
+  if (!attach(pid, process, "tokio_wakes", process.wakes, process.probes)) return;
+  if (!attach(pid, process, "tokio_spawns", process.spawns, process.probes)) return;
+  process.watched = true;
+  known_.add();
 }
 
 void TokioProbes::learn(std::uint32_t pid, Process& process) {
   ws_tokio_guess guess{};
   if (!kernel_.read_tokio_guess(pid, guess)) return;
-  if (!learn_current(guess, process.told)) {
+  ws_tokio_process learned = process.told;
+  if (!learn_current(guess, learned)) {
     if (guess.samples > kMostSamples) refuse(pid, process, "where it names the running task could not be learned");
     return;
   }
-  detach(process);
+  if (process.told.current != 0 && process.told.current != learned.current)
+    return refuse(pid, process, "its code says otherwise than its wake-ups where it names the running task");
+  detach(process.learning);
   kernel_.end_tokio_guess(pid);
   process.state = State::kKnown;
-  known_.add();
+  if (process.watched) return;
+  process.told = learned;
   kernel_.set_tokio_process(pid, process.told);
-  if (attach(pid, process, "tokio_wakes", process.wakes)) attach(pid, process, "tokio_spawns", process.spawns);
+  watch(pid, process);
 }
 
 void TokioProbes::sweep(BootTime now) {
@@ -139,7 +152,7 @@ std::vector<std::string> TokioProbes::describe() const {
     std::string line = std::to_string(pid) + " tokio" + (process.version.empty() ? "" : " " + process.version) + ": ";
     if (process.state == State::kRefused)
       line += "tasks are not seen: " + process.why;
-    else if (process.state == State::kLearns)
+    else if (!process.watched)
       line += "tasks are seen once it has been learned where the running one is named";
     else
       line += process.spawns.empty() ? "tasks are seen, but not who begins them" : "tasks are seen";

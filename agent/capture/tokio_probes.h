@@ -2,8 +2,9 @@
 // probes on the functions that wake and begin tasks, in traced processes only. They end with the process, or with the
 // agent, however it ends.
 //
-// Where in its thread-locals a process names the running task differs with every build. It is learned from the first
-// few wake-ups: the one word that is, again and again, the number of a task that was woken before.
+// Where in its thread-locals a process names the running task differs with every build. Its code says so, where the
+// function that sets it was not inlined away; and the first wake-ups, as the one word that is, again and again, the
+// number of a task that was woken before. Where both tell and disagree, the process is left alone.
 #pragma once
 
 #include <cstdint>
@@ -46,16 +47,20 @@ class TokioProbes {
     std::vector<std::uint64_t> wakes;
     std::vector<std::uint64_t> spawns;
     std::vector<int> probes;
+    std::vector<int> learning;
+    bool watched = false;
   };
 
   void look(std::uint32_t pid, Process& process);
   void understand(std::uint32_t pid, Process& process);
   void learn(std::uint32_t pid, Process& process);
+  void watch(std::uint32_t pid, Process& process);
   void forget(std::uint32_t pid, Process& process);
   void refuse(std::uint32_t pid, Process& process, std::string why);
   // False: one could not be attached, and all are gone.
-  bool attach(std::uint32_t pid, Process& process, const char* program, const std::vector<std::uint64_t>& offsets);
-  void detach(Process& process);
+  bool attach(std::uint32_t pid, Process& process, const char* program, const std::vector<std::uint64_t>& offsets,
+              std::vector<int>& probes);
+  void detach(std::vector<int>& probes);
 
   RuntimeKernel& kernel_;
   ReadFiles<TokioExecutable> executables_;

@@ -2,14 +2,16 @@
 //
 // The task that reads a request works for it. A client's connection is often a task of its own (hyper), fed through a
 // channel: whoever woke it before it wrote asked for the call, and whoever it wakes once it has read the response's
-// beginning awaits that. Where both are of one request, that is the one; once a process has shown that they are, the
-// first alone will do, so that a call need not wait for its response.
+// beginning awaits that. A task that did both is the one. (Who awaited the response before may still wake it when the
+// next has asked already.) A call that gets no response in time is of who asked for it, if only one can have, and if
+// the process has shown that such a one has always been the one who awaits.
 //
 // Tasks begun by one that works for a request work for it too, as far as answers show: a call of theirs is the
 // request's if it was answered before the request was, and the task that made it never works for others. (A consumer of
 // a queue, begun by the first request that needed it, goes on to serve others.)
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -28,16 +30,12 @@ constexpr int kMostGenerations = 8;
 constexpr std::size_t kMostWakers = 4;
 constexpr double kBoth = 0.99;
 constexpr double kOne = 0.98;
+constexpr std::int64_t kLate = 1'000'000'000;  // for a response
 constexpr float kProven = 16;
 constexpr float kRare = 400;
 
 struct Read {
   std::uint64_t node = 0;
-  BootTime time{};
-};
-
-struct Woken {
-  std::uint64_t by = 0;
   BootTime time{};
 };
 
@@ -48,14 +46,15 @@ struct Task {
   std::uint32_t requests = 0;
   bool shared = false;    // it reads requests while others it read are open
   bool outlives = false;  // it works for others than the request it was begun for
-  // As one that writes calls.
-  std::array<Woken, kMostWakers> wakers;  // the newest first
-  BootTime wrote{};                       // its last call
-  NodePtr call;                           // until somebody was woken by its response
-  std::uint64_t asked = 0;                // request of who asked for it; 0: not known
-  bool asked_by_child = false;
+  // As one that writes calls: who has woken it since it wrote the last one, each once.
+  std::array<std::uint64_t, kMostWakers> wakers{};
+  std::uint8_t woken = 0;                          // how many; more than there is room for: not known
+  std::array<std::uint64_t, kMostWakers> asked{};  // those of the call in flight
+  std::uint8_t askers = 0;
+  std::uint64_t only = 0;     // the request of the only one who can have asked; 0: none, or several
+  std::uint64_t awaited = 0;  // the task that the last response woke
+  NodePtr call;               // until somebody was woken by its response
   bool responds = false;
-  bool handed = false;  // it has made calls that others asked for
 };
 
 // Tasks by number; those not asked for since the table was last full are forgotten.
@@ -83,7 +82,7 @@ class Tasks {
     for (auto* const half : {&young_, &old_}) {
       for (auto& [key, task] : *half) {
         task.reads = {};
-        task.wakers = {};
+        task.woken = task.askers = 0;
         task.call.reset();
       }
     }
@@ -102,7 +101,10 @@ class ByTokio : public Evidence {
   // Who began whom, and how the processes work, still holds.
   void restart() override {
     tasks_.restart();
-    for (auto& [pid, process] : processes_) process.waiting.clear();
+    for (auto& [pid, process] : processes_) {
+      process.waiting.clear();
+      process.late.clear();
+    }
   }
 
   void event(const Event& event, World& world) override {
@@ -113,6 +115,8 @@ class ByTokio : public Evidence {
         woke(*handover, world);
       else if (handover->role == event::Handover::Role::kSpawns)
         began(*handover);
+    } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
+      for (auto& [pid, process] : processes_) take_late(process, tick->time, world);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       processes_.erase(exited->pid);
     }
@@ -140,33 +144,29 @@ class ByTokio : public Evidence {
     const Process& process = process_of(node.pid);
     Task* const writer = tasks_.find(key(node.pid, touch.actor.task));
     if (writer == nullptr || fails(process.answers)) return std::nullopt;
-    NodePtr request;
-    if (writer->requests > 0) {
-      request = request_read_by(*writer, BootTime{}, world);
-    } else if (proven(process.handed)) {
-      const Found asked = asked_by(node.pid, *writer, touch.time, world);
-      if (!asked.child) request = asked.node;
-    }
+    if (writer->requests == 0) return std::nullopt;
+    NodePtr request = request_read_by(*writer, BootTime{}, world);
     if (!request) return std::nullopt;
     world.habits.explained(node.pid, true);
-    return Claim{std::move(request), std::nullopt, "tokio", writer->requests > 0 ? kBoth : kOne};
+    return Claim{std::move(request), std::nullopt, "tokio", kBoth};
   }
 
  private:
   struct Process {
     TrackRecord answers;  // requests are answered by the task that read them
-    TrackRecord handed;   // who asks for a call is of the request that its response wakes
+    TrackRecord handed;   // the only one who can have asked for a call awaits its response
     struct Waiting {
       NodePtr call;
       std::uint64_t request = 0;
       std::uint64_t task = 0;  // the child that made or asked for it
     };
     std::vector<Waiting> waiting;
+    std::deque<Waiting> late;  // calls in the order in which they were made, and who alone can have asked for them
   };
   struct Found {
-    NodePtr node;             // null: not certain
-    bool child = false;       // by who was begun by the one that read it, or by such
-    std::uint64_t task = 0;   // that child
+    NodePtr node;            // null: not certain
+    bool child = false;      // by who was begun by the one that read it, or by such
+    std::uint64_t task = 0;  // that child
   };
 
   static std::uint64_t key(std::uint32_t pid, std::uint64_t task) { return combine64(mix64(pid), task); }
@@ -227,51 +227,70 @@ class ByTokio : public Evidence {
     return nullptr;
   }
 
-  // Who woke the writer last before it wrote, since it wrote the call before.
-  Found asked_by(std::uint32_t pid, const Task& writer, BootTime wrote, World& world) {
-    for (const Woken& woken : writer.wakers) {
-      if (woken.by == 0 || woken.time <= writer.wrote) break;
-      if (woken.time < wrote) return request_of(pid, woken.by, world);
-    }
-    return {};
-  }
-
   void write(const NodePtr& node, std::uint64_t number, World& world) {
     Task& task = tasks_.get(key(node->pid, number));
     if (task.requests > 0) return;
-    const BootTime time = node->exchange->request->first_byte.time;
-    const Found asked = asked_by(node->pid, task, time, world);
     task.call = node;
-    task.asked = asked.node ? asked.node->number : 0;
-    task.asked_by_child = asked.child;
     task.responds = false;
-    task.wrote = time;
+    task.asked = task.wakers;
+    task.askers = std::exchange(task.woken, std::uint8_t{0});
+    task.only = 0;
+    if (task.askers > kMostWakers) return;
+    // Who awaited the response before had to wake it for that.
+    std::uint64_t only = 0;
+    int others = 0;
+    for (std::uint8_t i = 0; i < task.askers; ++i) {
+      if (task.asked[i] == task.awaited && task.askers > 1) continue;
+      only = task.asked[i];
+      ++others;
+    }
+    if (others != 1) return;
+    const Found asked = request_of(node->pid, only, world);
+    if (!asked.node || asked.child) return;
+    task.only = asked.node->number;
+    auto& late = process_of(node->pid).late;
+    if (late.size() >= kMostWaiting) late.pop_front();
+    late.push_back({node, task.only, only});
   }
 
   void woke(const event::Handover& handover, World& world) {
     const std::uint32_t pid = handover.actor.thread.pid;
     // A worker thread is a task itself, begun before all others: what wakes in its name is the driver, which found a
     // socket ready. Nobody wakes it, and it reads nothing.
-    if (tasks_.find(key(pid, handover.actor.task)) == nullptr) {
-      tasks_.get(key(pid, handover.object));
-      return;
-    }
+    const bool driver = tasks_.find(key(pid, handover.actor.task)) == nullptr;
     Task& wakee = tasks_.get(key(pid, handover.object));
-    std::move_backward(wakee.wakers.begin(), wakee.wakers.end() - 1, wakee.wakers.end());
-    wakee.wakers[0] = {handover.actor.task, handover.time};
+    if (driver) return;
+    const auto end = wakee.wakers.begin() + std::min<std::size_t>(wakee.woken, kMostWakers);
+    if (std::find(wakee.wakers.begin(), end, handover.actor.task) == end) {
+      if (wakee.woken < kMostWakers) wakee.wakers[wakee.woken] = handover.actor.task;
+      if (wakee.woken <= kMostWakers) ++wakee.woken;
+    }
     Task* const waker = tasks_.find(key(pid, handover.actor.task));
     if (waker == nullptr || !waker->call || !waker->responds) return;
     const NodePtr call = std::exchange(waker->call, nullptr);
-    if (waker->asked == 0) return;
+    waker->awaited = handover.object;
     const Found awaits = request_of(pid, handover.object, world);
     if (!awaits.node) return;
     Process& process = process_of(pid);
-    const bool agree = awaits.node->number == waker->asked;
-    process.handed.add(agree);
-    if (!agree || fails(process.handed) || fails(process.answers)) return;
-    waker->handed = true;
-    if (waker->asked_by_child || awaits.child) return wait(process, call, awaits);
+    if (waker->only != 0) process.handed.add(awaits.node->number == waker->only);
+    const auto askers = waker->asked.begin() + std::min<std::size_t>(waker->askers, kMostWakers);
+    if (std::find(waker->asked.begin(), askers, handover.object) == askers || fails(process.answers)) return;
+    if (awaits.child) return wait(process, call, awaits);
     if (!call->decided) world.found(call, Claim{awaits.node, std::nullopt, "tokio", kBoth});
+  }
+
+  // Before what is left of a call would be inferred.
+  static void take_late(Process& process, BootTime now, World& world) {
+    while (!process.late.empty()) {
+      const Process::Waiting& first = process.late.front();
+      if (!first.call->decided) {
+        if (now - first.call->opened < kLate) return;
+        const NodePtr request = world.open.find(first.request);
+        if (request && proven(process.handed) && !fails(process.answers))
+          world.found(first.call, Claim{request, std::nullopt, "tokio", kOne});
+      }
+      process.late.pop_front();
+    }
   }
 
   void wait(Process& process, const NodePtr& call, const Found& found) {
