@@ -241,10 +241,9 @@ void Decoder::tokio(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_tokio>(record);
   static_assert(WS_TASK_TOKIO == kTokioTask);
   if (!ev || (ev->role != WS_TOKIO_WAKES && ev->role != WS_TOKIO_SPAWNS)) return malformed_.add();
-  const auto role =
-      ev->role == WS_TOKIO_WAKES ? event::Handover::Role::kWakes : event::Handover::Role::kSpawns;
-  sink.accept(event::Handover{
-      BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other, 0, 0, 0, 0});
+  const auto role = ev->role == WS_TOKIO_WAKES ? event::Handover::Role::kWakes : event::Handover::Role::kSpawns;
+  sink.accept(
+      event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other, 0, 0, 0, 0});
 }
 
 void Decoder::births(Bytes record, Sink<Event>& sink) {

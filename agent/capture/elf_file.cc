@@ -68,8 +68,7 @@ GElf_Shdr ElfFile::section(const char* name) const {
   return {};
 }
 
-bool ElfFile::visit_table(std::uint32_t type,
-                          const std::function<void(const char*, const GElf_Sym&)>& visit) const {
+bool ElfFile::visit_table(std::uint32_t type, const std::function<void(const char*, const GElf_Sym&)>& visit) const {
   bool found = false;
   for (Elf_Scn* section = elf_nextscn(elf_.get(), nullptr); section != nullptr;
        section = elf_nextscn(elf_.get(), section)) {

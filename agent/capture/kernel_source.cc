@@ -306,6 +306,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
         tokio_.found(process->pid, process->time);
       } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
         tokio_.exited(exited->pid);
+      } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
+        tokio_.handed_over(*handover);
       }
     }
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {

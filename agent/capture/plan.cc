@@ -71,10 +71,9 @@ std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contex
   if (tokio) {
     hooks.push_back(
         {"tokio_learns", "tokio: where the running task is named", false, kTokioLearns, Attached::kPerExecutable});
-    hooks.push_back({"tokio_spawns", "tokio: the task that begins a task", false, kTokioSpawns,
-                     Attached::kPerExecutable});
     hooks.push_back(
-        {"tokio_wakes", "tokio: the task that wakes a task", false, kTokioWakes, Attached::kPerExecutable});
+        {"tokio_spawns", "tokio: the task that begins a task", false, kTokioSpawns, Attached::kPerExecutable});
+    hooks.push_back({"tokio_wakes", "tokio: the task that wakes a task", false, kTokioWakes, Attached::kPerExecutable});
   }
   if (plan == Plan::kSyscalls) {
     hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});

@@ -38,7 +38,6 @@ inline constexpr std::array<Plan, 2> kPlans{Plan::kSockets, Plan::kSyscalls};
 
 // `wakeups`: with the hook that sees threads wake each other.
 // `goroutines`: with those that follow Go's. `contexts`: with those that follow Python's. `tokio`: of Rust's.
-[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts,
-                                          bool tokio);
+[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts, bool tokio);
 
 }  // namespace wirespan

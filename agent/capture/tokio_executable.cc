@@ -29,7 +29,7 @@ constexpr std::string_view kSources = "/tokio-1.";
 
 constexpr std::size_t kMostFunctions = 64;
 constexpr std::uint64_t kMostCode = 4096;
-constexpr std::uint64_t kMostText = 64U << 20U;   // of constants, looked through for the version
+constexpr std::uint64_t kMostText = 64U << 20U;  // of constants, looked through for the version
 constexpr std::uint64_t kMostTables = 16U << 20U;
 constexpr std::uint64_t kMostThreadLocal = 1U << 30U;
 constexpr std::uint64_t kFarthest = 65'536;  // bpf/core/tokio.h
@@ -40,7 +40,7 @@ constexpr std::size_t kScheduleWord = 1;
 constexpr std::size_t kTableWords = 12;  // looked at from `schedule` on
 
 constexpr std::uint32_t kFewestChanges = 16;
-constexpr std::uint32_t kClear = 8;  // times as many as the next best
+constexpr std::uint32_t kClear = 8;       // times as many as the next best
 constexpr std::uint64_t kNearlyAll = 64;  // all but one in so many: two CPUs count at once
 
 struct ThreadLocals {
@@ -75,7 +75,8 @@ std::string version_in(const ElfFile& file) {
 
 void add_range(const ElfFile& file, const char* name, std::vector<TokioExecutable::Range>& to) {
   const GElf_Shdr section = file.section(name);
-  if (section.sh_addr != 0 && section.sh_size != 0) to.push_back({section.sh_addr, std::min(section.sh_size, kMostTables)});
+  if (section.sh_addr != 0 && section.sh_size != 0)
+    to.push_back({section.sh_addr, std::min(section.sh_size, kMostTables)});
 }
 
 }  // namespace
@@ -134,8 +135,9 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
   if (!symbols) {
     // Only Rust's compiler writes that; what was built before 2023 is then not known for tokio.
     out.version = version_in(file);
-    return out.version.empty() ? none
-                               : Error{"tokio " + out.version + ": the executable was stripped of its symbols", ENOTSUP, {}};
+    return out.version.empty()
+               ? none
+               : Error{"tokio " + out.version + ": the executable was stripped of its symbols", ENOTSUP, {}};
   }
   if (contexts.empty() && out.wakes.empty()) return none;
   out.version = version_in(file);
@@ -146,8 +148,8 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
     return Error{which + ": how it names its tasks is not understood", ENOTSUP, {}};
   const GElf_Sym& context = contexts.front();
   if (context.st_value >= locals.size) return Error{which + ": its thread-locals are not understood", ENOTSUP, {}};
-  out.context = static_cast<std::int32_t>(static_cast<std::int64_t>(context.st_value) -
-                                          static_cast<std::int64_t>(locals.size));
+  out.context =
+      static_cast<std::int32_t>(static_cast<std::int64_t>(context.st_value) - static_cast<std::int64_t>(locals.size));
   out.words = static_cast<std::uint16_t>(std::min<std::uint64_t>(context.st_size / 8, WS_TOKIO_WORDS));
   const auto code = file.read_at(file.offset_of(enter.st_value), std::min<std::uint64_t>(enter.st_size, kMostCode));
   if (const auto word = exchanged_word(code, out.context, out.context + out.words * 8); word) {
@@ -164,7 +166,8 @@ std::uint16_t id_offset_in_table(const std::vector<std::uint64_t>& words) {
   constexpr std::size_t kOffsets = 3;
   for (std::size_t i = 1; i + kOffsets <= words.size(); ++i) {
     std::array<std::uint64_t, kOffsets> offsets{words[i], words[i + 1], words[i + 2]};
-    if (std::ranges::any_of(offsets, [](std::uint64_t word) { return word == 0 || word >= kFarthest || word % 8 != 0; }))
+    if (std::ranges::any_of(offsets,
+                            [](std::uint64_t word) { return word == 0 || word >= kFarthest || word % 8 != 0; }))
       continue;
     std::ranges::sort(offsets);
     for (std::size_t k = 0; k < kOffsets; ++k) {
@@ -218,7 +221,8 @@ bool learn_current(const ws_tokio_guess& guess, ws_tokio_process& process) {
   // An Option of a number that may be zero says so in a word before it, which is then nothing else but 0 or 1. (A word
   // of another meaning that never was anything else but 1 does no harm.)
   const auto& before = guess.word[best == 0 ? 0 : best - 1];
-  process.tagged = best != 0 && before.ones != 0 && (before.ones + before.zeros) * kNearlyAll >= guess.samples * (kNearlyAll - 1);
+  process.tagged =
+      best != 0 && before.ones != 0 && (before.ones + before.zeros) * kNearlyAll >= guess.samples * (kNearlyAll - 1);
   return true;
 }
 

@@ -18,10 +18,10 @@ struct TokioExecutable {
   std::string version;  // "1.45.0", "" when no path of its sources is in it
   std::uint64_t base = 0;
   bool relocated = false;
-  std::int32_t context = 0;  // the thread-local CONTEXT, from the thread pointer
-  std::uint16_t words = 0;   // of it
-  std::int32_t current = 0;  // in it the running task's Id, as its code says; 0: that does not tell
-  bool tagged = false;       // the word before that says whether it counts
+  std::int32_t context = 0;              // the thread-local CONTEXT, from the thread pointer
+  std::uint16_t words = 0;               // of it
+  std::int32_t current = 0;              // in it the running task's Id, as its code says; 0: that does not tell
+  bool tagged = false;                   // the word before that says whether it counts
   std::vector<std::uint64_t> schedules;  // functions that stand in the tasks' tables
   struct Range {
     std::uint64_t address = 0;

@@ -1,5 +1,6 @@
 #include "agent/capture/tokio_probes.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -13,6 +14,11 @@ namespace {
 // When a process is looked at after it was found: its tables are relocated in its first moments.
 constexpr std::array<std::int64_t, 4> kLooks{0, 50'000'000, 300'000'000, 2'000'000'000};
 constexpr std::uint64_t kMostSamples = 100'000;  // wake-ups; what has not shown by then does not
+
+constexpr std::uint32_t kWakesToJudge = 4096;
+constexpr std::size_t kMostKnown = 8192;  // tasks, until then
+constexpr std::uint32_t kFewestOfDriver = 64;
+constexpr std::uint64_t kMostWorkers = 1024;
 
 }  // namespace
 
@@ -49,6 +55,9 @@ void TokioProbes::forget(std::uint32_t pid, Process& process) {
   if (process.state == State::kLearns || process.state == State::kKnown) kernel_.remove_tokio_process(pid);
   if (std::exchange(process.watched, false)) known_.set(known_.value() - 1);
   process.state = State::kNothing;
+  process.wakes_seen = 0;
+  process.known = {};
+  process.unknown = {};
 }
 
 void TokioProbes::refuse(std::uint32_t pid, Process& process, std::string why) {
@@ -84,8 +93,8 @@ void TokioProbes::look(std::uint32_t pid, Process& process) {
 }
 
 void TokioProbes::understand(std::uint32_t pid, Process& process) {
-  const auto& executable = executables_.get(process.mapping, "executable",
-                                            [&] { return read_tokio_executable(process.mapping.path); });
+  const auto& executable =
+      executables_.get(process.mapping, "executable", [&] { return read_tokio_executable(process.mapping.path); });
   if (!executable) {
     if (executable.error().code != ENOENT) refuse(pid, process, executable.error().what);
     return;
@@ -130,6 +139,43 @@ void TokioProbes::learn(std::uint32_t pid, Process& process) {
   process.told = learned;
   kernel_.set_tokio_process(pid, process.told);
   watch(pid, process);
+}
+
+void TokioProbes::handed_over(const event::Handover& handover) {
+  using Role = event::Handover::Role;
+  if (handover.role != Role::kWakes && handover.role != Role::kSpawns) return;
+  const auto it = processes_.find(handover.actor.thread.pid);
+  if (it == processes_.end()) return;
+  Process& process = it->second;
+  if (process.wakes_seen > kWakesToJudge) {
+    // An ordinary one after all: nobody's wake-ups may be left out.
+    if (handover.object < process.told.driver_first || handover.object > process.told.driver_last) return;
+    process.told.driver_first = process.told.driver_last = 0;
+    return kernel_.set_tokio_process(it->first, process.told);
+  }
+  if (process.known.size() < kMostKnown) process.known.insert(handover.object);
+  if (handover.role == Role::kSpawns) return;
+  if (!process.known.contains(handover.actor.task) && process.unknown.size() < kMostKnown)
+    ++process.unknown[handover.actor.task];
+  if (++process.wakes_seen > kWakesToJudge) find_driver(it->first, process);
+}
+
+void TokioProbes::find_driver(std::uint32_t pid, Process& process) {
+  std::uint64_t first = ~std::uint64_t{0};
+  std::uint64_t last = 0;
+  for (const auto& [task, wakes] : process.unknown) {
+    if (wakes < kFewestOfDriver || process.known.contains(task)) continue;
+    first = std::min(first, task);
+    last = std::max(last, task);
+  }
+  const bool own =
+      std::ranges::none_of(process.known, [&](std::uint64_t task) { return task >= first && task <= last; });
+  process.known = {};
+  process.unknown = {};
+  if (first > last || last - first >= kMostWorkers || !own) return;
+  process.told.driver_first = first;
+  process.told.driver_last = last;
+  kernel_.set_tokio_process(pid, process.told);
 }
 
 void TokioProbes::sweep(BootTime now) {

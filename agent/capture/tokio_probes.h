@@ -5,11 +5,16 @@
 // Where in its thread-locals a process names the running task differs with every build. Its code says so, where the
 // function that sets it was not inlined away; and the first wake-ups, as the one word that is, again and again, the
 // number of a task that was woken before. Where both tell and disagree, the process is left alone.
+//
+// The worker threads of a runtime are tasks as well, begun one after the other before all others, and what the driver
+// finds ready it wakes in their name: half of all wake-ups. They are found as those whom nobody wakes, and are then no
+// longer told.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "agent/capture/mapped_file.h"
@@ -17,6 +22,7 @@
 #include "agent/capture/tokio_executable.h"
 #include "base/clock.h"
 #include "base/counters.h"
+#include "model/event.h"
 
 namespace wirespan {
 
@@ -28,6 +34,8 @@ class TokioProbes {
   // A traced process, at first sight and after each exec.
   void found(std::uint32_t pid, BootTime now);
   void exited(std::uint32_t pid);
+  // A task woke or began another.
+  void handed_over(const event::Handover& handover);
   // About ten times a second.
   void sweep(BootTime now);
 
@@ -49,12 +57,17 @@ class TokioProbes {
     std::vector<int> probes;
     std::vector<int> learning;
     bool watched = false;
+    // Until it is known in whose name the driver wakes tasks: who was woken or begun, and how often others woke.
+    std::uint32_t wakes_seen = 0;
+    std::unordered_set<std::uint64_t> known;
+    std::unordered_map<std::uint64_t, std::uint32_t> unknown;
   };
 
   void look(std::uint32_t pid, Process& process);
   void understand(std::uint32_t pid, Process& process);
   void learn(std::uint32_t pid, Process& process);
   void watch(std::uint32_t pid, Process& process);
+  void find_driver(std::uint32_t pid, Process& process);
   void forget(std::uint32_t pid, Process& process);
   void refuse(std::uint32_t pid, Process& process, std::string why);
   // False: one could not be attached, and all are gone.

@@ -178,7 +178,7 @@ struct ws_tokio_guess {
     __u64 last;
     __u32 hits;
     __u32 changes; /* hits that differed from the one before on the same thread */
-    __u32 tid; /* who was seen last */
+    __u32 tid;     /* who was seen last */
     __u32 zeros;
     __u32 ones;
     __u32 _pad;

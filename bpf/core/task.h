@@ -11,10 +11,10 @@
 static __noinline __attribute__((unused)) int ws_runtime_ask(struct ws_thread *thread, __u32 pid) {
   if (!thread) return 0;
   thread->runtime_epoch = ws_runtime_epoch;
-  thread->runtime = bpf_map_lookup_elem(&ws_python_processes, &pid) ? WS_RUNTIME_PYTHON
-                    : bpf_map_lookup_elem(&ws_java_processes, &pid) ? WS_RUNTIME_JAVA
+  thread->runtime = bpf_map_lookup_elem(&ws_python_processes, &pid)  ? WS_RUNTIME_PYTHON
+                    : bpf_map_lookup_elem(&ws_java_processes, &pid)  ? WS_RUNTIME_JAVA
                     : bpf_map_lookup_elem(&ws_tokio_processes, &pid) ? WS_RUNTIME_TOKIO
-                                                                    : WS_RUNTIME_NONE;
+                                                                     : WS_RUNTIME_NONE;
   thread->state_searches = thread->state_at = 0;
   return ws_go_ask(thread, pid);
 }

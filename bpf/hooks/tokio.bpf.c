@@ -1,10 +1,11 @@
 /* Uprobes on tokio's two functions that wake a task (both ends of every Waker, so they are never inlined away), and on
  * the one that takes a new task in. First arguments in RDI, RSI. The agent attaches them per process
  * (capture/tokio_probes). */
+#include "bpf/core/tokio.h"
+
 #include "bpf/core/gate.h"
 #include "bpf/core/registers.h"
 #include "bpf/core/ring.h"
-#include "bpf/core/tokio.h"
 
 #if defined(__TARGET_ARCH_x86)
 #define ws_tokio_argument(regs, first) ((first) ? (regs)->di : (regs)->si)

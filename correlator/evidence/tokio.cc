@@ -6,9 +6,10 @@
 // next has asked already.) A call that gets no response in time is of who asked for it, if only one can have, and if
 // the process has shown that such a one has always been the one who awaits.
 //
-// Tasks begun by one that works for a request work for it too, as far as answers show: a call of theirs is the
-// request's if it was answered before the request was, and the task that made it never works for others. (A consumer of
-// a queue, begun by the first request that needed it, goes on to serve others.)
+// Tasks begun by one that works for a request work for it too, as far as is shown afterwards: a call of theirs is the
+// request's if it was answered before the request was, and the task makes none in the time after that. A consumer of a
+// queue, begun by the first request that needed it, goes on to serve others; where there are such, no child is
+// believed.
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -30,7 +31,8 @@ constexpr int kMostGenerations = 8;
 constexpr std::size_t kMostWakers = 4;
 constexpr double kBoth = 0.99;
 constexpr double kOne = 0.98;
-constexpr std::int64_t kLate = 1'000'000'000;  // for a response
+constexpr std::int64_t kLate = 1'000'000'000;      // for a response
+constexpr std::int64_t kAfterwards = 500'000'000;  // who has made no call for so long after the answer has ended
 constexpr float kProven = 16;
 constexpr float kRare = 400;
 
@@ -54,7 +56,9 @@ struct Task {
   std::uint64_t only = 0;     // the request of the only one who can have asked; 0: none, or several
   std::uint64_t awaited = 0;  // the task that the last response woke
   NodePtr call;               // until somebody was woken by its response
+  std::uint64_t own = 0;      // the request it was begun for, where nobody asked for the call
   bool responds = false;
+  bool calls = false;  // it has made calls or asked for some
 };
 
 // Tasks by number; those not asked for since the table was last full are forgotten.
@@ -103,6 +107,8 @@ class ByTokio : public Evidence {
     tasks_.restart();
     for (auto& [pid, process] : processes_) {
       process.waiting.clear();
+      process.children_calls.clear();
+      process.unproven.clear();
       process.late.clear();
     }
   }
@@ -116,7 +122,10 @@ class ByTokio : public Evidence {
       else if (handover->role == event::Handover::Role::kSpawns)
         began(*handover);
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
-      for (auto& [pid, process] : processes_) take_late(process, tick->time, world);
+      for (auto& [pid, process] : processes_) {
+        take_late(process, tick->time, world);
+        take_children(pid, process, tick->time, world);
+      }
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       processes_.erase(exited->pid);
     }
@@ -134,7 +143,11 @@ class ByTokio : public Evidence {
     if (touched.kind != MessageKind::kResponse || !touched.first || !is_tokio(touched.touch.actor.task)) return;
     if (node->role == SpanRole::kServer) return answers(node, touched.touch, world);
     Task* const task = tasks_.find(key(node->pid, touched.touch.actor.task));
-    if (task != nullptr && task->call == node) task->responds = true;
+    if (task == nullptr || task->call != node) return;
+    task->responds = true;
+    if (task->own == 0) return;
+    if (const NodePtr request = world.open.find(task->own); request)
+      wait(process_of(node->pid), node, {request, true, touched.touch.actor.task});
   }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
@@ -153,14 +166,19 @@ class ByTokio : public Evidence {
 
  private:
   struct Process {
-    TrackRecord answers;  // requests are answered by the task that read them
-    TrackRecord handed;   // the only one who can have asked for a call awaits its response
+    TrackRecord answers;   // requests are answered by the task that read them
+    TrackRecord children;  // who was begun for a request makes no calls once that is answered
+    TrackRecord handed;    // the only one who can have asked for a call awaits its response
     struct Waiting {
       NodePtr call;
       std::uint64_t request = 0;
       std::uint64_t task = 0;  // the child that made or asked for it
+      NodePtr parent;          // that request, once it is answered
+      BootTime answered{};
     };
     std::vector<Waiting> waiting;
+    std::deque<Waiting> children_calls;  // of answered requests, in the order of the answers
+    std::vector<Waiting> unproven;       // until the process has shown that its children work like this
     std::deque<Waiting> late;  // calls in the order in which they were made, and who alone can have asked for them
   };
   struct Found {
@@ -234,7 +252,12 @@ class ByTokio : public Evidence {
     task.responds = false;
     task.asked = task.wakers;
     task.askers = std::exchange(task.woken, std::uint8_t{0});
-    task.only = 0;
+    task.only = task.own = 0;
+    if (task.askers == 0) {
+      const Found born_for = request_of(node->pid, number, world);
+      task.own = born_for.child && born_for.node ? born_for.node->number : 0;
+      task.calls = true;
+    }
     if (task.askers > kMostWakers) return;
     // Who awaited the response before had to wake it for that.
     std::uint64_t only = 0;
@@ -250,7 +273,7 @@ class ByTokio : public Evidence {
     task.only = asked.node->number;
     auto& late = process_of(node->pid).late;
     if (late.size() >= kMostWaiting) late.pop_front();
-    late.push_back({node, task.only, only});
+    late.push_back({node, task.only, only, nullptr, {}});
   }
 
   void woke(const event::Handover& handover, World& world) {
@@ -266,12 +289,26 @@ class ByTokio : public Evidence {
       if (wakee.woken <= kMostWakers) ++wakee.woken;
     }
     Task* const waker = tasks_.find(key(pid, handover.actor.task));
-    if (waker == nullptr || !waker->call || !waker->responds) return;
+    if (waker == nullptr) return;
+    if (waker->calls && !waker->outlives) {
+      // It delivers to another request than the one it was begun for.
+      const NodePtr other = wakee.requests > 0 ? request_read_by(wakee, BootTime{}, world) : nullptr;
+      const Found born_for = other ? request_of(pid, handover.actor.task, world) : Found{};
+      waker->outlives = born_for.child && born_for.node != other;
+    }
+    if (!waker->call || !waker->responds) return;
     const NodePtr call = std::exchange(waker->call, nullptr);
     waker->awaited = handover.object;
     const Found awaits = request_of(pid, handover.object, world);
-    if (!awaits.node) return;
     Process& process = process_of(pid);
+    if (waker->own != 0 && awaits.node && awaits.node->number != waker->own)
+      std::erase_if(process.waiting, [&](const Process::Waiting& one) { return one.call == call; });
+    if (awaits.child) {
+      Task& child = tasks_.get(key(pid, awaits.task));
+      child.calls = true;
+      child.outlives = child.outlives || !awaits.node;
+    }
+    if (!awaits.node) return;
     if (waker->only != 0) process.handed.add(awaits.node->number == waker->only);
     const auto askers = waker->asked.begin() + std::min<std::size_t>(waker->askers, kMostWakers);
     if (std::find(waker->asked.begin(), askers, handover.object) == askers || fails(process.answers)) return;
@@ -295,7 +332,7 @@ class ByTokio : public Evidence {
 
   void wait(Process& process, const NodePtr& call, const Found& found) {
     if (process.waiting.size() >= kMostWaiting) process.waiting.clear();
-    process.waiting.push_back({call, found.node->number, found.task});
+    process.waiting.push_back({call, found.node->number, found.task, nullptr, {}});
   }
 
   void answers(const NodePtr& request, const Touch& touch, World& world) {
@@ -306,16 +343,33 @@ class ByTokio : public Evidence {
       const bool own = task != nullptr && request_read_by(*task, BootTime{}, world) == request;
       process.answers.add(own && reader == touch.actor.task);
     }
-    std::erase_if(process.waiting, [&](const Process::Waiting& one) {
+    std::erase_if(process.waiting, [&](Process::Waiting& one) {
       if (one.call->decided) return true;
       if (one.request != request->number) return false;
-      const Task* const child = tasks_.find(key(request->pid, one.task));
-      const bool own_work = child == nullptr || !child->outlives;
-      if (own_work && !fails(process.answers)) {
-        world.found(one.call, Claim{request, std::nullopt, "tokio", kBoth});
-      }
+      one.parent = request;
+      one.answered = touch.time;
+      if (process.children_calls.size() < kMostWaiting) process.children_calls.push_back(std::move(one));
       return true;
     });
+  }
+
+  void take_children(std::uint32_t pid, Process& process, BootTime now, World& world) {
+    while (!process.children_calls.empty() && now - process.children_calls.front().answered >= kAfterwards) {
+      Process::Waiting& first = process.children_calls.front();
+      const Task* const child = tasks_.find(key(pid, first.task));
+      const bool ended = child == nullptr || !child->outlives;
+      process.children.add(ended);
+      if (ended && !first.call->decided && process.unproven.size() < kMostWaiting)
+        process.unproven.push_back(std::move(first));
+      process.children_calls.pop_front();
+    }
+    if (process.unproven.empty() || process.children.held < kProven) return;
+    if (!fails(process.children) && !fails(process.answers)) {
+      for (Process::Waiting& one : process.unproven) {
+        if (!one.call->decided) world.found(one.call, Claim{one.parent, std::nullopt, "tokio", kBoth});
+      }
+    }
+    process.unproven.clear();
   }
 
   Tasks tasks_;
