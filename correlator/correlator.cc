@@ -19,6 +19,9 @@ constexpr std::int64_t kLongestWait = 2'000'000'000;  // of a request that is no
 constexpr double kDoubtful = 0.75;                    // a span link at best
 constexpr std::size_t kMostChecked = 1024;            // open requests of a process among which one is looked for
 constexpr std::string_view kHeader = "header";
+// wirespan.link.missing
+constexpr std::string_view kThreadMoved = "thread_moved";
+constexpr std::string_view kAnswerLost = "answer_lost";
 
 // The same for both ends; an unknown side counts as passive (model/event.h).
 std::uint64_t bases_of(const Connection& conn) {
@@ -31,6 +34,14 @@ bool hides_requests(std::string_view lost) {
   constexpr std::array<std::string_view, 4> kHarmless = {"compat_call", "go_not_g", "turns_map_full",
                                                          "context_map_full"};
   return std::find(kHarmless.begin(), kHarmless.end(), lost) == kHarmless.end();
+}
+
+// Of event::Unanswered.
+ConnId by_inode(ConnId conn) {
+  return ConnId{static_cast<std::uint64_t>(conn) & 0xffffffffU};
+}
+bool without_time(ConnId conn) {
+  return conn == by_inode(conn);
 }
 
 bool is_ancestor(const Node& candidate, const NodePtr& of) {
@@ -102,16 +113,28 @@ void Correlator::set_share(double share) {
 }
 
 void Correlator::unanswered(const event::Unanswered& request) {
+  if (without_time(request.connection)) older_until_ = request.time + options_.provisional_ns;
   if (unseen_.size() >= options_.most_open || !unseen_.emplace(request.connection, request.pid).second) return;
   ++unseen_of_[request.pid];
 }
 
 void Correlator::answered_unseen(ConnId conn) {
-  const auto it = unseen_.find(conn);
+  auto it = unseen_.find(conn);
+  if (it == unseen_.end()) it = unseen_.find(by_inode(conn));
   if (it == unseen_.end()) return;
   const auto of = unseen_of_.find(it->second);
   if (of != unseen_of_.end() && --of->second == 0) unseen_of_.erase(of);
   unseen_.erase(it);
+}
+
+// Who is not answered by now is none that asks: a stream, a subscription, a protocol without answers.
+void Correlator::forget_older() {
+  older_until_ = {};
+  std::vector<ConnId> older;
+  for (const auto& [conn, pid] : unseen_) {
+    if (without_time(conn)) older.push_back(conn);
+  }
+  for (const ConnId conn : older) answered_unseen(conn);
 }
 
 void Correlator::accept(const ExchangeItem& item) {
@@ -268,12 +291,13 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
     const bool nearest = claim->method == "peer";
     if (node->role == SpanRole::kServer && !nearest && !last_chance) return;  // the client's end may still show up
     if (claim->confidence >= options_.threshold) {
-      if (claim->provisional && !node->provisional) {
+      claim->lossy = !evidence->told_by_messages() && losses_touch(*claim);
+      if (claim->waits() && !node->provisional) {
         node->provisional = std::move(*claim);
-      } else if (!claim->provisional && node->provisional) {
+      } else if (!claim->waits() && node->provisional) {
         node->fallback = std::move(*claim);
         break;
-      } else if (!claim->provisional) {
+      } else if (!claim->waits()) {
         const bool from_header = evidence->name() == kHeader && node->role == SpanRole::kClient;
         link(node, std::move(*claim));
         if (from_header) check(node);
@@ -287,8 +311,7 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
     node->candidates = static_cast<std::uint32_t>(open_.serving(node->pid).size());
   }
   if (node->provisional) {
-    node->provisional->parent->provisional_children.push_back(node);
-    provisional_.push_back(node);
+    wait_for_parent(node);
   } else if (last_chance && !(inference_ && node->candidates > 0 && !node->blind)) {
     begin_trace(node);
   }
@@ -324,20 +347,32 @@ void Correlator::confirm_children(Node& parent) {
   for (const std::weak_ptr<Node>& child : parent.provisional_children) {
     const NodePtr node = child.lock();
     if (!node || node->decided || !node->provisional) continue;
-    const bool stayed = !parent.answered_elsewhere && habits_.of(parent.pid) != ThreadHabits::Verdict::kMoves;
-    settle_provisional(node, stayed);
+    const bool moved = parent.answered_elsewhere || habits_.of(parent.pid) == ThreadHabits::Verdict::kMoves;
+    const Claim& claim = *node->provisional;
+    const bool over = parent.exchange->incomplete == "lost" || (claim.lossy && node->opened > parent.exchange->ended);
+    settle_provisional(node, over ? kAnswerLost : claim.provisional && moved ? kThreadMoved : "");
   }
   parent.provisional_children.clear();
 }
 
-void Correlator::settle_provisional(const NodePtr& node, bool proven) {
-  std::optional<Claim> claim = proven ? std::move(node->provisional) : std::move(node->fallback);
+void Correlator::settle_provisional(const NodePtr& node, std::string_view against) {
+  std::optional<Claim> claim = against.empty() ? std::move(node->provisional) : std::move(node->fallback);
   node->provisional.reset();
   node->fallback.reset();
   if (claim) return link(node, std::move(*claim));
   if (inference_ && inference_->waits(*node)) return;
   begin_trace(node);
-  node->unlinked_reason = "thread_moved";
+  node->unlinked_reason = against;
+}
+
+bool Correlator::losses_touch(const Claim& claim) const {
+  return now_ < world_.lossy_until && claim.parent && claim.parent->role == SpanRole::kServer &&
+         !claim.parent->finished;
+}
+
+void Correlator::wait_for_parent(const NodePtr& node) {
+  node->provisional->parent->provisional_children.push_back(node);
+  provisional_.push_back(node);
 }
 
 void Correlator::link(const NodePtr& node, Claim claim) {
@@ -362,7 +397,10 @@ void Correlator::found(const NodePtr& call, Claim claim) {
   if (comes_too_late(*call, claim)) return;
   call->provisional.reset();
   call->fallback.reset();
-  link(call, std::move(claim));
+  claim.lossy = losses_touch(claim);
+  if (!claim.lossy) return link(call, std::move(claim));
+  call->provisional = std::move(claim);
+  wait_for_parent(call);
 }
 
 void Correlator::begin_trace(const NodePtr& node) {
@@ -462,6 +500,7 @@ bool Correlator::overdue(const Node& server) const {
 
 void Correlator::settle(BootTime now, bool all) {
   now_ = std::max(now_, now);
+  if (older_until_.ns != 0 && now_ > older_until_) forget_older();
   if (inference_) all ? inference_->finish() : inference_->advance(now_);
   std::erase_if(undecided_, [&](const NodePtr& node) {
     if (!node->decided && (all || overdue(*node))) decide(node, true);
@@ -469,8 +508,8 @@ void Correlator::settle(BootTime now, bool all) {
   });
   std::erase_if(provisional_, [&](const NodePtr& node) {
     // A request that is not answered for so long (a stream, a long poll) proves nothing in time.
-    if (!node->decided && (all || now_ - node->opened >= options_.provisional_ns)) {
-      settle_provisional(node, false);
+    if (!node->decided && node->provisional && (all || now_ - node->opened >= options_.provisional_ns)) {
+      settle_provisional(node, node->provisional->provisional ? kThreadMoved : kAnswerLost);
     }
     return node->decided || !node->provisional;
   });

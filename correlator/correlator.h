@@ -76,11 +76,17 @@ class Correlator : public Sink<ExchangeItem> {
   void judge(const NodePtr& call, const Claim& claim);
   // The request that calls were provisionally linked to has ended: they are, or they are not.
   void confirm_children(Node& parent);
-  void settle_provisional(const NodePtr& node, bool proven);
+  // `against`: wirespan.link.missing, empty where it is proven.
+  void settle_provisional(const NodePtr& node, std::string_view against);
+  // While events are lost a request may be over, and the next one read, unseen: until it is answered nothing is
+  // certain.
+  [[nodiscard]] bool losses_touch(const Claim& claim) const;
+  void wait_for_parent(const NodePtr& node);
   void begin_trace(const NodePtr& node);
   // Requests read before the window and not answered yet (event::Unanswered).
   void unanswered(const event::Unanswered& request);
   void answered_unseen(ConnId conn);
+  void forget_older();
   void count_end(const ConnectionPtr& conn, bool opened);
   [[nodiscard]] const TracedEnds* ends_of(const Connection& conn) const;
   [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
@@ -115,6 +121,7 @@ class Correlator : public Sink<ExchangeItem> {
   std::unique_ptr<LiveInference> inference_;  // null when switched off
   std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
   std::unordered_map<ConnId, std::uint32_t> unseen_;            // connection to process
+  BootTime older_until_{};                                      // of those in it that were open before we came
   std::unordered_map<std::uint32_t, std::uint32_t> unseen_of_;  // how many, by process
   Sampling sampling_;
   std::vector<NodePtr> provisional_;  // calls that wait for their parent's end

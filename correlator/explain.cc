@@ -55,6 +55,9 @@ constexpr std::array kMissing = {
     Row{"thread_moved",
         "the thread that sent it had read a request, but that was answered by another thread: in this process work "
         "moves between threads"},
+    Row{"answer_lost",
+        "events were lost, and the answer to the request it seemed to belong to was not seen: that may have been over, "
+        "and another one under way unseen"},
     Row{"ambiguous", "several open requests fit about equally well; the candidates are listed as span links"},
     Row{"table_full", "more exchanges were open than the agent keeps (counted as correlator.lost.open_table_full)"},
     Row{"over_budget",

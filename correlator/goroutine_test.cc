@@ -180,5 +180,23 @@ TEST(Goroutine, TheHeadCountsNotTheByteThatWasWaitedFor) {
   EXPECT_EQ(s.span(call).parent.method, "goroutine");
 }
 
+// A keep-alive connection that loses an answer and the request after it looks as if the first were still open.
+TEST(Goroutine, WhileEventsAreLostACallBelongsOnlyToARequestWhoseAnswerIsSeen) {
+  GoScene s;
+  s.correlator.on_event(event::Lost{s.now, "ringbuf_full", 2});
+  const auto unanswered = s.read(20, {});
+  const auto whole = s.read(21, {});
+  const auto of_the_next = s.call(goroutine(kPid, 20));
+  const auto of_whole = s.call(goroutine(kPid, 21));
+  s.finish_all({of_the_next, of_whole});
+  unanswered->incomplete = "lost";
+  unanswered->ended = s.now;
+  s.correlator.accept(ExchangeFinished{unanswered});
+  s.finish_all({whole, s.other});
+  EXPECT_TRUE(s.is_root(of_the_next));
+  EXPECT_EQ(s.span(of_the_next).attributes.text("wirespan.link.missing"), "answer_lost");
+  EXPECT_TRUE(s.is_parent(whole, of_whole));
+}
+
 }  // namespace
 }  // namespace wirespan

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::size_t kMostProcesses = 65'536;
 constexpr std::size_t kMostThreads = 65'536;
-constexpr std::uint32_t kMostWork = 20'000;  // a second: at most some fifth of a core, where each call has five candidates
+// A second: at most some fifth of a core, where each call has five candidates.
+constexpr std::uint32_t kMostWork = 20'000;
 constexpr std::size_t kMostConnecting = 65'536;
 constexpr std::size_t kMostCandidates = 4;
 constexpr float kLeastProbability = 0.05F;

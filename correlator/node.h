@@ -26,6 +26,9 @@ struct Claim {
   double confidence = 0;
   // True only if the parent turns out to be answered by the thread that read it: decided when it ends.
   bool provisional = false;
+  // Made while events were lost: true only if the parent's answer is seen, else the next request may have come unseen.
+  bool lossy = false;
+  [[nodiscard]] bool waits() const { return provisional || lossy; }
 };
 
 struct Node {

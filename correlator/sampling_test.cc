@@ -52,6 +52,31 @@ TEST(Windows, ItsConnectionsEndAnswersItToo) {
   EXPECT_TRUE(s.is_parent(request, call));
 }
 
+// Before the agent came: the connection has no id yet, its inode is the low half of the one it will get.
+TEST(OlderConnections, ARequestNobodySawKeepsTheOnlyKnownOneFromBeingTaken) {
+  Scene s;
+  const auto old_conn = std::make_shared<Connection>(*s.connection(1, 0, 0, TcpSide::kPassive));
+  old_conn->id = ConnId{7ULL << 32U | 4711};
+  s.correlator.on_event(event::Unanswered{s.now, ConnId{4711}, 1});
+  const auto request = s.serve(thread(1, 7));
+  const auto call = s.call(thread(1, 9));
+  s.correlator.on_event(event::Data{old_conn, Direction::kSent, s.now, thread(1, 8), 0, 100, {}, {}});
+  const auto later = s.call(thread(1, 9));
+  for (const auto& e : {call, later, request}) s.finish(e, thread(1, 9));
+  EXPECT_FALSE(s.span(call).parent.id.valid());
+  EXPECT_TRUE(s.is_parent(request, later));
+}
+
+TEST(OlderConnections, WhatIsNeverAnsweredDoesNotMakeUsCarefulForEver) {
+  Scene s;
+  s.correlator.on_event(event::Unanswered{s.now, ConnId{4711}, 1});  // a subscription, say
+  s.wait(60'000'000'000);
+  const auto request = s.serve(thread(1, 7));
+  const auto call = s.call(thread(1, 9));
+  for (const auto& e : {call, request}) s.finish(e, thread(1, 9));
+  EXPECT_TRUE(s.is_parent(request, call));
+}
+
 TEST(Windows, WhatIsOpenAtTheEndIsForgottenAndWhatIsFinishedGoesOut) {
   Scene s;
   const auto open = s.serve(thread(1, 7));

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """sbom.py BINARY BUILD_DIRECTORY: what the binary is made of, as SPDX 2.3 JSON on standard output.
 
-From what is there and not from a list kept by hand: the libraries the loader would take (ldd), and the headers its
-objects were compiled with (ninja's dependency log), each with the Debian package that owns it. A package whose headers were
+From what is there and not from a list kept by hand: the libraries the loader would take (ldd), those opened late
+(late_libraries.py), and the headers its objects were compiled with (ninja's dependency log), each with the Debian package that owns it. A package whose headers were
 compiled in and of whose source no library is loaded is header-only (STATIC_LINK).
 SOURCE_DATE_EPOCH, if set, makes the document reproducible.
 """
@@ -15,6 +15,8 @@ import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
+
+from late_libraries import late_libraries
 
 # Debian's names of licences, as far as the packages we use have them, to SPDX's. Others are left as a comment.
 LICENCES = {
@@ -30,9 +32,12 @@ def output(*command):
 
 
 def libraries(binary):
-    """(names the binary itself needs, {name: path} of all that are loaded)."""
-    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", output("readelf", "-d", binary)))
-    loaded = dict(re.findall(r"^\s*(\S+) => (/\S+) \(", output("ldd", binary), re.MULTILINE))
+    """(names the binary itself needs, {name: path} of all that are loaded, at once or late)."""
+    late = late_libraries(binary)
+    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", output("readelf", "-d", binary))) | set(late)
+    loaded = dict(late)
+    for file in (binary, *late.values()):
+        loaded.update(re.findall(r"^\s*(\S+) => (/\S+) \(", output("ldd", file), re.MULTILINE))
     return needed, loaded
 
 

@@ -216,10 +216,10 @@ struct Window {
   double share = 1;  // of time in which windows are open
 };
 
-// A request was read before the window opened and is not answered yet: nothing else is known of it.
+// A request was read before the window opened, or before we came, and is not answered yet: nothing else is known of it.
 struct Unanswered {
   BootTime time{};
-  ConnId connection{};  // perhaps not told yet
+  ConnId connection{};  // perhaps not told yet; without its time (high half 0) where it has no id yet
   std::uint32_t pid = 0;
 };
 

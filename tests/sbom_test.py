@@ -31,7 +31,7 @@ def test_has_what_spdx_asks_for(document):
 def test_names_libraries_loaded_and_headers_compiled_in(document):
     kinds = {r["relatedSpdxElement"].removeprefix("SPDXRef-"): r["relationshipType"] for r in document["relationships"]}
     links = [name for name, kind in kinds.items() if kind == "DYNAMIC_LINK"]
-    for prefix in ("libbpf", "libelf", "libdw", "libcurl", "libseccomp", "libyaml-cpp", "libevent-core", "libc6"):
+    for prefix in ("libbpf", "libelf", "libdw", "libcurl", "libcapstone", "libseccomp", "libyaml-cpp", "libevent-core", "libc6"):
         assert any(name.startswith(prefix) for name in links), (prefix, links)
     assert {name for name, kind in kinds.items() if kind == "STATIC_LINK"} >= {"nlohmann-json3-dev", "libcli11-dev"}
     assert not any("gtest" in name for name in kinds)

@@ -12,6 +12,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "dev.d"))
+
+from late_libraries import late_libraries
+
 INSIDE = "wirespan"  # where the source tree lies in the guest
 # Parts of Python's library no test needs, half of its size.
 NO_PYTHON = {"test", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "distutils", "pydoc_data", "sqlite3", "site-packages",
@@ -54,6 +58,8 @@ class Image:
         listed = subprocess.run(["ldd", real], capture_output=True, text=True, check=False).stdout
         for library in re.findall(r"(/\S+)(?= \(0x)", listed):
             self.file(settled(library), os.path.realpath(library))
+        for library in late_libraries(real).values():
+            self.program(library, library)
 
     def write(self, target):
         with open(target, "wb") as out:

@@ -176,7 +176,6 @@ Status BpfObject::attach(const char* name) {
   bpf_link* link = bpf_program__attach(program);
   if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
   links_.emplace_back(name, link);
-  if (program == skeleton_->progs.files) files_ = link;
   return {};
 }
 
@@ -194,7 +193,6 @@ void BpfObject::detach_all() {
   // Newest first: I/O stops before what keeps its tables.
   for (auto it = links_.rbegin(); it != links_.rend(); ++it) bpf_link__destroy(it->second);
   links_.clear();
-  files_ = nullptr;
 }
 
 int BpfObject::map_fd(const char* name) const {
@@ -324,14 +322,15 @@ bool BpfObject::control(ws_control_op op, std::uint64_t sock, std::uint64_t conn
   return bpf_prog_test_run_opts(control_fd_, &options) == 0 && options.retval == 1;
 }
 
-std::optional<std::vector<std::uint64_t>> BpfObject::open_connections() {
-  if (files_ == nullptr) return std::nullopt;
-  const int fd = bpf_iter_create(bpf_link__fd(files_));
+std::optional<std::vector<std::uint64_t>> BpfObject::read_iterator(std::string_view program) const {
+  const auto link = std::ranges::find(links_, program, &std::pair<std::string, bpf_link*>::first);
+  if (link == links_.end()) return std::nullopt;
+  const int fd = bpf_iter_create(bpf_link__fd(link->second));
   if (fd < 0) return std::nullopt;
   std::vector<std::uint64_t> ids;
   std::vector<std::uint64_t> buffer(1024);
   ssize_t n = 0;
-  // The iterator writes whole ids, and a read may still end inside one.
+  // An iterator writes whole numbers, and a read may still end inside one.
   std::size_t carried = 0;
   auto* bytes = reinterpret_cast<char*>(buffer.data());  // NOLINT(*-reinterpret-cast)
   const std::size_t room = buffer.size() * sizeof(std::uint64_t);
@@ -388,6 +387,8 @@ std::uint64_t BpfObject::map_bytes() const {
   std::uint64_t sum = 0;
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton_->obj) {
+    const bool mapped = bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF || (bpf_map__map_flags(map) & BPF_F_MMAPABLE) != 0;
+    if (mapped) continue;
     std::ifstream info("/proc/self/fdinfo/" + std::to_string(bpf_map__fd(map)));
     std::string key;
     for (std::uint64_t value = 0; info >> key;) {

@@ -86,7 +86,9 @@ class BpfObject : public RuntimeKernel {
 
   // Ids of the connections in the kernel's table that some process of the host has open. nullopt: this kernel cannot
   // tell.
-  [[nodiscard]] std::optional<std::vector<std::uint64_t>> open_connections();
+  [[nodiscard]] std::optional<std::vector<std::uint64_t>> open_connections() const { return read_iterator("files"); }
+  // Accepted TCP connections of traced processes that wait for an answer: process << 32 | inode. nullopt: as above.
+  [[nodiscard]] std::optional<std::vector<std::uint64_t>> asked_connections() const { return read_iterator("asked"); }
 
   // Sum over CPUs since load, by enum ws_stat.
   void read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const;
@@ -111,11 +113,13 @@ class BpfObject : public RuntimeKernel {
   [[nodiscard]] std::vector<ProgramCost> costs() const;
   // What the verifier went through to accept the program; 0 when it was not loaded or not to be counted.
   [[nodiscard]] std::uint64_t verified_instructions(std::string_view program) const;
-  // Bytes of kernel memory its maps hold, as the kernel accounts it.
+  // Bytes of kernel memory its maps hold, as the kernel accounts it, but for those mapped here: all of their pages are
+  // resident memory of this process.
   [[nodiscard]] std::uint64_t map_bytes() const;
 
  private:
   explicit BpfObject(wirespan_bpf* skeleton);
+  [[nodiscard]] std::optional<std::vector<std::uint64_t>> read_iterator(std::string_view program) const;
   Result<int> attach_probe(const char* program, const std::string& path, std::uint64_t offset, int pid);
 
   wirespan_bpf* skeleton_;
@@ -123,7 +127,6 @@ class BpfObject : public RuntimeKernel {
   std::vector<bpf_link*> uprobes_;                        // by the number that names them; null: detached
   int targets_fd_ = -1;
   int control_fd_ = -1;
-  bpf_link* files_ = nullptr;  // the iterator's, among links_
   std::size_t cpus_ = 1;
   std::map<std::string, std::uint64_t, std::less<>> instructions_;
 };

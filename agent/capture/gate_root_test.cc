@@ -136,5 +136,37 @@ TEST(Windows, AreAlignedToWallTimeAndLieWithinEachOther) {
   EXPECT_EQ(open, 250);
 }
 
+// Who was asked before the agent came, and has not answered, is known; who has, and who waits for an answer, is not.
+TEST(OlderConnections, RequestsNobodySawBeingReadAreKnown) {
+  Script script;
+  Ends waits;
+  Ends answered;
+  Ends silent;
+  script.before = [&] {
+    waits = testing::tcp_pair(AF_INET);
+    answered = testing::tcp_pair(AF_INET6);
+    silent = testing::tcp_pair(AF_INET);
+    ask(answered);
+    usleep(20'000);  // TCP notes times in ticks of at most 10 ms
+    answer(answered);
+    ask(waits);
+  };
+  script.after = [&] {
+    usleep(50'000);
+    answer(waits);
+    ask(answered);
+  };
+  const Seen seen = trace(script);
+  const auto unanswered = seen.all<event::Unanswered>();
+  ASSERT_EQ(unanswered.size(), 1U);
+  // The first to move a byte was the one that waited, by its server's end.
+  ASSERT_FALSE(seen.data.empty());
+  const ConnectionPtr& first = seen.data.front().conn;
+  EXPECT_EQ(first->side, TcpSide::kPassive);
+  EXPECT_EQ(static_cast<std::uint64_t>(unanswered.front().connection),
+            static_cast<std::uint64_t>(first->id) & 0xffffffffU);
+  EXPECT_EQ(unanswered.front().pid, first->pid);
+}
+
 }  // namespace
 }  // namespace wirespan

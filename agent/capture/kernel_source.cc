@@ -216,6 +216,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     sink_ = &sink;
     targets_.set_sink(this);
     targets_.flush_facts(clock_.now());
+    tell_asked();
     int pause = kPollMs;
     int quiet = 0;
     while (!stop.load(std::memory_order_relaxed)) {
@@ -448,6 +449,15 @@ class LiveSource : public KernelSource, private Sink<Event> {
 
   // Unix sockets that nobody has open any more. Only those unused for a while: looking at every descriptor of the host
   // takes milliseconds, and a socket on its way between two processes is in no table.
+  // Requests that were read before we came are known by the inodes of their connections, the low half of the ids those
+  // will get.
+  void tell_asked() {
+    for (const std::uint64_t which : object_->asked_connections().value_or(std::vector<std::uint64_t>())) {
+      sink_->accept(
+          event::Unanswered{clock_.now(), ConnId{which & 0xffffffffU}, static_cast<std::uint32_t>(which >> 32U)});
+    }
+  }
+
   template <class Suspected>
   void reap_unix(Suspected&& suspected) {
     if (conns_.unix_sockets() == 0) return;

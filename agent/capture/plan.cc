@@ -30,6 +30,7 @@ constexpr Candidate kTokioLearns[] = {{"tokio_learns", kUprobe}};
 constexpr Candidate kTokioSpawns[] = {{"tokio_spawns", kUprobe}};
 constexpr Candidate kTokioWakes[] = {{"tokio_wakes", kUprobe}};
 constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
+constexpr Candidate kAsked[] = {{"asked", "task_file iterator: kernel 5.8 with BTF"}};
 constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
 
 }  // namespace
@@ -56,6 +57,7 @@ std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contex
     hooks.push_back({"wait_ends", "event loops: their turns", true, kWaitEnds, Attached::kOnDemand});
   }
   hooks.push_back({"files", "Unix sockets closed by exit, exec or dup2", false, kFiles});
+  hooks.push_back({"asked", "requests read before the start", false, kAsked});
   if (wakeups) hooks.push_back({"wake", "threads that wake each other", false, kWake});
   if (goroutines) {
     hooks.push_back({"go_calls", "Go clients: the goroutine that asks", false, kGoCalls, Attached::kPerExecutable});

@@ -1,7 +1,5 @@
 #include "agent/capture/returns.h"
 
-#include <capstone/capstone.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <map>
@@ -10,6 +8,8 @@
 #include <set>
 #include <span>
 #include <utility>
+
+#include "agent/capture/capstone.h"
 
 namespace wirespan {
 namespace {
@@ -26,8 +26,8 @@ Error not_understood(const char* why) {
 
 class Flow {
  public:
-  Flow(csh capstone, cs_insn* instruction, const ReadCode& read)
-      : capstone_(capstone), instruction_(instruction), read_(read) {}
+  Flow(const Capstone& capstone, csh handle, cs_insn* instruction, const ReadCode& read)
+      : capstone_(capstone), handle_(handle), instruction_(instruction), read_(read) {}
 
   // nullptr: understood.
   const char* follow(std::uint64_t start, std::uint64_t size) {
@@ -62,7 +62,7 @@ class Flow {
     const std::uint8_t* at = code.data();
     std::size_t left = code.size();
     std::uint64_t end = address;
-    if (!cs_disasm_iter(capstone_, &at, &left, &end, instruction_)) return "it has an unknown instruction";
+    if (!capstone_.disasm_iter(handle_, &at, &left, &end, instruction_)) return "it has an unknown instruction";
     if (next != seen_.end() && next->first < end) return "its instructions overlap";
     if (next != seen_.begin() && std::prev(next)->second.end > address) return "its instructions overlap";
     seen_.emplace_hint(next, address, Seen{end, depth});
@@ -83,7 +83,7 @@ class Flow {
       default:
         break;
     }
-    if (cs_insn_group(capstone_, instruction_, CS_GRP_JUMP)) return jump(end, depth);
+    if (capstone_.insn_group(handle_, instruction_, CS_GRP_JUMP)) return jump(end, depth);
     if (!move_stack(x86, depth)) return "it moves its stack in a way that is not understood";
     open_.emplace_back(end, depth);
     return nullptr;
@@ -155,13 +155,14 @@ class Flow {
     cs_regs written;
     std::uint8_t reads = 0;
     std::uint8_t writes = 0;
-    if (cs_regs_access(capstone_, instruction_, read, &reads, written, &writes) != CS_ERR_OK) return true;
+    if (capstone_.regs_access(handle_, instruction_, read, &reads, written, &writes) != CS_ERR_OK) return true;
     return std::ranges::any_of(std::span(written, writes), [](std::uint16_t reg) {
       return reg == X86_REG_RSP || reg == X86_REG_ESP || reg == X86_REG_SP || reg == X86_REG_SPL;
     });
   }
 
-  csh capstone_;
+  const Capstone& capstone_;
+  csh handle_;
   cs_insn* instruction_;
   const ReadCode& read_;
   std::uint64_t first_ = 0;
@@ -173,32 +174,37 @@ class Flow {
   std::set<std::uint64_t> exits_;
 };
 
-class Capstone {
+class Disassembler {
  public:
-  Capstone() {
-    if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) return;
-    cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
-    instruction = cs_malloc(handle);
+  explicit Disassembler(const Capstone& capstone) : capstone_(capstone) {
+    if (capstone.open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) return;
+    capstone.option(handle, CS_OPT_DETAIL, CS_OPT_ON);
+    instruction = capstone.malloc(handle);
   }
-  ~Capstone() {
-    if (instruction != nullptr) cs_free(instruction, 1);
-    if (handle != 0) cs_close(&handle);
+  ~Disassembler() {
+    if (instruction != nullptr) capstone_.free(instruction, 1);
+    if (handle != 0) capstone_.close(&handle);
   }
-  Capstone(const Capstone&) = delete;
-  Capstone& operator=(const Capstone&) = delete;
+  Disassembler(const Disassembler&) = delete;
+  Disassembler& operator=(const Disassembler&) = delete;
 
   csh handle = 0;
   cs_insn* instruction = nullptr;
+
+ private:
+  const Capstone& capstone_;
 };
 
 }  // namespace
 
 Result<std::vector<std::uint64_t>> returns_of(std::uint64_t address, std::uint64_t size, const ReadCode& read) {
-  const Capstone capstone;
-  if (capstone.instruction == nullptr) return not_understood("libcapstone does not know amd64");
+  const auto capstone = Capstone::load();
+  if (!capstone) return capstone.error();
+  const Disassembler disassembler(**capstone);
+  if (disassembler.instruction == nullptr) return not_understood("libcapstone does not know amd64");
   std::vector<std::uint64_t> out;
   for (int i = 0; i <= kMostJumpsOn; ++i) {
-    Flow flow(capstone.handle, capstone.instruction, read);
+    Flow flow(**capstone, disassembler.handle, disassembler.instruction, read);
     if (const char* const why = flow.follow(address, size)) return not_understood(why);
     out.insert(out.end(), flow.returns().begin(), flow.returns().end());
     if (flow.exits().empty()) {

@@ -1,9 +1,9 @@
 #include "agent/capture/tokio_code.h"
 
-#include <capstone/capstone.h>
-
 #include <map>
 #include <set>
+
+#include "agent/capture/capstone.h"
 
 namespace wirespan {
 namespace {
@@ -91,19 +91,22 @@ class Walk {
 }  // namespace
 
 std::optional<ExchangedWord> exchanged_word(const std::vector<std::uint8_t>& code, std::int32_t from, std::int32_t to) {
+  const auto loaded = Capstone::load();
+  if (!loaded) return std::nullopt;
+  const Capstone& capstone = **loaded;
   csh handle = 0;
-  if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) return std::nullopt;
-  cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
-  cs_insn* const instruction = cs_malloc(handle);
+  if (capstone.open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) return std::nullopt;
+  capstone.option(handle, CS_OPT_DETAIL, CS_OPT_ON);
+  cs_insn* const instruction = capstone.malloc(handle);
   Walk walk(from, to);
   const std::uint8_t* at = code.data();
   std::size_t left = code.size();
   std::uint64_t address = 0;
-  while (instruction != nullptr && left != 0 && cs_disasm_iter(handle, &at, &left, &address, instruction)) {
+  while (instruction != nullptr && left != 0 && capstone.disasm_iter(handle, &at, &left, &address, instruction)) {
     walk.step(*instruction);
   }
-  if (instruction != nullptr) cs_free(instruction, 1);
-  cs_close(&handle);
+  if (instruction != nullptr) capstone.free(instruction, 1);
+  capstone.close(&handle);
   return left == 0 ? walk.result() : std::nullopt;
 }
 

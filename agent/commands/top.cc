@@ -1,6 +1,5 @@
 #include "agent/commands/top.h"
 
-#include <curl/curl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "agent/commands/flags.h"
 #include "agent/health/server.h"
 #include "agent/health/top_view.h"
+#include "exporters/otlp/curl.h"
 
 namespace wirespan {
 namespace {
@@ -36,21 +36,21 @@ std::size_t append(char* data, std::size_t /*one*/, std::size_t size, void* to) 
   return size;
 }
 
-Result<HealthSnapshot> ask(CURL* curl, const HealthAddress& address) {
+Result<HealthSnapshot> ask(const Curl& curl, CURL* easy, const HealthAddress& address) {
   std::string body;
   const std::string host = address.path.empty() ? address.host + ":" + std::to_string(address.port) : "localhost";
   const std::string url =
       "http://" + (address.host == "::1" ? "[::1]:" + std::to_string(address.port) : host) + "/services";
-  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROXY, "");
-  if (!address.path.empty()) curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, address.path.c_str());
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, kTimeoutMs);
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
-  const CURLcode code = curl_easy_perform(curl);
+  curl.easy_setopt(easy, CURLOPT_URL, url.c_str());
+  curl.easy_setopt(easy, CURLOPT_PROXY, "");
+  if (!address.path.empty()) curl.easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, address.path.c_str());
+  curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, kTimeoutMs);
+  curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, append);
+  curl.easy_setopt(easy, CURLOPT_WRITEDATA, &body);
+  const CURLcode code = curl.easy_perform(easy);
   if (code != CURLE_OK) {
-    return Error{"ask " + (address.path.empty() ? url : address.path) + ": " + curl_easy_strerror(code), 0,
+    return Error{"ask " + (address.path.empty() ? url : address.path) + ": " + curl.easy_strerror(code), 0,
                  "Does an agent run there with health.listen set?"};
   }
   return health_from_json(body);
@@ -76,11 +76,13 @@ int top(const TopFlags& flags) {
   if (!address) return failed(address.error());
   const auto interval = parse_limit(flags.interval);
   if (!interval) return failed(interval.error());
-  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), curl_easy_cleanup);
-  if (!curl) return failed({"start libcurl", 0, {}});
+  const auto curl = Curl::load();
+  if (!curl) return failed(curl.error());
+  const std::unique_ptr<CURL, decltype(Curl::easy_cleanup)> easy((*curl)->easy_init(), (*curl)->easy_cleanup);
+  if (!easy) return failed({"start libcurl", 0, {}});
   TopScreen screen(!flags.once && isatty(STDOUT_FILENO) == 1);
   while (std::cout.good()) {
-    auto now = ask(curl.get(), *address);
+    auto now = ask(**curl, easy.get(), *address);
     if (!now) return failed(now.error());
     screen.show(std::move(*now));
     if (flags.once) return 0;

@@ -2,41 +2,13 @@
 
 #include <optional>
 
+#include "base/text.h"
+
 namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostAttributes = 64;
 constexpr std::size_t kMostValue = 1024;
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-std::optional<int> digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return std::nullopt;
-}
-
-std::optional<std::string> percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out.push_back(text[i]);
-      continue;
-    }
-    if (i + 2 >= text.size()) return std::nullopt;
-    const auto high = digit(text[i + 1]);
-    const auto low = digit(text[i + 2]);
-    if (!high || !low) return std::nullopt;
-    out.push_back(static_cast<char>(*high * 16 + *low));
-    i += 2;
-  }
-  return out;
-}
 
 std::optional<std::string_view> value_of(const std::vector<std::string>& environment, std::string_view name) {
   for (const std::string& entry : environment) {

@@ -101,7 +101,8 @@ bool Governor::room_above() const {
   const bool blind = rungs_[at_].share == 0;
   return (blind || cpu_at(at_ - 1) < kRoom * options_.budgets.cpu_cores) &&
          export_.value() * growth < kRoom * options_.budgets.export_bytes_per_second &&
-         static_cast<double>(memory_) < kMemoryRoom * static_cast<double>(options_.budgets.memory);
+         static_cast<double>(memory_) <
+             (down_for_ == Reason::kMemory ? kMemoryRoom : 1) * static_cast<double>(options_.budgets.memory);
 }
 
 bool Governor::judge(const Usage& usage) {
@@ -147,6 +148,7 @@ void Governor::step(std::size_t to, Reason reason) {
                 mb(options_.budgets.export_bytes_per_second), reason == Reason::kRing ? ", the ring buffer fills" : "",
                 to > at_ ? "down" : "up", to, rungs_.size() - 1);
   why_ = std::string(line.data()) + std::string(rungs_[to].name);
+  if (reason != Reason::kNone) down_for_ = reason;
   (reason == Reason::kNone ? up_ : *down_[static_cast<std::size_t>(reason)]).add();
   // Rungs that change what a captured second costs begin a new measurement, and so does the first window after a time
   // of counters only; sampling more or less does not change it.

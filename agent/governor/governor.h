@@ -14,7 +14,7 @@ namespace wirespan {
 
 struct Budgets {
   double cpu_cores = 0.04;
-  std::uint64_t memory = 50'000'000;  // bytes, resident and maps
+  std::uint64_t memory = 50'000'000;  // bytes, resident, and maps that are not
   double export_bytes_per_second = 5'000'000;
 };
 
@@ -75,6 +75,7 @@ class Governor {
   double under_since_ = -1;
   double stepped_up_ = -1e9;
   double hold_;
+  Reason down_for_ = Reason::kNone;  // the last step down
   int over_looks_ = 0;
   Rate export_;
   std::uint64_t memory_ = 0;

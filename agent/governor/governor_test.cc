@@ -59,6 +59,17 @@ TEST(Governor, LeavesAnAgentWithinItsBudgetsAlone) {
   EXPECT_EQ(host.governor.rung().share, 1);
 }
 
+TEST(Governor, MemoryThatFitsKeepsNobodyDownWhoSteppedDownForSomethingElse) {
+  Host host({});
+  host.memory = 48'000'000;
+  host.open_cores = 0.2;
+  host.run(5);
+  EXPECT_GT(host.governor.number(), 0U);
+  host.open_cores = 0.001;
+  host.run(600);
+  EXPECT_EQ(host.governor.number(), 0U);
+}
+
 TEST(Governor, StepsDownOneRungAtATimeUntilTheCostFits) {
   Host host({});
   host.open_cores = 0.2;

@@ -124,6 +124,7 @@ class Conversation {
     Touch touch;
     Bytes bytes;  // the part's last bytes as far as known; not all of it if the part was not captured
     bool done = false;
+    bool lost = false;  // nobody saw it go by: `touch` is of what came next, perhaps much later
   };
   virtual void skipped(const Skipped& part, Output& out) = 0;
   // No more bytes. What is open ends here, complete or not.

@@ -35,11 +35,16 @@ def client_seconds():
 
 
 class Tracing:
-    """A round's agent. mode "off": none; "idle": one that traces something else; "on": one that traces the stack."""
+    """A round's agent. mode "off": none; "idle": one that traces something else; "on": one that traces the stack; "governed": one that
+    does with the governor on and its default budgets."""
 
     def __init__(self, stack, mode, *arguments):
         self.other = subprocess.Popen(["sleep", "3600"]) if mode == "idle" else None
         selectors = ["--pid", str(self.other.pid)] if self.other else stack.selectors()
+        if mode == "governed":
+            configuration = stack.directory / "governed.yaml"
+            configuration.write_text('governor: {mode: "on"}\n')
+            arguments = ("--config", str(configuration), *arguments)
         self.agent = None if mode == "off" else Agent(stack.directory, selectors, "--json", "/dev/null", *arguments, json=False)
 
     def __enter__(self):
@@ -72,6 +77,13 @@ def lost(counters):
     """Events and spans; bytes are counted apart by the agent."""
     return {name: value for name, value in counters.items()
             if value and {"lost", "dropped"} & set(name.split(".")) and not name.endswith("bytes")}
+
+
+def accounted(requests, counters):
+    """Requests of which there is neither a span nor a count. 0 where those missing may be what lost events cost, a span each at most."""
+    governor = sum(value for name, value in counters.items() if name.startswith(("governor.sampled_out.requests", "governor.cut.")))
+    missing = requests - counters["exporters.spans.accepted"] - governor
+    return 0 if 0 <= missing <= sum(lost(counters).values()) else missing
 
 
 def measured(stack, tracing, load):

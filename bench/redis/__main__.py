@@ -13,7 +13,7 @@ from harness.stack import NotHere, Stack, free_port, need
 
 def main():
     made = parser("redis", __doc__)
-    made.add_argument("--requests", type=int, default=100_000, help="of each command, without pipelining; four times as many with")
+    made.add_argument("--requests", type=int, default=400_000, help="of each command, without pipelining; eight times as many with: ten seconds of either")
     options = made.parse_args()
     figures = {}
     try:
@@ -21,9 +21,9 @@ def main():
             port = free_port()
             stack.start("redis", [need("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], ("127.0.0.1", port))
             for pipeline in (1, 16):
-                requests = options.requests * (4 if pipeline > 1 else 1)
+                requests = options.requests * (8 if pipeline > 1 else 1)
                 figures[f"P{pipeline}"] = compare(f"Redis, redis-benchmark -P {pipeline}", "command", stack,
-                                                  lambda seconds: redis_benchmark(port, requests // 10 if seconds else requests, pipeline), options)
+                                                  lambda seconds: redis_benchmark(port, requests // 20 if seconds else requests, pipeline), options)
     except NotHere as absent:
         print(f"bench/redis is left out: {absent} is not installed")
     finish(figures, options)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Mixed load for long, with processes that come and go and a collector that does too: memory and descriptors stay as they were.
+"""Mixed load for long, with processes that come and go, a collector that does too and a wall clock that steps: memory and descriptors stay as they were.
 
 Compares the second half with the first, after a warm-up of a tenth and at least 90 s: exit status 1 if memory or descriptors grew more than 5 % or
 load or agent ended. `./dev bench soak -- --minutes 60` is the whole one.
@@ -7,7 +7,10 @@ load or agent ended. `./dev bench soak -- --minutes 60` is the whole one.
 
 import argparse
 import json
+import mmap
 import statistics
+import struct
+import subprocess
 import sys
 import threading
 import time
@@ -60,6 +63,23 @@ class Collector:
             self.server = None
 
 
+class Clock:
+    """The wall clock as the agent sees it (clock_steps.c): steps an hour forward, and back."""
+
+    def __init__(self, directory):
+        library, self.offset = Path(directory) / "clock_steps.so", Path(directory) / "clock_offset"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, Path(__file__).with_name("clock_steps.c"), "-ldl"], check=True)
+        self.offset.write_bytes(struct.pack("q", 0))
+        with self.offset.open("r+b") as file:
+            self.mapped = mmap.mmap(file.fileno(), 8)
+        self.steps = 0
+        self.environment = {"LD_PRELOAD": str(library), "CLOCK_STEPS": str(self.offset)}
+
+    def step(self):
+        self.steps += 1
+        self.mapped[:] = struct.pack("q", 3600 * (self.steps % 2))
+
+
 def look(agent):
     """RssAnon is what the agent allocated; the rest are its code and the ring it shares with the kernel."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{agent.pid}/status").read_text().splitlines() if ":" in line)
@@ -83,6 +103,7 @@ def main():
     made.add_argument("--rate", type=float, default=0, help="requests a second; 0: as many as there is time for")
     made.add_argument("--churn", type=int, default=1000, help="short-lived processes a minute")
     made.add_argument("--outage", type=float, default=15, help="seconds the collector is away, as long as it is there")
+    made.add_argument("--clock-steps", type=float, default=40, help="seconds from one step of the wall clock to the next, an hour forward and back in turn")
     made.add_argument("--json", metavar="FILE")
     options = made.parse_args()
     collector, samples, sent, stopping = Collector(), [], [0], threading.Event()
@@ -97,15 +118,19 @@ def main():
         churn_port = free_port()
         stack.start("churn", [sys.executable, "-c", CHURN, ledger.port, 60 / options.churn, churn_port], ("127.0.0.1", churn_port))
         collector.up()
-        with Agent(stack.directory, stack.selectors(), "--otlp", f"http://127.0.0.1:{collector.port}", command="run", json=False) as agent:
+        clock = Clock(stack.directory)
+        with Agent(stack.directory, stack.selectors(), "--otlp", f"http://127.0.0.1:{collector.port}", command="run", json=False, env=clock.environment) as agent:
             driver = threading.Thread(target=load, args=(services, options.rate, stopping, sent), daemon=True)
             driver.start()
-            began = turned = time.monotonic()
+            began = turned = stepped = time.monotonic()
             while time.monotonic() - began < options.minutes * 60:
                 time.sleep(1)
                 assert agent.process.poll() is None, agent.stderr()
                 assert driver.is_alive(), "the load ended"
                 samples.append(look(agent))
+                if time.monotonic() - stepped > options.clock_steps:
+                    stepped = time.monotonic()
+                    clock.step()
                 if time.monotonic() - turned > options.outage:
                     turned = time.monotonic()
                     collector.down() if collector.server else collector.up()
@@ -119,7 +144,7 @@ def main():
     # come round once, memory can only grow.
     samples = samples[min(max(len(samples) // 10, WARM_UP_SECONDS), len(samples) // 2):]
     halves = samples[:len(samples) // 2], samples[len(samples) // 2:]
-    figures = {"minutes": options.minutes, "requests": sent[0], "processes_seen": counted.get("capture.processes"),
+    figures = {"minutes": options.minutes, "requests": sent[0], "clock_steps": clock.steps, "processes_seen": counted.get("capture.processes"),
                "spans": counted["exporters.spans.accepted"], "sent": counted.get("exporters.otlp.spans.sent"),
                "lost": {k: v for k, v in counted.items() if ".lost." in k and v}}
     grew = {}

@@ -12,7 +12,7 @@ struct ws_tcp_bases {
   bool known;
 };
 
-enum { WS_TCP_SYN_SENT = 2, WS_TCP_SYN_RECV = 3, WS_TCP_CLOSE = 7 };
+enum { WS_TCP_ESTABLISHED = 1, WS_TCP_SYN_SENT = 2, WS_TCP_SYN_RECV = 3, WS_TCP_CLOSE = 7 };
 
 /* The FIN takes a sequence number, and the read that comes to it steps over it. SOCK_DONE: a FIN was received. */
 WS_INLINE bool ws_tcp_read_past_fin(struct tcp_sock *tp, const enum ws_how_to_load how) {

@@ -42,6 +42,8 @@ class Evidence {
 
   // Whether its claims hold only if every request its process serves is known.
   [[nodiscard]] virtual bool needs_all_requests() const { return false; }
+  // Whether its claims rest on what the messages themselves say, which no loss of others changes.
+  [[nodiscard]] virtual bool told_by_messages() const { return false; }
   // A sampling window ended: forget what is under way, keep what was learned of how processes work.
   virtual void restart() {}
 

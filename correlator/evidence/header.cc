@@ -8,6 +8,7 @@ class Header : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "header"; }
   [[nodiscard]] int rank() const override { return 10; }
+  [[nodiscard]] bool told_by_messages() const override { return true; }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (!node.carried) return std::nullopt;

@@ -9,6 +9,7 @@ class Peer : public Evidence {
   [[nodiscard]] std::string_view name() const override { return "peer"; }
   // Before the header: a client span of ours is nearer than the span that wrote the header.
   [[nodiscard]] int rank() const override { return 0; }
+  [[nodiscard]] bool told_by_messages() const override { return true; }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kServer || !node.exchange->key.valid()) return std::nullopt;

@@ -83,6 +83,7 @@ class SharedValue : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "shared_value"; }
   [[nodiscard]] int rank() const override { return 38; }
+  [[nodiscard]] bool told_by_messages() const override { return true; }
   // One that was not seen may have come with the same value.
   [[nodiscard]] bool needs_all_requests() const override { return true; }
   void restart() override {

@@ -1,12 +1,13 @@
 #include "exporters/otlp/options.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <memory>
+
+#include "base/text.h"
+#include "exporters/otlp/curl.h"
 
 namespace wirespan {
 namespace {
@@ -34,30 +35,6 @@ Error in_variable(const Setting& setting, Error error) {
   return error;
 }
 
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t";
-  const auto first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
-
-std::optional<std::string> url_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out.push_back(text[i]);
-      continue;
-    }
-    unsigned value = 0;
-    if (i + 2 >= text.size()) return std::nullopt;
-    const char* digits = text.data() + i + 1;
-    if (std::from_chars(digits, digits + 2, value, 16).ptr != digits + 2) return std::nullopt;
-    out.push_back(static_cast<char>(value));
-    i += 2;
-  }
-  return out;
-}
-
 bool is_header_name(std::string_view name) {
   // RFC 9110, 5.6.2: token.
   constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
@@ -72,26 +49,6 @@ bool is_header_value(std::string_view value) {
     return (byte < 0x20 && c != '\t') || byte == 0x7F;
   });
 }
-
-class Url {
- public:
-  explicit Url(const std::string& text) : handle_(curl_url(), &curl_url_cleanup) {
-    // A path with "..", a space or a missing host is a mistake to be told, not repaired.
-    valid_ = handle_ && curl_url_set(handle_.get(), CURLUPART_URL, text.c_str(), CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-  }
-  [[nodiscard]] bool valid() const { return valid_; }
-  [[nodiscard]] std::string get(CURLUPart part, unsigned flags = 0) const {
-    char* text = nullptr;
-    if (curl_url_get(handle_.get(), part, &text, flags) != CURLUE_OK) return {};
-    const std::unique_ptr<char, decltype(&curl_free)> owned(text, &curl_free);
-    return text;
-  }
-  void set(CURLUPart part, const std::string& value) { curl_url_set(handle_.get(), part, value.c_str(), 0); }
-
- private:
-  std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> handle_;
-  bool valid_ = false;
-};
 
 Error bad_endpoint(std::string_view endpoint) {
   return Error{"'" + std::string(endpoint) + "' is not an OTLP endpoint", 0,
@@ -121,7 +78,10 @@ Status OtlpOptions::set_endpoint(std::string_view endpoint, Endpoint kind, bool 
     if (!grpc) return bad_endpoint(endpoint);
     text = (insecure ? "http://" : "https://") + text;
   }
-  Url parsed(text);
+  const auto curl = Curl::load();
+  if (!curl) return curl.error();
+  // A path with "..", a space or a missing host is a mistake to be told, not repaired.
+  CurlUrl parsed(**curl, text.c_str(), CURLU_NON_SUPPORT_SCHEME);
   const std::string scheme = parsed.valid() ? parsed.get(CURLUPART_SCHEME) : "";
   if (scheme != "http" && scheme != "https") return bad_endpoint(endpoint);
   if (parsed.get(CURLUPART_HOST).empty()) return bad_endpoint(endpoint);
@@ -149,7 +109,9 @@ Status OtlpOptions::point_at(std::string_view endpoint) {
   } else if (text.find("://") == std::string::npos) {
     text = "http://" + text;
   }
-  const Url parsed(text);
+  const auto curl = Curl::load();
+  if (!curl) return curl.error();
+  const CurlUrl parsed(**curl, text.c_str(), CURLU_NON_SUPPORT_SCHEME);
   if (!parsed.valid()) return bad_endpoint(endpoint);
   const std::string port = parsed.get(CURLUPART_PORT);
   if (port == "4317") protocol = OtlpProtocol::kGrpc;
@@ -171,8 +133,8 @@ Status OtlpOptions::set_headers(std::string_view text) {
     const Error bad{"header " + std::to_string(parsed.size() + 1) + " is not key=value", 0,
                     "Separate headers with commas and URL-encode their values: api-key=abc,tenant=a%20b."};
     if (equals == std::string_view::npos) return bad;
-    const auto key = url_decode(trim(entry.substr(0, equals)));
-    const auto value = url_decode(trim(entry.substr(equals + 1)));
+    const auto key = percent_decode(trim(entry.substr(0, equals)));
+    const auto value = percent_decode(trim(entry.substr(equals + 1)));
     if (!key || !value || !is_header_name(*key) || !is_header_value(*value)) return bad;
     parsed.emplace_back(*key, *value);
   }

@@ -1,7 +1,5 @@
 #include "exporters/otlp/verdict.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -9,6 +7,7 @@
 #include <string_view>
 
 #include "exporters/encode/utf8.h"
+#include "exporters/otlp/curl.h"
 #include "exporters/otlp/proto_reader.h"
 
 namespace wirespan {
@@ -105,7 +104,8 @@ std::optional<milliseconds> retry_after(std::string_view value, std::time_t now)
   if (std::from_chars(value.data(), end, seconds).ptr == end) {
     return std::chrono::seconds(std::min(seconds, kWeekSeconds));
   }
-  const std::time_t date = curl_getdate(std::string(value).c_str(), nullptr);
+  const auto curl = Curl::load();
+  const std::time_t date = curl ? (*curl)->getdate(std::string(value).c_str(), nullptr) : -1;
   if (date < 0) return std::nullopt;
   return std::chrono::seconds(std::clamp<std::time_t>(date - now, 0, kWeekSeconds));
 }

@@ -357,11 +357,17 @@ void HttpConversation::skipped(const Skipped& part, Output& out) {
   Lane& l = lane(part.direction);
   if (!l.message) return;
   const std::uint64_t length = part.end - l.at;
-  touched(l, part.touch, part.end, out);
+  if (part.lost) {
+    l.at = part.end;
+  } else {
+    touched(l, part.touch, part.end, out);
+  }
   switch (l.state) {
     case State::kBody:
       l.left -= std::min(l.left, length);
-      if (l.left == 0) finish(l, State::kStart, out);
+      if (l.left > 0) return;
+      if (part.lost) l.message->incomplete = "lost";  // when it was over
+      finish(l, State::kStart, out);
       return;
     case State::kChunkData:
       l.left -= std::min(l.left, length);

@@ -454,6 +454,25 @@ TEST(Http1, EndlessHeader) {
   EXPECT_EQ(stages.detector.connections(), 0U);
 }
 
+// Its end, the next request and that one's head were lost: what comes then says nothing of when this answer was over.
+TEST(Http1, BodyWhoseEndWasLostIsNotOverWhenTheLossShows) {
+  ReplayOptions options;
+  options.deliver = [](std::size_t index, const Event& event, Streams& streams) {
+    if (index < 2 || index > 4 || std::holds_alternative<event::Opened>(event)) streams.accept(event);
+  };
+  const Outcome out = replay(recording(R"(
+1 > 10 "GET /a HTTP/1.1\r\n\r\n"
+1 < 20 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+1 < 30 "done\n"
+1 > 40 "GET /b HTTP/1.1\r\n\r\n"
+1 < 900000 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+1 < 900010 "done\n"
+)"),
+                             options);
+  EXPECT_THAT(brief(out), ElementsAre("GET /a 200 response:lost"));
+  EXPECT_EQ(out.exchanges[0]->ended.ns, 20'000U);
+}
+
 TEST(Http1, HeadByteByByteIsNotQuadratic) {
   const std::string text = R"(
 1 > 10 "GET /a HTTP/1.1\r\n" "X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n"*1100 "\r\n"
