@@ -18,9 +18,9 @@ struct TokioScene : Scene {
   static Actor in(std::uint64_t task) { return {{kPid, kPid + 1}, 2, kTokioTask | task, 0}; }
   void wakes(std::uint64_t waker, std::uint64_t wakee) { tell(Role::kWakes, waker, wakee); }
   void spawns(std::uint64_t parent, std::uint64_t child) { tell(Role::kSpawns, parent, child); }
-  void tell(Role role, std::uint64_t task, std::uint64_t other) {
+  void tell(Role role, std::uint64_t task, std::uint64_t object) {
     now = now + 1000;
-    correlator.on_event(event::Handover{now, in(task), role, kTokioTask | other});
+    correlator.on_event(event::Handover{now, in(task), role, kTokioTask | object});
   }
   // A call that `connection` makes for `asker`, answered.
   ExchangePtr round(std::uint64_t asker, std::uint64_t connection) {
