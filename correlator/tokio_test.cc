@@ -42,6 +42,8 @@ TEST(Tokio, WhoReadsARequestMakesItsCalls) {
   TokioScene s;
   const auto a = s.serve(s.in(10));
   const auto of_a = s.call(s.in(10));
+  s.finish(of_a, s.in(10));
+  s.finish(a, s.in(10));
   EXPECT_TRUE(s.is_parent(a, of_a));
   EXPECT_EQ(s.method(of_a), "tokio");
 }
@@ -52,6 +54,8 @@ TEST(Tokio, AConnectionsTaskWritesForWhoWokeItAndAwaitsTheResponse) {
   const auto b = s.serve(s.in(11));
   const auto of_a = s.round(10, 20);
   const auto of_b = s.round(11, 20);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
   EXPECT_TRUE(s.is_parent(a, of_a));
   EXPECT_TRUE(s.is_parent(b, of_b));
 }
@@ -66,6 +70,8 @@ TEST(Tokio, ALateWakeUpByWhoAwaitedTheResponseBeforeDoesNotAsk) {
   const auto of_b = s.call(s.in(20));
   s.finish(of_b, s.in(20));
   s.wakes(20, 11);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
   EXPECT_TRUE(s.is_parent(a, of_a));
   EXPECT_TRUE(s.is_parent(b, of_b));
 }
@@ -78,6 +84,8 @@ TEST(Tokio, WhoAwaitsWhatAnotherAskedForIsNotBelieved) {
   const auto made = s.call(s.in(20));
   s.finish(made, s.in(20));
   s.wakes(20, 11);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
   EXPECT_FALSE(s.is_parent(a, made));
   EXPECT_FALSE(s.is_parent(b, made));
 }
@@ -90,6 +98,7 @@ TEST(Tokio, TheDriverAsksForNothing) {
   const auto made = s.call(s.in(20));
   s.finish(made, s.in(20));
   s.wakes(20, 10);
+  s.finish(a, s.in(10));
   EXPECT_TRUE(s.is_parent(a, made));
 }
 
@@ -101,6 +110,9 @@ TEST(Tokio, ACallWithoutAResponseIsOfWhoAskedOnceThatWasProven) {
   s.wakes(11, 21);
   const auto hangs = s.call(s.in(21));
   s.wait(1'100'000'000);
+  s.finish(hangs, s.in(21));
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
   EXPECT_TRUE(s.is_parent(b, hangs));
 }
 
@@ -205,6 +217,9 @@ TEST(Tokio, WhoReadsSeveralRequestsAtOnceIsNotKnownToWorkForEither) {
   const auto a = s.serve(s.in(10));
   const auto b = s.serve(s.in(10));
   const auto made = s.call(s.in(10));
+  s.finish(made, s.in(10));
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(10));
   EXPECT_FALSE(s.is_parent(a, made));
   EXPECT_FALSE(s.is_parent(b, made));
 }
@@ -214,6 +229,8 @@ TEST(Tokio, AProcessWhereOthersAnswerIsNotBelieved) {
   for (std::uint64_t i = 0; i < 20; ++i) s.finish(s.serve(s.in(10 + i)), s.in(50));
   const auto a = s.serve(s.in(40));
   const auto made = s.call(s.in(40));
+  s.finish(made, s.in(40));
+  s.finish(a, s.in(50));
   EXPECT_FALSE(s.is_parent(a, made));
 }
 
