@@ -24,10 +24,11 @@ class Machine:
         # no_timer_check: on a busy host the timer interrupt comes too late for the test at boot, which then panics (5.10).
         # The guest's clock is the host's counter; measured under load its rate can come out several times wrong.
         counter = f"tsc=reliable tsc_early_khz={host_khz()}" if host_khz() else ""
+        # rcu_expedited: perf waits for grace periods at each detach, which take up to 0.3 s each on one emulated processor.
         command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "1", "-m", str(memory), "-no-reboot",
                    "-nodefaults", "-display", "none", "-serial", "stdio", "-monitor", "none", "-device", "virtio-rng-pci",
                    "-kernel", str(kernel / "vmlinux"), "-initrd", str(image),
-                   "-append", f"console=ttyS0 panic=-1 quiet mitigations=off no5lvl no_timer_check {counter} {append}"]
+                   "-append", f"console=ttyS0 panic=-1 quiet mitigations=off no5lvl no_timer_check rcupdate.rcu_expedited=1 {counter} {append}"]
         if network:
             spec, mac = network
             command += ["-netdev", f"{spec},id=n0", "-device", f"virtio-net-pci,netdev=n0,romfile=,mac={mac}"]

@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "agent/capture/syscalls.h"
+#include "agent/capture/trace_events.h"
 
 namespace wirespan {
 namespace {
@@ -71,6 +72,13 @@ std::string program_named_in(std::string_view text) {
 // for these kernels there is the same object without the reference. Found out by the first load.
 std::atomic<bool> without_cast{false};
 constexpr std::string_view kCast = "bpf_rdonly_cast";
+
+// "sock/sock_send_length" of a program in section "tp/sock/sock_send_length"; "" of others.
+std::string trace_event_of(const bpf_program* program) {
+  constexpr std::string_view kBefore = "tp/";
+  const std::string_view section = bpf_program__section_name(program);
+  return std::string(section.starts_with(kBefore) ? section.substr(kBefore.size()) : std::string_view());
+}
 
 wirespan_bpf* open_object() {
   if (!without_cast) return wirespan_bpf__open();
@@ -143,6 +151,15 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
                                                          [&](const char* p) { return p != nullptr && name == p; });
     bpf_program__set_autoload(program, wanted);
     if (!wanted) continue;
+    // Now: some are attached later, when there is no more right to look (agent/rights).
+    if (const std::string event = trace_event_of(program); !event.empty()) {
+      auto number = trace_event_number(event);
+      if (!number) {
+        if (refused != nullptr) *refused = name;
+        return number.error();
+      }
+      object->events_.emplace(name, *number);
+    }
     std::vector<char>& into = settings.verifier_counts ? sums[program] : log;
     into.resize(log.size());
     bpf_program__set_log_buf(program, into.data(), into.size());
@@ -173,7 +190,19 @@ Status BpfObject::attach(const char* name) {
   bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
   if (program == nullptr) return Error{std::string("no BPF program ") + name, ENOENT, {}};
   complaints.clear();
-  bpf_link* link = bpf_program__attach(program);
+  bpf_link* link = nullptr;
+  if (const auto event = events_.find(name); event != events_.end()) {
+    auto opened = open_trace_event(event->second);
+    if (!opened) return opened.error();
+    link = bpf_program__attach_perf_event(program, *opened);
+    if (link == nullptr) {
+      const int failed = errno;
+      ::close(*opened);
+      errno = failed;
+    }
+  } else {
+    link = bpf_program__attach(program);
+  }
   if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
   links_.emplace_back(name, link);
   return {};

@@ -127,6 +127,7 @@ class BpfObject : public RuntimeKernel {
   std::vector<bpf_link*> uprobes_;                        // by the number that names them; null: detached
   int targets_fd_ = -1;
   int control_fd_ = -1;
+  std::map<std::string, std::uint32_t, std::less<>> events_;  // programs attached by perf: number of their event
   std::size_t cpus_ = 1;
   std::map<std::string, std::uint64_t, std::less<>> instructions_;
 };

@@ -21,6 +21,7 @@
 #include "agent/capture/plan.h"
 #include "agent/capture/python_probes.h"
 #include "agent/capture/tokio_probes.h"
+#include "agent/capture/trace_events.h"
 #include "agent/rights/capabilities.h"
 
 namespace wirespan {
@@ -91,6 +92,16 @@ Finding unprivileged() {
           true, ""};
 }
 
+// Only where the kernel does it.
+std::vector<Finding> preemption() {
+  if (!programs_are_preempted()) return {};
+  const auto event = trace_event_number("raw_syscalls/sys_enter");
+  if (event)
+    return {{"preemption", "programs are attached by perf, where threads do not interrupt each other's", true, ""}};
+  return {{"preemption", "threads interrupt each other's programs, which are then skipped: tracefs cannot be read",
+           false, event.error().hint}};
+}
+
 // Of everything that runs now: what is selected later is of the same kind. `describe` says of a process nothing where
 // it runs no such runtime, else whether its `tasks` "can be seen", or why not.
 std::vector<Finding> tasks_of(const char* runtime, const std::string& tasks, std::string (*describe)(std::uint32_t)) {
@@ -122,7 +133,7 @@ std::vector<Finding> tasks_of(const char* runtime, const std::string& tasks, std
 
 bool in_every_plan(const Hook& hook) {
   return std::all_of(kPlans.begin(), kPlans.end(), [&](Plan plan) {
-    const auto hooks = hooks_of(plan, true, true, true, true);
+    const auto hooks = hooks_of(plan, programs_are_preempted(), true, true, true, true);
     return std::any_of(hooks.begin(), hooks.end(),
                        [&](const Hook& h) { return std::string_view(h.name) == hook.name; });
   });
@@ -169,7 +180,7 @@ void try_all(std::vector<Attempt>& attempts, const std::set<std::string_view>& n
 std::vector<Attempt> everything(std::set<std::string_view>& not_attached) {
   std::vector<Attempt> attempts;
   for (const Plan plan : kPlans) {
-    for (const Hook& hook : hooks_of(plan, true, true, true, true)) {
+    for (const Hook& hook : hooks_of(plan, programs_are_preempted(), true, true, true, true)) {
       if (std::ranges::find(attempts, hook.name, &Attempt::hook) != attempts.end()) continue;
       for (const Candidate& candidate : hook.candidates) {
         Attempt a;
@@ -195,6 +206,7 @@ bool Diagnosis::can_trace() const {
 
 std::vector<Finding> look_around() {
   std::vector<Finding> out{kernel(), btf(), capabilities(), lockdown(), locked_memory(), unprivileged()};
+  std::ranges::move(preemption(), std::back_inserter(out));
   std::ranges::move(tasks_of("python", "tasks", describe_python), std::back_inserter(out));
   std::ranges::move(tasks_of("java", "virtual threads", describe_java), std::back_inserter(out));
   std::ranges::move(tasks_of("tokio", "tasks", describe_tokio), std::back_inserter(out));
@@ -215,7 +227,7 @@ Diagnosis diagnose() {
     if (!a.chosen) a.why_not = "works, but a better one does too";
   }
   for (const Plan plan : kPlans) {
-    const auto hooks = hooks_of(plan, true, true, true, true);
+    const auto hooks = hooks_of(plan, programs_are_preempted(), true, true, true, true);
     const bool works = std::ranges::all_of(hooks, [&](const Hook& h) { return !h.required || found.contains(h.name); });
     if (works && diagnosis.plan.empty()) diagnosis.plan = to_string(plan);
   }

@@ -9,7 +9,8 @@
 namespace wirespan {
 namespace {
 
-// A BPF program that saw the gate open has written its record after so long (kernels before 7.0 do not interrupt it).
+// A BPF program that saw the gate open has written its record after so long: nothing but interrupts stops it
+// (docs/adr/0014).
 constexpr unsigned kSettleUs = 200;
 // A request not answered for longer is a stream, or a protocol that does not answer.
 constexpr std::uint64_t kLongestRequestNs = 30'000'000'000;

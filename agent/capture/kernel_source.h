@@ -26,6 +26,7 @@ struct KernelOptions {
   std::optional<Plan> plan;  // nullopt: the first that works
   // Programs whose name ends so are tried first, "raw_tp": to compare ways to attach. "": best first.
   std::string prefer;
+  bool by_perf = programs_are_preempted();  // tracepoints first by perf; false: not at all
   bool goroutines = true;  // of Go processes: uprobes on their net/http client, two user reads an event
   // Of Python processes: probes where a context is made, three user reads an event; of Java's three or four such reads.
   bool contexts = true;

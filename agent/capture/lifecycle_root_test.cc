@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "agent/capture/bpf_object.h"
@@ -75,28 +76,33 @@ int rounds() {
   return text == nullptr ? 20 : std::atoi(text);
 }
 
-// The last candidate of each hook: what the most kernels take.
-std::vector<const char*> programs_of(Plan plan) {
+// By perf where that is possible, else the last candidate of each hook: what the most kernels take.
+std::vector<const char*> programs_of(Plan plan, bool by_perf) {
   std::vector<const char*> programs;
-  for (const Hook& hook : hooks_of(plan, true, false, false)) programs.push_back(hook.candidates.back().program);
+  for (const Hook& hook : hooks_of(plan, true, true, false, false, false)) {
+    programs.push_back(by_perf ? hook.candidates.front().program : hook.candidates.back().program);
+  }
   return programs;
 }
 
-class Lifecycle : public ::testing::TestWithParam<Plan> {};
-INSTANTIATE_TEST_SUITE_P(Plans, Lifecycle, ::testing::ValuesIn(kPlans),
-                         [](const auto& p) { return std::string(to_string(p.param)); });
+class Lifecycle : public ::testing::TestWithParam<std::tuple<Plan, bool>> {};
+INSTANTIATE_TEST_SUITE_P(Plans, Lifecycle, ::testing::Combine(::testing::ValuesIn(kPlans), ::testing::Bool()),
+                         [](const auto& p) {
+                           return std::string(to_string(std::get<0>(p.param))) + (std::get<1>(p.param) ? "_perf" : "");
+                         });
 
 TEST_P(Lifecycle, AttachedAndDetachedManyTimesLeavesNothing) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root";
   BpfSettings settings;
   settings.ring_bytes = 64U << 10U;
   settings.max_connections = settings.max_processes = settings.max_threads = 64;
-  const std::vector<const char*> programs = programs_of(GetParam());
+  const auto [plan, by_perf] = GetParam();
+  const std::vector<const char*> programs = programs_of(plan, by_perf);
   Ids ids;
   const std::size_t descriptors = open_descriptors();
   {
     auto object = BpfObject::load(settings, programs);
-    if (!object && GetParam() == Plan::kSockets) GTEST_SKIP() << "this kernel has no such plan";
+    if (!object && (by_perf || plan == Plan::kSockets)) GTEST_SKIP() << "this kernel has no such plan";
     ASSERT_TRUE(object) << object.error().text();
     const std::size_t loaded = open_descriptors();
     for (int round = 0; round < rounds(); ++round) {

@@ -1,37 +1,29 @@
 #include "agent/capture/plan.h"
 
+#include <sys/utsname.h>
+
+#include <cstdlib>
+#include <utility>
+
 namespace wirespan {
 namespace {
 
 constexpr const char* kTyped = "tp_btf: kernel 5.5 with BTF";
 constexpr const char* kCasts = "tp_btf and bpf_rdonly_cast: kernel 6.2 with BTF";
 constexpr const char* kRaw = "raw tracepoint: kernel 5.8";
+constexpr const char* kPerf = "tracepoint by perf: tracefs, mounted and readable";
+constexpr const char* kRegisters = "tracepoint by perf: tracefs, mounted and readable; bpf_task_pt_regs: kernel 5.15";
 
 constexpr const char* kSocketLength = "sock_send_length and sock_recv_length, sendfile through them: kernel 6.5";
-constexpr Candidate kSend[] = {{"send__raw_tp", kSocketLength}};
-constexpr Candidate kReceive[] = {{"receive__raw_tp", kSocketLength}};
-constexpr Candidate kConnect[] = {{"connect__raw_tp", kRaw}};
-constexpr Candidate kWaitBegins[] = {{"wait_begins__tp_btf", kTyped}};
-constexpr Candidate kWaitEnds[] = {{"wait_ends__tp_btf", kTyped}};
-constexpr Candidate kSocketIo[] = {{"io__tp_btf", kCasts}, {"io__tp_btf_probe", kTyped}, {"io__raw_tp", kRaw}};
-constexpr Candidate kEntry[] = {{"entry__tp_btf", kTyped}, {"entry__raw_tp", kRaw}};
-constexpr Candidate kState[] = {{"state__tp_btf", kTyped}, {"state__raw_tp", kRaw}};
-constexpr Candidate kDestroy[] = {{"destroy__tp_btf", kTyped}, {"destroy__raw_tp", kRaw}};
-constexpr Candidate kFork[] = {{"fork__tp_btf", kTyped}, {"fork__raw_tp", kRaw}};
-constexpr Candidate kExec[] = {{"exec__tp_btf", kTyped}, {"exec__raw_tp", kRaw}};
-constexpr Candidate kExit[] = {{"exit__tp_btf", kTyped}, {"exit__raw_tp", kRaw}};
+constexpr const char* kSocketPerf = "the same by perf: kernel 6.5, tracefs mounted and readable";
 constexpr const char* kUprobe = "uprobes: CONFIG_UPROBE_EVENTS";
-constexpr Candidate kGoCalls[] = {{"go_calls", kUprobe}};
-constexpr Candidate kGoWrites[] = {{"go_writes", kUprobe}};
-constexpr Candidate kGoSends[] = {{"go_sends", kUprobe}};
-constexpr Candidate kGoReceives[] = {{"go_receives", kUprobe}};
-constexpr Candidate kPythonBorn[] = {{"python_born", kUprobe}};
-constexpr Candidate kTokioLearns[] = {{"tokio_learns", kUprobe}};
-constexpr Candidate kTokioSpawns[] = {{"tokio_spawns", kUprobe}};
-constexpr Candidate kTokioWakes[] = {{"tokio_wakes", kUprobe}};
-constexpr Candidate kFiles[] = {{"files", "task_file iterator: kernel 5.8 with BTF"}};
-constexpr Candidate kAsked[] = {{"asked", "task_file iterator: kernel 5.8 with BTF"}};
-constexpr Candidate kWake[] = {{"wake__tp_btf", kTyped}, {"wake__raw_tp", kRaw}};
+constexpr const char* kFileIterator = "task_file iterator: kernel 5.8 with BTF";
+
+using Candidates = std::vector<Candidate>;
+
+Candidates typed_or_raw(const char* typed, const char* raw) {
+  return {{typed, kTyped}, {raw, kRaw}};
+}
 
 }  // namespace
 
@@ -39,49 +31,67 @@ std::string_view to_string(Plan plan) {
   return plan == Plan::kSockets ? "sockets" : "syscalls";
 }
 
-std::vector<Hook> hooks_of(Plan plan, bool wakeups, bool goroutines, bool contexts, bool tokio) {
+bool programs_are_preempted() {
+  utsname name{};
+  if (uname(&name) != 0) return false;
+  constexpr int kSince = 7;
+  return std::atoi(name.release) >= kSince;
+}
+
+std::vector<Hook> hooks_of(Plan plan, bool by_perf, bool wakeups, bool goroutines, bool contexts, bool tokio) {
   using Attached = Hook::Attached;
+  const auto kept = [&](const char* perf, Candidates others, const char* needs = kPerf) {
+    if (by_perf) others.insert(others.begin(), {perf, needs});
+    return others;
+  };
   // I/O comes last: from its first event on, everything else is already watched.
   std::vector<Hook> hooks{
-      {"fork", "children of traced processes", true, kFork},
-      {"exec", "new programs", true, kExec},
-      {"exit", "ends of threads and processes", true, kExit},
-      {"tcp_state", "closed and reset TCP connections", true, kState},
-      {"tcp_destroy", "TCP connections whose end no state change told", false, kDestroy},
+      {"fork", "children of traced processes", true, kept("fork__tp", typed_or_raw("fork__tp_btf", "fork__raw_tp"))},
+      {"exec", "new programs", true, kept("exec__tp", typed_or_raw("exec__tp_btf", "exec__raw_tp"))},
+      {"exit", "ends of threads and processes", true, kept("exit__tp", typed_or_raw("exit__tp_btf", "exit__raw_tp"))},
+      // Not by perf: these are called from interrupts, in which perf skips them while any program of its own runs.
+      {"tcp_state", "closed and reset TCP connections", true, typed_or_raw("state__tp_btf", "state__raw_tp")},
+      {"tcp_destroy", "TCP connections whose end no state change told", false,
+       typed_or_raw("destroy__tp_btf", "destroy__raw_tp")},
   };
   if (plan == Plan::kSyscalls) {
-    hooks.push_back({"entry", "when a sending call began; closed Unix sockets", true, kEntry});
+    hooks.push_back({"entry", "when a sending call began; closed Unix sockets", true,
+                     kept("entry__tp", typed_or_raw("entry__tp_btf", "entry__raw_tp"), kRegisters)});
   } else {
-    hooks.push_back({"connect", "who connects and who listens", true, kConnect});
-    hooks.push_back({"wait_begins", "event loops: how long they mean to wait", true, kWaitBegins, Attached::kOnDemand});
-    hooks.push_back({"wait_ends", "event loops: their turns", true, kWaitEnds, Attached::kOnDemand});
+    hooks.push_back(
+        {"connect", "who connects and who listens", true, kept("connect__tp", {{"connect__raw_tp", kRaw}})});
+    hooks.push_back({"wait_begins", "event loops: how long they mean to wait", true,
+                     kept("wait_begins__tp", {{"wait_begins__tp_btf", kTyped}}, kRegisters), Attached::kOnDemand});
+    hooks.push_back({"wait_ends", "event loops: their turns", true,
+                     kept("wait_ends__tp", {{"wait_ends__tp_btf", kTyped}}), Attached::kOnDemand});
   }
-  hooks.push_back({"files", "Unix sockets closed by exit, exec or dup2", false, kFiles});
-  hooks.push_back({"asked", "requests read before the start", false, kAsked});
-  if (wakeups) hooks.push_back({"wake", "threads that wake each other", false, kWake});
+  hooks.push_back({"files", "Unix sockets closed by exit, exec or dup2", false, {{"files", kFileIterator}}});
+  hooks.push_back({"asked", "requests read before the start", false, {{"asked", kFileIterator}}});
+  // Scheduler's own tracepoints are called with preemption off.
+  if (wakeups)
+    hooks.push_back({"wake", "threads that wake each other", false, typed_or_raw("wake__tp_btf", "wake__raw_tp")});
+  const auto per_executable = [&](const char* name, const char* purpose) {
+    hooks.push_back({name, purpose, false, {{name, kUprobe}}, Attached::kPerExecutable});
+  };
   if (goroutines) {
-    hooks.push_back({"go_calls", "Go clients: the goroutine that asks", false, kGoCalls, Attached::kPerExecutable});
-    hooks.push_back({"go_writes", "Go clients: the goroutine that writes", false, kGoWrites, Attached::kPerExecutable});
-    hooks.push_back({"go_sends", "Go channels: the goroutine that sends", false, kGoSends, Attached::kPerExecutable});
-    hooks.push_back(
-        {"go_receives", "Go channels: the goroutine that receives", false, kGoReceives, Attached::kPerExecutable});
+    per_executable("go_calls", "Go clients: the goroutine that asks");
+    per_executable("go_writes", "Go clients: the goroutine that writes");
+    per_executable("go_sends", "Go channels: the goroutine that sends");
+    per_executable("go_receives", "Go channels: the goroutine that receives");
   }
-  if (contexts) {
-    hooks.push_back(
-        {"python_born", "Python: the task a task was created in", false, kPythonBorn, Attached::kPerExecutable});
-  }
+  if (contexts) per_executable("python_born", "Python: the task a task was created in");
   if (tokio) {
-    hooks.push_back(
-        {"tokio_learns", "tokio: where the running task is named", false, kTokioLearns, Attached::kPerExecutable});
-    hooks.push_back(
-        {"tokio_spawns", "tokio: the task that begins a task", false, kTokioSpawns, Attached::kPerExecutable});
-    hooks.push_back({"tokio_wakes", "tokio: the task that wakes a task", false, kTokioWakes, Attached::kPerExecutable});
+    per_executable("tokio_learns", "tokio: where the running task is named");
+    per_executable("tokio_spawns", "tokio: the task that begins a task");
+    per_executable("tokio_wakes", "tokio: the task that wakes a task");
   }
   if (plan == Plan::kSyscalls) {
-    hooks.push_back({"socket_io", "bytes received and sent", true, kSocketIo});
+    Candidates io{{"io__tp_btf", kCasts}, {"io__tp_btf_probe", kTyped}, {"io__raw_tp", kRaw}};
+    hooks.push_back({"socket_io", "bytes received and sent", true, kept("io__tp", std::move(io), kRegisters)});
   } else {
-    hooks.push_back({"send", "bytes sent", true, kSend});
-    hooks.push_back({"receive", "bytes received", true, kReceive});
+    hooks.push_back({"send", "bytes sent", true, kept("send__tp", {{"send__raw_tp", kSocketLength}}, kSocketPerf)});
+    hooks.push_back(
+        {"receive", "bytes received", true, kept("receive__tp", {{"receive__raw_tp", kSocketLength}}, kSocketPerf)});
   }
   return hooks;
 }

@@ -1,6 +1,6 @@
 /* Where the I/O programs build their records: too large for the stack. One slot per CPU and program; a program never
- * interrupts itself on one CPU (bpf_trace_run's `active` count), so a slot has one user, also where a program may be
- * preempted (7.0). An array by CPU number and not a per-CPU array, whose values may not pass 32 KiB. */
+ * interrupts itself on one CPU (preemption is off, or bpf_trace_run's `active` count skips it: docs/adr/0014), so a
+ * slot has one user. An array by CPU number and not a per-CPU array, whose values may not pass 32 KiB. */
 #ifndef WIRESPAN_BPF_CORE_SCRATCH_H
 #define WIRESPAN_BPF_CORE_SCRATCH_H
 

@@ -14,7 +14,7 @@ struct {
 WS_INLINE void ws_count(enum ws_stat stat) {
   __u32 key = stat;
   __u64 *n = bpf_map_lookup_elem(&ws_stats, &key);
-  if (n) (*n)++;
+  if (n) __sync_fetch_and_add(n, 1); /* uprobes, and since 7.0 raw tracepoints, may be preempted */
 }
 
 #endif

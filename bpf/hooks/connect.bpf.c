@@ -1,6 +1,7 @@
 /* Sockets plan: who connects and who listens, by the state of the socket, while the call that changes it runs. Accepted
  * connections are met when they are first used. */
 #include "bpf/core/announce.h"
+#include "bpf/core/trace_event.h"
 
 enum { WS_TCP_LISTEN = 10 };
 
@@ -29,6 +30,18 @@ WS_INLINE int ws_on_listening(struct sock *sk) {
                             .port = WS_LOAD(WS_PROBE, sk, __sk_common.skc_num),
                             .is_target = target};
   ws_emit_flags(&ev, sizeof(ev), BPF_RB_FORCE_WAKEUP);
+  return 0;
+}
+
+SEC("tp/sock/inet_sock_set_state")
+int connect__tp(struct trace_event_raw_inet_sock_set_state___ws *ctx) {
+  if (ctx->newstate != WS_TCP_SYN_SENT && ctx->newstate != WS_TCP_LISTEN) return 0;
+  if (ctx->protocol != WS_PROTO_TCP) return 0;
+  struct sock *sk = (struct sock *)ctx->skaddr;
+  if (ctx->newstate == WS_TCP_SYN_SENT)
+    ws_on_connecting(sk);
+  else
+    ws_on_listening(sk);
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "bpf/core/gate.h"
 #include "bpf/core/registers.h"
 #include "bpf/core/threads.h"
+#include "bpf/core/trace_event.h"
 
 /* v6.13 replaced the count of references to a file (atomic, 1 = one) by file_ref_t (0 = one). */
 struct file___count {
@@ -63,6 +64,11 @@ WS_INLINE int ws_on_entry(struct pt_regs *regs, long number, const enum ws_how_t
 SEC("tp_btf/sys_enter")
 int BPF_PROG(entry__tp_btf, struct pt_regs *regs, long number) {
   return ws_on_entry(regs, number, WS_TYPED);
+}
+
+SEC("tp/raw_syscalls/sys_enter")
+int entry__tp(struct trace_event_raw_sys_enter___ws *ctx) {
+  return ws_on_entry(ws_registers_of_call(), ctx->id, WS_TYPED);
 }
 
 SEC("raw_tp/sys_enter")

@@ -16,6 +16,7 @@
 #include "bpf/core/payload.h"
 #include "bpf/core/sent.h"
 #include "bpf/core/task.h"
+#include "bpf/core/trace_event.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -118,6 +119,11 @@ int BPF_PROG(io__tp_btf_probe, struct pt_regs *regs, long result) {
 SEC("raw_tp/sys_exit")
 int BPF_PROG(io__raw_tp, struct pt_regs *regs, long result) {
   return ws_on_return(regs, result, WS_PROBE);
+}
+
+SEC("tp/raw_syscalls/sys_exit")
+int io__tp(struct trace_event_raw_sys_exit___ws *ctx) {
+  return ws_on_return(ws_registers_of_call(), ctx->ret, WS_BEST_LOAD);
 }
 
 /* The end of a Unix stream: nobody tells when its sockets are closed, but the one that reads the end of the stream sees
@@ -234,4 +240,16 @@ SEC("raw_tp/sock_recv_length")
 int BPF_PROG(receive__raw_tp, struct sock *sk, int moved, int flags) {
   ws_refuse_sendpage();
   return ws_on_socket(sk, moved, flags, WS_RECEIVED, WS_BEST_LOAD);
+}
+
+SEC("tp/sock/sock_send_length")
+int send__tp(struct trace_event_raw_sock_msg_length___ws *ctx) {
+  ws_refuse_sendpage();
+  return ws_on_socket(ctx->sk, ctx->ret, 0, WS_SENT, WS_BEST_LOAD);
+}
+
+SEC("tp/sock/sock_recv_length")
+int receive__tp(struct trace_event_raw_sock_msg_length___ws *ctx) {
+  ws_refuse_sendpage();
+  return ws_on_socket(ctx->sk, ctx->ret, ctx->flags, WS_RECEIVED, WS_BEST_LOAD);
 }

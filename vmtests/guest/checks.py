@@ -79,6 +79,8 @@ def events(plan):
     """The capture tests: each makes a known exchange and says which events must come of it. "": by the best plan."""
     if plan == "syscalls" and report()["plan"] == plan:
         raise NotOnThisKernel("this is the best plan here: see events")
+    if plan == "raw_tp" and any(hook["works"] and hook["program"].endswith("__tp") for hook in report()["hooks"]):
+        raise NotOnThisKernel("programs of raw tracepoints miss events here: docs/adr/0014")
     left = list(EVENTS_OF_A_SPARE if plan else EVENTS)
     outcomes, bad = {}, {}
     # Named, where it is not the first: each test would try that one again (whole_host does).

@@ -82,8 +82,12 @@ Seen trace(const Script& script) {
   KernelOptions options;
   script.options(options, child);
   if (const char* wanted = std::getenv("WIRESPAN_TEST_PLAN")) {
-    options.plan = Plan::kSyscalls;
-    if (std::string_view(wanted) != to_string(Plan::kSyscalls)) options.prefer = wanted;
+    const std::string_view name = wanted;
+    if (name != "perf") options.plan = Plan::kSyscalls;
+    if (name.ends_with("perf"))
+      options.by_perf = true;
+    else if (name != to_string(Plan::kSyscalls))
+      options.prefer = name;
   }
   auto source = KernelSource::open(options, counters);
   EXPECT_TRUE(began);

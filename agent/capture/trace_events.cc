@@ -1,0 +1,65 @@
+#include "agent/capture/trace_events.h"
+
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+
+namespace wirespan {
+namespace {
+
+// A tracefs that is in no directory; -1: not allowed to.
+int detached_tracefs() {
+  const int context = fsopen("tracefs", FSOPEN_CLOEXEC);
+  if (context < 0) return -1;
+  int mount = -1;
+  if (fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0) mount = fsmount(context, FSMOUNT_CLOEXEC, 0);
+  close(context);
+  return mount;
+}
+
+// 0: it says nothing. Errors in errno.
+std::uint32_t number_in(int directory, const std::string& path) {
+  const int file = openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  std::array<char, 16> text{};
+  const ssize_t size = read(file, text.data(), text.size());
+  close(file);
+  std::uint32_t number = 0;
+  if (size > 0) std::from_chars(text.data(), text.data() + size, number);
+  return number;
+}
+
+}  // namespace
+
+Result<std::uint32_t> trace_event_number(const std::string& event) {
+  const std::string id = "events/" + event + "/id";
+  for (const char* mounted : {"/sys/kernel/tracing/", "/sys/kernel/debug/tracing/"}) {
+    if (const std::uint32_t number = number_in(AT_FDCWD, mounted + id); number != 0) return number;
+  }
+  const int failed = errno;
+  if (const int mount = detached_tracefs(); mount >= 0) {
+    const std::uint32_t number = number_in(mount, id);
+    close(mount);
+    if (number != 0) return number;
+  }
+  return Error{"look up the trace event " + event, failed, "Mount tracefs on /sys/kernel/tracing, readable for it."};
+}
+
+Result<int> open_trace_event(std::uint32_t number) {
+  perf_event_attr attributes{};
+  attributes.type = PERF_TYPE_TRACEPOINT;
+  attributes.size = sizeof(attributes);
+  attributes.config = number;
+  // The CPU is asked for and means nothing: a tracepoint's programs run wherever it is passed.
+  const long fd = syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+  if (fd < 0) return errno_error("open the trace event");
+  return static_cast<int>(fd);
+}
+
+}  // namespace wirespan
