@@ -31,8 +31,8 @@ std::uint64_t bases_of(const Connection& conn) {
 
 // Of what is counted as lost, this hides nobody's requests.
 bool hides_requests(std::string_view lost) {
-  constexpr std::array<std::string_view, 4> kHarmless = {"compat_call", "go_not_g", "turns_map_full",
-                                                         "context_map_full"};
+  constexpr std::array<std::string_view, 5> kHarmless = {"compat_call", "go_not_g", "turns_map_full",
+                                                         "context_map_full", "async_fault"};
   return std::find(kHarmless.begin(), kHarmless.end(), lost) == kHarmless.end();
 }
 

@@ -23,6 +23,9 @@ constexpr std::array kMethods = {
     Row{"wakeup", "the thread that sent it was woken by the one working for the parent"},
     Row{"goroutine", "the goroutine that sent it works for the parent, or was started by the one that does"},
     Row{"task", "the Python task that sent it, or one that started it, was started for the parent or answered it"},
+    Row{"async_id",
+        "Node's own numbers of asynchronous contexts say that it was made while working for the parent, and in this "
+        "process answers bear that out"},
     Row{"tokio",
         "the tokio task that sent it had read the parent's request, or was begun by the one that had, or was woken to "
         "send it by such a task, which its response woke in turn"},

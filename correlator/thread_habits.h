@@ -25,6 +25,12 @@ class ThreadHabits {
     const auto it = habits_.find(pid);
     return it != habits_.end() && it->second.explained >= kProven && it->second.explained >= it->second.unexplained;
   }
+  // Its runtime tells whom its event loop works for: what follows what says less than that.
+  void tells_contexts(std::uint32_t pid) { slot(pid).contexts = true; }
+  [[nodiscard]] bool contexts_are_told(std::uint32_t pid) const {
+    const auto it = habits_.find(pid);
+    return it != habits_.end() && it->second.contexts;
+  }
   void forget(std::uint32_t pid) { habits_.erase(pid); }
   [[nodiscard]] Verdict of(std::uint32_t pid) const {
     const auto it = habits_.find(pid);
@@ -46,6 +52,7 @@ class ThreadHabits {
     std::uint64_t shared = 0;
     std::uint64_t explained = 0;
     std::uint64_t unexplained = 0;
+    bool contexts = false;
   };
   Habit& slot(std::uint32_t pid) {
     if (habits_.size() >= kMost) habits_.clear();

@@ -164,6 +164,27 @@ struct Lineage {
   std::array<std::uint64_t, kMost> ancestors{};
 };
 
+// In which asynchronous context a Node process's main thread is, by Node's own numbers (async_hooks), told just before
+// what it does there. Numbers are given out in order, to all that may be come back to: a number belongs to whom the
+// process worked for when it was given.
+struct Async {
+  BootTime time{};  // up to 10 ms too early
+  std::uint32_t pid = 0;
+  enum class Where : std::uint8_t {
+    kReceives,  // it has read from `connection`
+    kSends,     // it writes to `connection`
+    kConnects,  // it connects `connection`
+    kBegins,    // its loop turns to timers, immediates, results of other threads, new connections
+    kMakes,     // it makes a socket, which gets the next number
+    kResolves,  // it resolves a promise: what waits for that one runs next, in no context
+  } where = Where::kBegins;
+  ConnId connection{};          // perhaps one whose data is not told
+  std::uint64_t execution = 0;  // 0: none, or a promise's, which have no numbers
+  std::uint64_t trigger = 0;    // the context in which that was made
+  std::uint64_t given = 0;      // the last number given out
+  std::uint32_t sequence = 0;   // of these events of the process: a gap tells that one was lost
+};
+
 struct Forked {
   BootTime time{};
   ThreadRef parent;
@@ -242,8 +263,9 @@ struct Tick {
 
 }  // namespace event
 
-using Event = std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births,
-                           event::Lineage, event::Forked, event::Process, event::ProcessExited, event::ThreadExited,
-                           event::Lost, event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted>;
+using Event =
+    std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births, event::Lineage,
+                 event::Async, event::Forked, event::Process, event::ProcessExited, event::ThreadExited, event::Lost,
+                 event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted>;
 
 }  // namespace wirespan

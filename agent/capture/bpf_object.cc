@@ -138,8 +138,7 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
   wirespan_bpf* skeleton = open_object();
   if (skeleton == nullptr) return Error{"open the BPF object", errno, tail_of(complaints, 500)};
   std::unique_ptr<BpfObject> object(new BpfObject(skeleton));
-  object->cpus_ = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
-  apply(*skeleton, settings, object->cpus_);
+  apply(*skeleton, settings, static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus())));
 
   // The verifier writes its log here when it refuses a program, or when it is asked for its sums.
   std::vector<char> log(256U << 10U);
@@ -153,10 +152,11 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
     if (!wanted) continue;
     // Now: some are attached later, when there is no more right to look (agent/rights).
     if (const std::string event = trace_event_of(program); !event.empty()) {
+      const Status may = may_open_trace_events();
       auto number = trace_event_number(event);
-      if (!number) {
+      if (!may || !number) {
         if (refused != nullptr) *refused = name;
-        return number.error();
+        return may ? number.error() : may.error();
       }
       object->events_.emplace(name, *number);
     }
@@ -311,6 +311,16 @@ void BpfObject::remove_java_process(std::uint32_t pid) {
   __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
 }
 
+void BpfObject::set_node_process(std::uint32_t pid, const ws_node_process& process) {
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid, &process, BPF_ANY);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
+void BpfObject::remove_node_process(std::uint32_t pid) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid);
+  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+}
+
 void BpfObject::set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) {
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid, &process, BPF_ANY);
   __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
@@ -376,12 +386,8 @@ std::optional<std::vector<std::uint64_t>> BpfObject::read_iterator(std::string_v
 }
 
 void BpfObject::read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const {
-  std::vector<std::uint64_t> per_cpu(cpus_);
-  const int fd = bpf_map__fd(skeleton_->maps.ws_stats);
-  for (std::uint32_t key = 0; key < WS_STAT_COUNT; ++key) {
-    out[key] = 0;
-    if (bpf_map_lookup_elem(fd, &key, per_cpu.data()) != 0) continue;
-    for (const std::uint64_t n : per_cpu) out[key] += n;
+  for (std::size_t stat = 0; stat < out.size(); ++stat) {
+    out[stat] = __atomic_load_n(&skeleton_->bss->ws_stats[stat], __ATOMIC_RELAXED);
   }
 }
 

@@ -74,6 +74,8 @@ class BpfObject : public RuntimeKernel {
   void remove_python_process(std::uint32_t pid) override;
   void set_java_process(std::uint32_t pid, const ws_java_process& process) override;
   void remove_java_process(std::uint32_t pid) override;
+  void set_node_process(std::uint32_t pid, const ws_node_process& process) override;
+  void remove_node_process(std::uint32_t pid) override;
   void set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) override;
   void remove_tokio_process(std::uint32_t pid) override;
   void begin_tokio_guess(std::uint32_t pid) override;
@@ -90,7 +92,7 @@ class BpfObject : public RuntimeKernel {
   // Accepted TCP connections of traced processes that wait for an answer: process << 32 | inode. nullopt: as above.
   [[nodiscard]] std::optional<std::vector<std::uint64_t>> asked_connections() const { return read_iterator("asked"); }
 
-  // Sum over CPUs since load, by enum ws_stat.
+  // Since load, by enum ws_stat.
   void read_stats(std::span<std::uint64_t, WS_STAT_COUNT> out) const;
 
   // The governor's globals (bpf/core/gate.h), and what they count. Valid as long as this object.
@@ -128,7 +130,6 @@ class BpfObject : public RuntimeKernel {
   int targets_fd_ = -1;
   int control_fd_ = -1;
   std::map<std::string, std::uint32_t, std::less<>> events_;  // programs attached by perf: number of their event
-  std::size_t cpus_ = 1;
   std::map<std::string, std::uint64_t, std::less<>> instructions_;
 };
 

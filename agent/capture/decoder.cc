@@ -1,6 +1,8 @@
 #include "agent/capture/decoder.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <optional>
 
@@ -15,6 +17,14 @@ std::optional<Record> read(Bytes bytes) {
   Record record;
   std::memcpy(&record, bytes.data(), sizeof(record));
   return record;
+}
+
+// A double as it lies in memory, if it is a number JavaScript counts with.
+std::optional<std::uint64_t> whole_number(std::uint64_t bits) {
+  constexpr double kMost = 9007199254740991;  // Number.MAX_SAFE_INTEGER
+  const auto value = std::bit_cast<double>(bits);
+  if (!(value >= 0 && value <= kMost) || std::trunc(value) != value) return std::nullopt;
+  return static_cast<std::uint64_t>(value);
 }
 
 Address inet_address(std::uint8_t family, const std::uint8_t (&ip)[16], std::uint16_t port) {
@@ -117,6 +127,8 @@ void Decoder::decode(Bytes record, Sink<Event>& sink) {
       return births(record, sink);
     case WS_EV_LINEAGE:
       return lineage(record, sink);
+    case WS_EV_ASYNC:
+      return async(record, sink);
     default:
       return malformed_.add();
   }
@@ -258,6 +270,18 @@ void Decoder::births(Bytes record, Sink<Event>& sink) {
   event::Births out{BootTime{ev.h.time}, ev.h.pid, ev.task, ev.count, {}};
   std::copy_n(std::begin(ev.next), ev.count, out.next.begin());
   sink.accept(out);
+}
+
+void Decoder::async(Bytes record, Sink<Event>& sink) {
+  const auto ev = read<ws_ev_async>(record);
+  if (!ev || ev->where > WS_ASYNC_RESOLVES) return malformed_.add();
+  const auto execution = whole_number(ev->execution);
+  const auto trigger = whole_number(ev->trigger);
+  const auto given = whole_number(ev->given);
+  // The process's memory may be anything by now.
+  if (!execution || !trigger || !given) return malformed_.add();
+  sink.accept(event::Async{BootTime{ev->h.time}, ev->h.pid, static_cast<event::Async::Where>(ev->where),
+                           ConnId{ev->conn}, *execution, *trigger, *given, ev->sequence});
 }
 
 void Decoder::lineage(Bytes record, Sink<Event>& sink) {

@@ -50,6 +50,7 @@ class Decoder {
   void tokio(Bytes record, Sink<Event>& sink);
   void births(Bytes record, Sink<Event>& sink);
   void lineage(Bytes record, Sink<Event>& sink);
+  void async(Bytes record, Sink<Event>& sink);
 
   [[nodiscard]] std::uint32_t turn(const ws_ev_header& header, std::uint32_t loop) const {
     return turns_ == nullptr ? loop : turns_->believed(header.pid, BootTime{header.time}, loop);

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -200,6 +202,32 @@ TEST_F(DecoderTest, LineageHasAsManyAncestorsAsItSays) {
   ev.count = WS_ANCESTORS + 1;
   feed(ev);
   EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), 1U);
+}
+
+TEST_F(DecoderTest, AsyncIdsAreWholeNumbers) {
+  ws_ev_async ev{};
+  ev.h.type = WS_EV_ASYNC;
+  ev.h.pid = 7;
+  ev.where = WS_ASYNC_RESOLVES;
+  ev.execution = std::bit_cast<std::uint64_t>(12.0);
+  ev.given = std::bit_cast<std::uint64_t>(9007199254740991.0);
+  ev.sequence = 3;
+  feed(ev);
+  const auto& async = std::get<event::Async>(sink_.events.back());
+  EXPECT_EQ(async.where, event::Async::Where::kResolves);
+  EXPECT_EQ(async.execution, 12U);
+  EXPECT_EQ(async.trigger, 0U);
+  EXPECT_EQ(async.given, 9007199254740991U);
+  std::uint64_t malformed = 0;
+  for (const double value : {0.5, -1.0, 1e300, std::numeric_limits<double>::quiet_NaN()}) {
+    ev.trigger = std::bit_cast<std::uint64_t>(value);
+    feed(ev);
+    EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), ++malformed) << value;
+  }
+  ev.trigger = 0;
+  ev.where = WS_ASYNC_RESOLVES + 1;
+  feed(ev);
+  EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), ++malformed);
 }
 
 TEST_F(DecoderTest, CommandNamesNeedNoEnd) {

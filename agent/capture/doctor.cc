@@ -18,6 +18,7 @@
 
 #include "agent/capture/bpf_object.h"
 #include "agent/capture/java_threads.h"
+#include "agent/capture/node_probes.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/python_probes.h"
 #include "agent/capture/tokio_probes.h"
@@ -95,6 +96,10 @@ Finding unprivileged() {
 // Only where the kernel does it.
 std::vector<Finding> preemption() {
   if (!programs_are_preempted()) return {};
+  if (const Status may = may_open_trace_events(); !may) {
+    return {{"preemption", "threads interrupt each other's programs, which are then skipped: perf is not allowed",
+             false, may.error().hint}};
+  }
   const auto event = trace_event_number("raw_syscalls/sys_enter");
   if (event)
     return {{"preemption", "programs are attached by perf, where threads do not interrupt each other's", true, ""}};
@@ -133,7 +138,7 @@ std::vector<Finding> tasks_of(const char* runtime, const std::string& tasks, std
 
 bool in_every_plan(const Hook& hook) {
   return std::all_of(kPlans.begin(), kPlans.end(), [&](Plan plan) {
-    const auto hooks = hooks_of(plan, programs_are_preempted(), true, true, true, true);
+    const auto hooks = hooks_of(plan, everything_followed());
     return std::any_of(hooks.begin(), hooks.end(),
                        [&](const Hook& h) { return std::string_view(h.name) == hook.name; });
   });
@@ -180,7 +185,7 @@ void try_all(std::vector<Attempt>& attempts, const std::set<std::string_view>& n
 std::vector<Attempt> everything(std::set<std::string_view>& not_attached) {
   std::vector<Attempt> attempts;
   for (const Plan plan : kPlans) {
-    for (const Hook& hook : hooks_of(plan, programs_are_preempted(), true, true, true, true)) {
+    for (const Hook& hook : hooks_of(plan, everything_followed())) {
       if (std::ranges::find(attempts, hook.name, &Attempt::hook) != attempts.end()) continue;
       for (const Candidate& candidate : hook.candidates) {
         Attempt a;
@@ -209,6 +214,7 @@ std::vector<Finding> look_around() {
   std::ranges::move(preemption(), std::back_inserter(out));
   std::ranges::move(tasks_of("python", "tasks", describe_python), std::back_inserter(out));
   std::ranges::move(tasks_of("java", "virtual threads", describe_java), std::back_inserter(out));
+  std::ranges::move(tasks_of("node", "async ids", describe_node), std::back_inserter(out));
   std::ranges::move(tasks_of("tokio", "tasks", describe_tokio), std::back_inserter(out));
   return out;
 }
@@ -227,7 +233,7 @@ Diagnosis diagnose() {
     if (!a.chosen) a.why_not = "works, but a better one does too";
   }
   for (const Plan plan : kPlans) {
-    const auto hooks = hooks_of(plan, programs_are_preempted(), true, true, true, true);
+    const auto hooks = hooks_of(plan, everything_followed());
     const bool works = std::ranges::all_of(hooks, [&](const Hook& h) { return !h.required || found.contains(h.name); });
     if (works && diagnosis.plan.empty()) diagnosis.plan = to_string(plan);
   }

@@ -47,14 +47,6 @@ std::uint64_t ElfFile::offset_of(std::uint64_t address) const {
   return 0;
 }
 
-void ElfFile::visit_dynamic_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const {
-  visit_table(SHT_DYNSYM, visit);
-}
-
-bool ElfFile::visit_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const {
-  return visit_table(SHT_SYMTAB, visit);
-}
-
 GElf_Shdr ElfFile::section(const char* name) const {
   std::size_t names = 0;
   if (elf_getshdrstrndx(elf_.get(), &names) != 0) return {};
@@ -68,12 +60,12 @@ GElf_Shdr ElfFile::section(const char* name) const {
   return {};
 }
 
-bool ElfFile::visit_table(std::uint32_t type, const std::function<void(const char*, const GElf_Sym&)>& visit) const {
+bool ElfFile::visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const {
   bool found = false;
   for (Elf_Scn* section = elf_nextscn(elf_.get(), nullptr); section != nullptr;
        section = elf_nextscn(elf_.get(), section)) {
     GElf_Shdr header;
-    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != type) continue;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != section_type) continue;
     found = true;
     Elf_Data* const data = elf_getdata(section, nullptr);
     if (data == nullptr) continue;

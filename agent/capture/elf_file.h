@@ -36,9 +36,10 @@ class ElfFile {
   // 0: no segment of the file holds the address.
   [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const;
   // Calls visit(name, symbol) for what the file offers to others (.dynsym), in their order.
-  void visit_dynamic_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const;
-  // The same for its own (.symtab), which stripping removes. False: it has none.
-  bool visit_symbols(const std::function<void(const char*, const GElf_Sym&)>& visit) const;
+  using VisitSymbol = std::function<void(const char*, const GElf_Sym&)>;
+  void visit_dynamic_symbols(const VisitSymbol& visit) const { static_cast<void>(visit_symbols(SHT_DYNSYM, visit)); }
+  // The same for all it has (.symtab), which stripping removes. False: it has none.
+  bool visit_all_symbols(const VisitSymbol& visit) const { return visit_symbols(SHT_SYMTAB, visit); }
   // All zero: there is none of that name.
   [[nodiscard]] GElf_Shdr section(const char* name) const;
   // Address of the file's first page before relocation.
@@ -46,7 +47,7 @@ class ElfFile {
 
  private:
   ElfFile() = default;
-  bool visit_table(std::uint32_t type, const std::function<void(const char*, const GElf_Sym&)>& visit) const;
+  bool visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const;
 
   int fd_ = -1;
   std::unique_ptr<Elf, ElfEnd> elf_;

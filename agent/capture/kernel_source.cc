@@ -20,6 +20,7 @@
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
 #include "agent/capture/java_threads.h"
+#include "agent/capture/node_probes.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/proc.h"
 #include "agent/capture/python_probes.h"
@@ -49,8 +50,8 @@ constexpr unsigned kMapsEvery = 10;  // slow sweeps
 constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
-    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full", "user_fault",
-    "compat_call",  "go_not_g",      "ring_payload",    "turns_map_full",  "context_map_full",
+    "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",  "user_fault",  "compat_call",
+    "go_not_g",     "ring_payload",  "turns_map_full",  "context_map_full", "async_fault",
 };
 
 std::uint64_t boot_id() {
@@ -125,8 +126,7 @@ Result<Loaded> load_best(const BpfSettings& settings, const KernelOptions& optio
   for (const Plan plan : kPlans) {
     if (options.plan && *options.plan != plan) continue;
     Loaded loaded;
-    loaded.hooks =
-        hooks_of(plan, options.by_perf, options.wakeups, options.goroutines, options.contexts, options.tokio);
+    loaded.hooks = hooks_of(plan, options.follow);
     auto object = load_plan(settings, loaded.hooks, options.prefer, loaded.programs);
     if (object) {
       loaded.object = *std::move(object);
@@ -161,11 +161,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
         gate_(*object_, counters),
         python_(*object_, counters),
         java_(*object_, counters),
+        node_(*object_, counters),
         tokio_(*object_, counters),
         everybody_(options.selectors.all),
-        goroutines_(options.goroutines),
-        contexts_(options.contexts),
-        rust_tasks_(options.tokio),
+        follow_(options.follow),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")),
@@ -187,14 +186,15 @@ class LiveSource : public KernelSource, private Sink<Event> {
     keep_clocks();
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
-    if (goroutines_) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
-    if (contexts_) {
+    if (follow_.goroutines) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
+    if (follow_.contexts) {
       targets_.visit([this](std::uint32_t pid) {
         python_.found(pid, clock_.now());
         java_.found(pid, clock_.now());
       });
     }
-    if (rust_tasks_) targets_.visit([this](std::uint32_t pid) { tokio_.found(pid, clock_.now()); });
+    if (follow_.async_ids) targets_.visit([this](std::uint32_t pid) { node_.found(pid, clock_.now()); });
+    if (follow_.tokio) targets_.visit([this](std::uint32_t pid) { tokio_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
@@ -263,6 +263,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
   [[nodiscard]] std::vector<std::string> python_programs() const override { return python_.describe(); }
   [[nodiscard]] std::vector<std::string> java_programs() const override { return java_.describe(); }
+  [[nodiscard]] std::vector<std::string> node_programs() const override { return node_.describe(); }
   [[nodiscard]] std::vector<std::string> tokio_programs() const override { return tokio_.describe(); }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
@@ -281,7 +282,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);
     }
     if (!gate_.open() && of_data(event)) return late_records_.add();
-    if (goroutines_) {
+    if (follow_.goroutines) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
         go_.found(process->pid, process->time);
       } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -294,7 +295,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_.wrote(*data);
       }
     }
-    if (contexts_) {
+    if (follow_.contexts) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
         python_.found(process->pid, process->time);
         java_.found(process->pid, process->time);
@@ -303,7 +304,14 @@ class LiveSource : public KernelSource, private Sink<Event> {
         java_.exited(exited->pid);
       }
     }
-    if (rust_tasks_) {
+    if (follow_.async_ids) {
+      if (const auto* process = std::get_if<event::Process>(&event)) {
+        node_.found(process->pid, process->time);
+      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+        node_.exited(exited->pid);
+      }
+    }
+    if (follow_.tokio) {
       if (const auto* process = std::get_if<event::Process>(&event)) {
         tokio_.found(process->pid, process->time);
       } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -324,7 +332,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       return handover->role != event::Handover::Role::kWrites;
     }
     return std::holds_alternative<event::Data>(event) || std::holds_alternative<event::Wake>(event) ||
-           std::holds_alternative<event::Births>(event);
+           std::holds_alternative<event::Births>(event) || std::holds_alternative<event::Async>(event);
   }
 
   void turn_gate() {
@@ -373,12 +381,13 @@ class LiveSource : public KernelSource, private Sink<Event> {
       flush_pending(now);
       report_losses(now);
       connections_.set(conns_.size());
-      if (goroutines_) go_.sweep(now);
-      if (contexts_) {
+      if (follow_.goroutines) go_.sweep(now);
+      if (follow_.contexts) {
         python_.sweep(now);
         java_.sweep(now);
       }
-      if (rust_tasks_) tokio_.sweep(now);
+      if (follow_.async_ids) node_.sweep(now);
+      if (follow_.tokio) tokio_.sweep(now);
       reap_exited();
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
@@ -527,11 +536,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::atomic<bool> new_limits_{false};
   PythonProbes python_;
   JavaThreads java_;
+  NodeProbes node_;
   TokioProbes tokio_;
   bool everybody_;
-  bool goroutines_;
-  bool contexts_;
-  bool rust_tasks_;
+  Following follow_;
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;

@@ -26,13 +26,7 @@ struct KernelOptions {
   std::optional<Plan> plan;  // nullopt: the first that works
   // Programs whose name ends so are tried first, "raw_tp": to compare ways to attach. "": best first.
   std::string prefer;
-  bool by_perf = programs_are_preempted();  // tracepoints first by perf; false: not at all
-  bool goroutines = true;  // of Go processes: uprobes on their net/http client, two user reads an event
-  // Of Python processes: probes where a context is made, three user reads an event; of Java's three or four such reads.
-  bool contexts = true;
-  // Of processes with tokio in them: probes where a task is woken or begun, a user read an event.
-  bool tokio = true;
-  bool wakeups = false;  // event::Wake: costs at the rate of the scheduler
+  Following follow{.by_perf = programs_are_preempted(), .goroutines = true, .contexts = true, .async_ids = true};
 };
 
 // open() attaches everything: from its return on nothing is missed, though it is delivered by run() only. Destruction
@@ -48,9 +42,10 @@ class KernelSource : public Source, public VerdictSink {
   [[nodiscard]] virtual std::vector<std::string> plan() const = 0;
   // What is known of each Go executable that runs, or why nothing is.
   [[nodiscard]] virtual std::vector<std::string> go_programs() const = 0;
-  // The same for each Python, Java and tokio process.
+  // The same for each Python, each Java, each Node and each tokio process.
   [[nodiscard]] virtual std::vector<std::string> python_programs() const = 0;
   [[nodiscard]] virtual std::vector<std::string> java_programs() const = 0;
+  [[nodiscard]] virtual std::vector<std::string> node_programs() const = 0;
   [[nodiscard]] virtual std::vector<std::string> tokio_programs() const = 0;
   // Processes traced now.
   [[nodiscard]] virtual std::size_t targets() const = 0;

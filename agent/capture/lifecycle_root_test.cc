@@ -79,7 +79,7 @@ int rounds() {
 // By perf where that is possible, else the last candidate of each hook: what the most kernels take.
 std::vector<const char*> programs_of(Plan plan, bool by_perf) {
   std::vector<const char*> programs;
-  for (const Hook& hook : hooks_of(plan, true, true, false, false, false)) {
+  for (const Hook& hook : hooks_of(plan, {.by_perf = true, .wakeups = true})) {
     programs.push_back(by_perf ? hook.candidates.front().program : hook.candidates.back().program);
   }
   return programs;

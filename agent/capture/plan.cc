@@ -38,10 +38,14 @@ bool programs_are_preempted() {
   return std::atoi(name.release) >= kSince;
 }
 
-std::vector<Hook> hooks_of(Plan plan, bool by_perf, bool wakeups, bool goroutines, bool contexts, bool tokio) {
+Following everything_followed() {
+  return {programs_are_preempted(), true, true, true, true, true};
+}
+
+std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
   using Attached = Hook::Attached;
   const auto kept = [&](const char* perf, Candidates others, const char* needs = kPerf) {
-    if (by_perf) others.insert(others.begin(), {perf, needs});
+    if (follow.by_perf) others.insert(others.begin(), {perf, needs});
     return others;
   };
   // I/O comes last: from its first event on, everything else is already watched.
@@ -68,19 +72,24 @@ std::vector<Hook> hooks_of(Plan plan, bool by_perf, bool wakeups, bool goroutine
   hooks.push_back({"files", "Unix sockets closed by exit, exec or dup2", false, {{"files", kFileIterator}}});
   hooks.push_back({"asked", "requests read before the start", false, {{"asked", kFileIterator}}});
   // Scheduler's own tracepoints are called with preemption off.
-  if (wakeups)
+  if (follow.wakeups)
     hooks.push_back({"wake", "threads that wake each other", false, typed_or_raw("wake__tp_btf", "wake__raw_tp")});
   const auto per_executable = [&](const char* name, const char* purpose) {
     hooks.push_back({name, purpose, false, {{name, kUprobe}}, Attached::kPerExecutable});
   };
-  if (goroutines) {
+  if (follow.goroutines) {
     per_executable("go_calls", "Go clients: the goroutine that asks");
     per_executable("go_writes", "Go clients: the goroutine that writes");
     per_executable("go_sends", "Go channels: the goroutine that sends");
     per_executable("go_receives", "Go channels: the goroutine that receives");
   }
-  if (contexts) per_executable("python_born", "Python: the task a task was created in");
-  if (tokio) {
+  if (follow.contexts) per_executable("python_born", "Python: the task a task was created in");
+  if (follow.async_ids) {
+    per_executable("node_begins", "Node: the loop turns to what no socket tells of");
+    per_executable("node_makes", "Node: the context in which a socket is made");
+    per_executable("node_resolves", "Node: the context in which a promise is resolved");
+  }
+  if (follow.tokio) {
     per_executable("tokio_learns", "tokio: where the running task is named");
     per_executable("tokio_spawns", "tokio: the task that begins a task");
     per_executable("tokio_wakes", "tokio: the task that wakes a task");

@@ -40,10 +40,18 @@ inline constexpr std::array<Plan, 2> kPlans{Plan::kSockets, Plan::kSyscalls};
 // types tells such kernels: known from the version.
 [[nodiscard]] bool programs_are_preempted();
 
-// `by_perf`: tracepoints by perf first, where that is of use; else not at all.
-// `wakeups`: with the hook that sees threads wake each other.
-// `goroutines`: with those that follow Go's. `contexts`: with those that follow Python's. `tokio`: of Rust's.
-[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, bool by_perf, bool wakeups, bool goroutines, bool contexts,
-                                         bool tokio);
+// What is followed besides processes, connections and bytes, and how.
+struct Following {
+  bool by_perf = false;     // tracepoints first by perf, where that is of use; else not at all
+  bool wakeups = false;     // threads that wake each other: event::Wake, at the rate of the scheduler
+  bool goroutines = false;  // Go: uprobes on net/http's client and on channels, two user reads an event
+  bool contexts = false;    // Python: uprobes; Java's virtual threads: none; a few user reads an event
+  bool async_ids = false;   // Node: uprobes, a user read an event
+  bool tokio = false;       // Rust: uprobes at each wake-up of a task, a user read an event
+};
+// All there is, in the way that is best on this kernel.
+[[nodiscard]] Following everything_followed();
+
+[[nodiscard]] std::vector<Hook> hooks_of(Plan plan, const Following& follow);
 
 }  // namespace wirespan

@@ -30,12 +30,12 @@ std::optional<MapLine> parse_map_line(const std::string& text) {
   char colon = 0;
   unsigned major = 0;
   unsigned minor = 0;
-  std::string to;
   std::string rights;
-  if (!(in >> std::hex >> line.start >> dash >> to >> rights >> line.offset >> major >> colon >> minor >> std::dec >>
-        line.inode))
+  if (!(in >> std::hex >> line.start >> dash >> line.end >> rights >> line.offset >> major >> colon >> minor >>
+        std::dec >> line.inode))
     return std::nullopt;
   line.device = makedev(major, minor);
+  line.writable = rights.size() > 1 && rights[1] == 'w';
   std::getline(in >> std::ws, line.path);
   return line;
 }

@@ -9,9 +9,11 @@ namespace wirespan {
 
 struct MapLine {
   std::uint64_t start = 0;
+  std::uint64_t end = 0;
   std::uint64_t offset = 0;  // in the file
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
+  bool writable = false;
   std::string path;
 };
 

@@ -35,6 +35,8 @@ class FakeKernel : public RuntimeKernel {
   void remove_python_process(std::uint32_t pid) override { known.erase(pid); }
   void set_java_process(std::uint32_t, const ws_java_process&) override {}
   void remove_java_process(std::uint32_t) override {}
+  void set_node_process(std::uint32_t, const ws_node_process&) override {}
+  void remove_node_process(std::uint32_t) override {}
   void set_tokio_process(std::uint32_t, const ws_tokio_process&) override {}
   void remove_tokio_process(std::uint32_t) override {}
   void begin_tokio_guess(std::uint32_t) override {}

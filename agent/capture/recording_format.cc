@@ -156,6 +156,10 @@ void encode(Writer& w, const event::Births& e) {
   for (std::uint32_t i = 0; i < e.count; ++i) w.put(e.next[i]);
   w.end();
 }
+void encode(Writer& w, const event::Async& e) {
+  w.begin(Type::kAsync).put(e.time).put(e.pid).put(static_cast<std::uint8_t>(e.where));
+  w.put(static_cast<std::uint64_t>(e.connection)).put(e.execution).put(e.trigger).put(e.given).put(e.sequence).end();
+}
 void encode(Writer& w, const event::Lineage& e) {
   w.begin(Type::kLineage).put(e.time).put(e.pid).put(e.task).put(e.count);
   for (std::uint32_t i = 0; i < e.count; ++i) w.put(e.ancestors[i]);
@@ -295,6 +299,13 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
       f.get(e.time).get(e.pid).get(e.task).get(e.count);
       if (e.count > event::Births::kMost) return false;
       for (std::uint32_t i = 0; i < e.count; ++i) f.get(e.next[i]);
+      return finish(f, e, event);
+    }
+    case Type::kAsync: {
+      event::Async e;
+      f.get(e.time).get(e.pid).get_up_to(e.where, event::Async::Where::kResolves).get(conn);
+      f.get(e.execution).get(e.trigger).get(e.given).get(e.sequence);
+      e.connection = ConnId{conn};
       return finish(f, e, event);
     }
     case Type::kLineage: {

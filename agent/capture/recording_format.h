@@ -44,8 +44,9 @@ enum class Type : std::uint16_t {
   kCounted,
   kMissed = 30,
   kLineage,
+  kAsync,
 };
-constexpr Type kLastType = Type::kLineage;
+constexpr Type kLastType = Type::kAsync;
 
 // Appends one record.
 void encode_clock(std::string& out, std::int64_t offset_ns);

@@ -27,6 +27,8 @@ class RuntimeKernel {
   virtual void remove_python_process(std::uint32_t pid) = 0;
   virtual void set_java_process(std::uint32_t pid, const ws_java_process& process) = 0;
   virtual void remove_java_process(std::uint32_t pid) = 0;
+  virtual void set_node_process(std::uint32_t pid, const ws_node_process& process) = 0;
+  virtual void remove_node_process(std::uint32_t pid) = 0;
   virtual void set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) = 0;
   virtual void remove_tokio_process(std::uint32_t pid) = 0;
   // Learning of where the running task is named begins anew; what was learned so far; and enough of it.

@@ -114,7 +114,7 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
     const std::uint64_t offset = file.offset_of(address);
     if (offset != 0 && to.size() < kMostFunctions && std::ranges::find(to, offset) == to.end()) to.push_back(offset);
   };
-  const bool symbols = file.visit_symbols([&](const char* text, const GElf_Sym& symbol) {
+  const bool symbols = file.visit_all_symbols([&](const char* text, const GElf_Sym& symbol) {
     const std::string_view name(text);
     if (name.find("5tokio7runtime") == std::string_view::npos) return;
     const auto has = [name](std::string_view part) { return name.find(part) != std::string_view::npos; };

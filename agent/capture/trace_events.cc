@@ -23,6 +23,16 @@ int detached_tracefs() {
   return mount;
 }
 
+// On all CPUs. -1: errno says why.
+int open_event(std::uint32_t type, std::uint64_t config) {
+  perf_event_attr attributes{};
+  attributes.type = type;
+  attributes.size = sizeof(attributes);
+  attributes.config = config;
+  // The CPU is asked for and means nothing: a tracepoint's programs run wherever it is passed.
+  return static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC));
+}
+
 // 0: it says nothing. Errors in errno.
 std::uint32_t number_in(int directory, const std::string& path) {
   const int file = openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -51,15 +61,21 @@ Result<std::uint32_t> trace_event_number(const std::string& event) {
   return Error{"look up the trace event " + event, failed, "Mount tracefs on /sys/kernel/tracing, readable for it."};
 }
 
+Status may_open_trace_events() {
+  // One that counts nothing: opening a trace event turns it on, and closing it waits for a grace period.
+  const int fd = open_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_DUMMY);
+  if (fd < 0) {
+    return Error{"open an event of perf", errno,
+                 "Set kernel.perf_event_paranoid to 2 or less, or give it CAP_SYS_ADMIN."};
+  }
+  close(fd);
+  return {};
+}
+
 Result<int> open_trace_event(std::uint32_t number) {
-  perf_event_attr attributes{};
-  attributes.type = PERF_TYPE_TRACEPOINT;
-  attributes.size = sizeof(attributes);
-  attributes.config = number;
-  // The CPU is asked for and means nothing: a tracepoint's programs run wherever it is passed.
-  const long fd = syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+  const int fd = open_event(PERF_TYPE_TRACEPOINT, number);
   if (fd < 0) return errno_error("open the trace event");
-  return static_cast<int>(fd);
+  return fd;
 }
 
 }  // namespace wirespan

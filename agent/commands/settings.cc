@@ -46,17 +46,18 @@ KernelOptions kernel_options(const Config& config) {
   options.capture_bytes = static_cast<std::uint32_t>(config.capture.bytes);
   options.ring_bytes = static_cast<std::uint32_t>(config.capture.ring_size);
   options.max_connections = static_cast<std::uint32_t>(config.capture.max_connections);
-  options.wakeups = config.capture.wakeups;
+  options.follow.wakeups = config.capture.wakeups;
   const auto used = [&](const char* evidence) {
     const auto it = config.link.evidence.find(evidence);
     return it == config.link.evidence.end() || it->second;
   };
   // What nobody uses is not asked of anybody's processes.
-  options.goroutines = used("goroutine");
-  options.contexts = used("task");
+  options.follow.goroutines = used("goroutine");
+  options.follow.contexts = used("task");
+  options.follow.async_ids = used("async_id");
   // Its probes cost a service that does little else a third of its throughput (ADR 13): only where it is asked for.
   const auto tokio = config.link.evidence.find("tokio");
-  options.tokio = tokio != config.link.evidence.end() && tokio->second;
+  options.follow.tokio = tokio != config.link.evidence.end() && tokio->second;
   for (const Plan plan : kPlans) {
     if (config.capture.plan == to_string(plan)) options.plan = plan;
   }

@@ -17,6 +17,7 @@ enum ws_event_type {
   WS_EV_HANDOVER,
   WS_EV_BIRTHS,
   WS_EV_LINEAGE,
+  WS_EV_ASYNC,
   WS_EV_TOKIO,
 };
 
@@ -202,5 +203,27 @@ struct ws_ev_lineage {
   __u64 ancestors[WS_ANCESTORS]; /* the parent first */
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_lineage) == 128, "ws_ev_lineage");
+
+enum ws_async_where {
+  WS_ASYNC_RECEIVES, /* the two as enum ws_direction */
+  WS_ASYNC_SENDS,
+  WS_ASYNC_CONNECTS,
+  WS_ASYNC_BEGINS,   /* the loop turns to something that no socket of ours tells of */
+  WS_ASYNC_MAKES,    /* a socket, which gets the next id */
+  WS_ASYNC_RESOLVES, /* a promise, out of which microtasks come that run in no context */
+};
+
+/* In which asynchronous context a Node process does something: doubles of its own, as they lie in its memory. Told just
+ * before the record of what it does. */
+struct ws_ev_async {
+  struct ws_ev_header h; /* its time is up to a tick (10 ms) old */
+  __u64 conn;            /* 0: none */
+  __u64 execution;       /* executionAsyncId() */
+  __u64 trigger;         /* triggerAsyncId() */
+  __u64 given;           /* the last id given out */
+  __u32 sequence;        /* of the process: a gap tells that one was lost */
+  __u32 where;           /* enum ws_async_where */
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_async) == 56, "ws_ev_async");
 
 #endif

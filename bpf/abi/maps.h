@@ -91,7 +91,7 @@ struct ws_target {
 WS_ABI_ASSERT(sizeof(struct ws_target) == 8, "ws_target");
 
 /* Whose threads are asked, besides Go's, what task they run. */
-enum ws_runtime { WS_RUNTIME_NONE, WS_RUNTIME_PYTHON, WS_RUNTIME_JAVA, WS_RUNTIME_TOKIO };
+enum ws_runtime { WS_RUNTIME_NONE, WS_RUNTIME_PYTHON, WS_RUNTIME_JAVA, WS_RUNTIME_NODE, WS_RUNTIME_TOKIO };
 
 struct ws_thread {
   __u32 tid;        /* 0: the slot is free */
@@ -156,6 +156,15 @@ struct ws_java_process {
   __u16 number;         /* in java.lang.Thread */
 };
 WS_ABI_ASSERT(sizeof(struct ws_java_process) == 16, "ws_java_process");
+
+/* Where a process's Node keeps what we read, of its main thread. */
+struct ws_node_process {
+  __u64 ids;       /* address of async_id_fields: execution, trigger, last given, ... */
+  __u64 execution; /* as told last */
+  __u32 sequence;  /* of the next record */
+  __u32 _pad;
+};
+WS_ABI_ASSERT(sizeof(struct ws_node_process) == 24, "ws_node_process");
 
 /* Where a process's tokio keeps what we read (core/tokio.h): offsets in bytes. */
 struct ws_tokio_process {
@@ -233,6 +242,7 @@ enum ws_stat {
   WS_STAT_RING_PAYLOAD,     /* I/O by io_uring or libaio, whose bytes are counted and not copied */
   WS_STAT_TURNS_MAP_FULL,   /* turns of processes there was no room to count */
   WS_STAT_CONTEXT_MAP_FULL, /* Python contexts there was no room for */
+  WS_STAT_ASYNC_FAULT,      /* async ids of Node that could not be read */
   WS_STAT_COUNT,
 };
 

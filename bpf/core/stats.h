@@ -1,20 +1,14 @@
-/* Losses by reason, per CPU. Set: whoever has to drop. Read: the agent, which reports differences. */
+/* Losses by reason, enum ws_stat. Set: whoever has to drop. Read: the agent, which reports differences, from mapped
+ * memory: a map operation of a bpf(2) call, preempted, hides events from programs attached by perf (docs/adr/0014). */
 #ifndef WIRESPAN_BPF_CORE_STATS_H
 #define WIRESPAN_BPF_CORE_STATS_H
 
 #include "bpf/core/kernel.h"
 
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, WS_STAT_COUNT);
-  __type(key, __u32);
-  __type(value, __u64);
-} ws_stats __weak SEC(".maps");
+extern __u64 ws_stats[WS_STAT_COUNT];
 
 WS_INLINE void ws_count(enum ws_stat stat) {
-  __u32 key = stat;
-  __u64 *n = bpf_map_lookup_elem(&ws_stats, &key);
-  if (n) __sync_fetch_and_add(n, 1); /* uprobes, and since 7.0 raw tracepoints, may be preempted */
+  __sync_fetch_and_add(&ws_stats[stat], 1);
 }
 
 #endif

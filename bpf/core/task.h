@@ -1,10 +1,11 @@
-/* Which of its runtime's own tasks a thread runs: a goroutine, a Python context, a virtual thread of Java, a
- * task of tokio. */
+/* Which of its runtime's own tasks a thread runs: a goroutine, a Python context, a virtual thread of Java, a task of
+ * tokio. Node's are told apart from what is done in them (core/node.h). */
 #ifndef WIRESPAN_BPF_CORE_TASK_H
 #define WIRESPAN_BPF_CORE_TASK_H
 
 #include "bpf/core/goroutine.h"
 #include "bpf/core/java.h"
+#include "bpf/core/node.h"
 #include "bpf/core/python.h"
 #include "bpf/core/tokio.h"
 
@@ -13,6 +14,7 @@ static __noinline __attribute__((unused)) int ws_runtime_ask(struct ws_thread *t
   thread->runtime_epoch = ws_runtime_epoch;
   thread->runtime = bpf_map_lookup_elem(&ws_python_processes, &pid)  ? WS_RUNTIME_PYTHON
                     : bpf_map_lookup_elem(&ws_java_processes, &pid)  ? WS_RUNTIME_JAVA
+                    : bpf_map_lookup_elem(&ws_node_processes, &pid)  ? WS_RUNTIME_NODE
                     : bpf_map_lookup_elem(&ws_tokio_processes, &pid) ? WS_RUNTIME_TOKIO
                                                                      : WS_RUNTIME_NONE;
   thread->state_searches = thread->state_at = 0;
@@ -43,7 +45,9 @@ __weak __noinline int ws_set_task_of(__u32 pid, __u32 tid, __u32 direction, __u6
 /* Sets the task the calling thread runs. 0.2 us in a Go, Python, Java or tokio process, a comparison in others. */
 WS_INLINE void ws_set_task(struct ws_thread *thread, __u32 pid, __u32 tid, struct task_struct *task,
                            struct pt_regs *regs, __u32 direction, const enum ws_how_to_load how) {
-  if (thread->runtime_epoch == ws_runtime_epoch && !thread->go_g && !thread->runtime) return;
+  if (thread->runtime_epoch == ws_runtime_epoch && !thread->go_g &&
+      (thread->runtime == WS_RUNTIME_NONE || thread->runtime == WS_RUNTIME_NODE))
+    return;
 #if defined(__TARGET_ARCH_x86)
   const __u64 word = WS_LOAD(how, task, thread.fsbase);
 #elif defined(__TARGET_ARCH_arm64)

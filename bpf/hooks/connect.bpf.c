@@ -1,6 +1,7 @@
 /* Sockets plan: who connects and who listens, by the state of the socket, while the call that changes it runs. Accepted
  * connections are met when they are first used. */
 #include "bpf/core/announce.h"
+#include "bpf/core/node.h"
 #include "bpf/core/trace_event.h"
 
 enum { WS_TCP_LISTEN = 10 };
@@ -18,8 +19,11 @@ WS_INLINE int ws_on_connecting(struct sock *sk) {
   sight.s.inode = (__u32)WS_LOAD(WS_PROBE, socket, vfs_inode.i_ino);
   sight.thread = *thread;
   sight.now = bpf_ktime_get_boot_ns();
+  const struct ws_conn *conn = ws_conn_in_sight(&sight, ws_conn_find((__u64)sk), WS_PROBE);
   /* Used, or clang leaves a pointer to the stack where the function's value would be, which the verifier refuses. */
-  return ws_conn_in_sight(&sight, ws_conn_find((__u64)sk), WS_PROBE) != NULL;
+  if (!conn) return 0;
+  if (sight.thread.runtime == WS_RUNTIME_NODE) ws_tell_async(sight.pid, sight.tid, conn->id, WS_ASYNC_CONNECTS);
+  return 1;
 }
 
 WS_INLINE int ws_on_listening(struct sock *sk) {

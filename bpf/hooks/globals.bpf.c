@@ -14,6 +14,7 @@ const volatile __u32 ws_compat_cs = 0;
 struct ws_conn_slot ws_conn_slots[WS_CONN_SLOTS] __attribute__((aligned(128))) = {};
 struct ws_thread ws_slots[WS_THREAD_SLOTS] __attribute__((aligned(64))) = {};
 __u32 ws_hints[WS_HINTS] = {};
+__u64 ws_stats[WS_STAT_COUNT] = {};
 __u32 ws_runtime_epoch = 0;
 __u64 ws_boot_offset = 0;
 __u32 ws_reader_dozes = 0;

@@ -20,6 +20,11 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+/* Of connections whose bytes nobody reads as well: what a loop does next depends on which one it has read from. */
+WS_INLINE void ws_tell_context(__u8 runtime, const struct ws_sight *sight, const struct ws_conn *conn) {
+  if (runtime == WS_RUNTIME_NODE) ws_tell_async(sight->pid, sight->tid, conn->id, sight->direction);
+}
+
 /* accept, connect and socketpair: connections seen from their start. */
 WS_INLINE int ws_opened(const struct ws_call *call, struct ws_sight *sight, const enum ws_how_to_load how) {
   __s32 fds[2] = {(__s32)call->arg[0], -1};
@@ -36,8 +41,10 @@ WS_INLINE int ws_opened(const struct ws_call *call, struct ws_sight *sight, cons
     return 0;
   }
   for (int i = 0; i < 2; i++) {
-    if (fds[i] >= 0 && ws_socket_of_fd(sight->task, fds[i], &sight->s, how))
-      ws_conn_in_sight(sight, ws_conn_find((__u64)sight->s.sk), how);
+    if (fds[i] < 0 || !ws_socket_of_fd(sight->task, fds[i], &sight->s, how)) continue;
+    const struct ws_conn *conn = ws_conn_in_sight(sight, ws_conn_find((__u64)sight->s.sk), how);
+    if (conn && sight->side == WS_SIDE_ACTIVE && sight->thread.runtime == WS_RUNTIME_NODE)
+      ws_tell_async(sight->pid, sight->tid, conn->id, WS_ASYNC_CONNECTS);
   }
   return 0;
 }
@@ -97,13 +104,18 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   }
   /* TCP's positions are taken from the socket, Unix sockets' are counted. */
   struct ws_conn *conn = ws_conn_find((__u64)sight.s.sk);
-  if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) return 0;
+  if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) {
+    ws_tell_context(thread->runtime, &sight, conn);
+    return 0;
+  }
   if (!ws_moved(&call, &memory, &sight.moved)) return 0;
   if (!ws_gate_shut) ws_set_task(thread, sight.pid, sight.tid, sight.task, regs, sight.direction, how);
   sight.thread = *thread;
   sight.now = sight.direction == WS_SENT && sight.thread.send_began ? sight.thread.send_began : bpf_ktime_get_boot_ns();
   conn = ws_conn_in_sight(&sight, conn, how);
-  return conn ? ws_data(&sight, &memory, conn, how) : 0;
+  if (!conn) return 0;
+  ws_tell_context(sight.thread.runtime, &sight, conn);
+  return ws_data(&sight, &memory, conn, how);
 }
 
 SEC("tp_btf/sys_exit")
@@ -191,7 +203,10 @@ WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 directi
   struct socket_alloc *socket = (struct socket_alloc *)WS_LOAD(how, sk, sk_socket);
   sight.s.inode = (__u32)WS_LOAD(how, socket, vfs_inode.i_ino);
   /* TCP's positions are taken from the socket, Unix sockets' are counted. */
-  if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) return 0;
+  if (conn && conn->verdict == WS_IGNORE && (__u32)conn->id == sight.s.inode && !(conn->flags & WS_CONN_UNIX)) {
+    ws_tell_context(thread->runtime, &sight, conn);
+    return 0;
+  }
   if (direction == WS_RECEIVED && !ws_of_stream(flags)) return 0;
 
   struct ws_call call = {};
@@ -217,7 +232,9 @@ WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 directi
   sight.now = direction == WS_SENT ? ws_sent_at(&sight, how) : bpf_ktime_get_boot_ns();
   thread->send_began = sight.now;
   conn = ws_conn_in_sight(&sight, conn, how);
-  return conn ? ws_data(&sight, &memory, conn, how) : 0;
+  if (!conn) return 0;
+  ws_tell_context(sight.thread.runtime, &sight, conn);
+  return ws_data(&sight, &memory, conn, how);
 }
 
 /* Since 6.5 all of sendfile passes here (MSG_SPLICE_PAGES); before, its bytes would be missed: not to be accepted. */

@@ -77,7 +77,7 @@ class Turn : public Evidence {
   }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
-    if (node.role != SpanRole::kClient) return std::nullopt;
+    if (node.role != SpanRole::kClient || world.habits.contexts_are_told(node.pid)) return std::nullopt;
     Guess guess;
     if (const auto it = fresh_.find(node.exchange->conn->id); it != fresh_.end()) {
       guess = it->second;

@@ -350,6 +350,8 @@ def least_rights():
     major, minor = (int(part) for part in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
     # Before 5.11 maps count as locked memory.
     granted = CAPABILITIES + (("sys_resource",) if (major, minor) < (5, 11) else ())
+    # Debian lets nobody else than CAP_SYS_ADMIN use perf (3); from 7.0 on tracepoints need it (docs/hardening.md).
+    Path("/proc/sys/kernel/perf_event_paranoid").write_text("2")
     with Stack("rights") as stack:
         stack.directory.chmod(0o777)
         ledger = stack.ledger()

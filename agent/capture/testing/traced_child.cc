@@ -85,7 +85,7 @@ Seen trace(const Script& script) {
     const std::string_view name = wanted;
     if (name != "perf") options.plan = Plan::kSyscalls;
     if (name.ends_with("perf"))
-      options.by_perf = true;
+      options.follow.by_perf = true;
     else if (name != to_string(Plan::kSyscalls))
       options.prefer = name;
   }

@@ -65,6 +65,11 @@ class Printer : public Sink<Event> {
   void print(const event::Births& e) {
     std::printf("births pid %u task %llu processors %u\n", e.pid, static_cast<unsigned long long>(e.task), e.count);
   }
+  void print(const event::Async& e) {
+    std::printf("async pid %u %d conn %llx execution %llu trigger %llu given %llu\n", e.pid, static_cast<int>(e.where),
+                static_cast<unsigned long long>(e.connection), static_cast<unsigned long long>(e.execution),
+                static_cast<unsigned long long>(e.trigger), static_cast<unsigned long long>(e.given));
+  }
   void print(const event::Lineage& e) {
     std::printf("lineage pid %u task %llu:", e.pid, static_cast<unsigned long long>(e.task & ~kContextTask));
     for (std::uint32_t i = 0; i < e.count; ++i) {
@@ -126,6 +131,7 @@ int run(int argc, char** argv) {
   for (const std::string& line : (*source)->python_programs()) std::fprintf(stderr, "%s\n", line.c_str());
   for (const std::string& line : (*source)->tokio_programs()) std::fprintf(stderr, "%s\n", line.c_str());
   for (const std::string& line : (*source)->java_programs()) std::fprintf(stderr, "%s\n", line.c_str());
+  for (const std::string& line : (*source)->node_programs()) std::fprintf(stderr, "%s\n", line.c_str());
   for (const auto& cost : (*source)->costs()) {
     std::fprintf(stderr, "%-18s %10llu runs %8.1f ns missed %llu\n", cost.name.c_str(),
                  static_cast<unsigned long long>(cost.runs),

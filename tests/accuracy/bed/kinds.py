@@ -58,6 +58,11 @@ POOLS = (Variant("idle", "idle", lambda c: c + 4, ample), Variant("busy", "busy"
 # An event loop with connections in plenty, and with so few that calls queue for one.
 LOOPS = (Variant("idle", "loop", lambda c: 1, ample), Variant("busy", "busy", lambda c: 1, scarce))
 
+# Ways in which an event loop goes on with another's work: what cannot be known must not be said.
+HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ample) for name, exact in (
+    ("files", True), ("immediate", True), ("threads", True), ("callbacks", True), ("storage", True),
+    ("lock", False), ("limit", False), ("pool", False), ("fetch", False), ("shared", False), ("batch", False), ("queue", False)))
+
 PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -139,6 +144,8 @@ def _kinds():
     yield Kind("node", lambda s: ["node", SERVICES / "node/server.js"], lambda t: need("node"), LOOPS)
     yield Kind("node_fetch", lambda s: ["node", SERVICES / "node_fetch/server.js"], lambda t: need("node"),
                _one("loop"))
+    yield Kind("node_handover", lambda s: ["node", SERVICES / "node_handover/server.js", s.variant.name],
+               lambda t: need("node"), HANDOVERS)
     yield Kind("go_direct", _go, Toolchains.go, _one("direct"))
     yield Kind("go_errgroup", _go, Toolchains.go, _one("direct"))
     yield Kind("go_workers", _go, Toolchains.go, POOLS)

@@ -1,0 +1,143 @@
+// evidence/async_id: scenes it must link and scenes it must refuse.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "correlator/testing/scene.h"
+
+namespace wirespan {
+namespace {
+
+using testing::Scene;
+using Where = event::Async::Where;
+
+constexpr std::uint32_t kPid = 1;
+
+struct NodeScene : Scene {
+  // With inference, which holds calls back until an answer can prove them.
+  NodeScene() : Scene(CorrelatorOptions()) { runtimes[kPid] = Runtime::kNode; }
+
+  // No turns: other evidence of loops has nothing to go by.
+  static Actor loop() { return {{kPid, kPid}, 0, 0, 0}; }
+  void tell(Where where, ConnId conn, std::uint64_t execution = 0, std::uint64_t trigger = 0) {
+    correlator.on_event(event::Async{now, kPid, where, conn, execution, trigger, given, ++sequence});
+  }
+  // Reads a request; its handler sets a timer.
+  struct Request {
+    ExchangePtr exchange;
+    std::uint64_t timer = 0;
+  };
+  Request begin() {
+    const auto conn = connection(kPid, 0, 0, TcpSide::kPassive);
+    tell(Where::kReceives, conn->id);
+    Request request{serve(loop(), conn)};
+    request.timer = ++given;
+    return request;
+  }
+  void fires(const Request& request) {
+    tell(Where::kBegins, {});
+    tell(Where::kResolves, {}, request.timer);
+  }
+  ExchangePtr calls() {
+    const auto conn = connection(kPid, 0, 0, TcpSide::kActive);
+    tell(Where::kSends, conn->id);
+    return call(loop(), conn);
+  }
+  void responds(const ExchangePtr& call) {
+    tell(Where::kReceives, call->conn->id);
+    finish(call, loop());
+  }
+  void answers(const Request& request) {
+    tell(Where::kSends, request.exchange->conn->id);
+    finish(request.exchange, loop());
+  }
+  // So many pairs of requests served at once, each with two calls at once behind its timer.
+  struct Pair {
+    Request a, b;
+    std::vector<ExchangePtr> of_a, of_b;
+  };
+  Pair serve_pair() {
+    Pair pair{begin(), begin(), {}, {}};
+    fires(pair.b);
+    pair.of_b = {calls(), calls()};
+    fires(pair.a);
+    pair.of_a = {calls(), calls()};
+    responds(pair.of_a[0]);
+    responds(pair.of_b[0]);
+    responds(pair.of_a[1]);
+    answers(pair.a);
+    responds(pair.of_b[1]);
+    answers(pair.b);
+    return pair;
+  }
+
+  std::uint64_t given = 10;
+  std::uint32_t sequence = 0;
+};
+
+TEST(AsyncIdEvidence, LinksCallsBehindTimersOnceAnswersHaveProvenIt) {
+  NodeScene s;
+  for (int i = 0; i < 64; ++i) s.serve_pair();
+  const auto pair = s.serve_pair();
+  for (const auto& call : pair.of_a) EXPECT_TRUE(s.is_parent(pair.a.exchange, call));
+  for (const auto& call : pair.of_b) EXPECT_TRUE(s.is_parent(pair.b.exchange, call));
+  EXPECT_EQ(s.span(pair.of_a[0]).parent.method, "async_id");
+}
+
+TEST(AsyncIdEvidence, SaysNothingBeforeThat) {
+  NodeScene s;
+  const auto pair = s.serve_pair();
+  EXPECT_NE(s.span(pair.of_a[1]).parent.method, "async_id");
+}
+
+// A lock: whoever leaves it lets another's work go on, in its own turn.
+TEST(AsyncIdEvidence, IsSilentWhereWorkIsHandedOverUnseen) {
+  NodeScene s;
+  std::vector<ExchangePtr> handed_over;
+  for (int i = 0; i < 200; ++i) {
+    const auto a = s.begin();
+    const auto b = s.begin();
+    s.fires(a);
+    const auto of_a = s.calls();
+    s.responds(of_a);
+    const auto of_b = s.calls();  // in the turn of A's response
+    s.answers(a);
+    s.responds(of_b);
+    s.answers(b);
+    handed_over.push_back(of_b);
+  }
+  for (const auto& call : handed_over) EXPECT_NE(s.span(call).parent.method, "async_id");
+}
+
+TEST(AsyncIdEvidence, BackgroundWorkIsNobodys) {
+  NodeScene s;
+  const std::uint64_t interval = ++s.given;
+  for (int i = 0; i < 64; ++i) s.serve_pair();
+  const auto one = s.begin();
+  const auto two = s.begin();
+  s.tell(Where::kBegins, {});
+  s.tell(Where::kResolves, {}, interval);
+  const auto refresh = s.calls();
+  s.responds(refresh);
+  s.answers(one);
+  s.answers(two);
+  EXPECT_FALSE(s.span(refresh).parent.id.valid());
+}
+
+// Behind answers that take longer than inference waits for.
+TEST(AsyncIdEvidence, LinksAtOnceWhereItWasProvenOverAndOver) {
+  NodeScene s;
+  for (int i = 0; i < 256; ++i) s.serve_pair();
+  const auto a = s.begin();
+  const auto b = s.begin();
+  s.fires(a);
+  const auto of_a = s.calls();
+  s.responds(of_a);
+  s.wait(5'000'000'000);
+  s.answers(a);
+  s.answers(b);
+  EXPECT_TRUE(s.is_parent(a.exchange, of_a));
+}
+
+}  // namespace
+}  // namespace wirespan

@@ -1,0 +1,115 @@
+// Whom the event loop of a Node process works for, by Node's own numbers (event::Async).
+//
+// Numbers are given out in order, so one belongs to whom the loop worked for when it was given: a stretch of numbers.
+// What runs in a context works for whom that context's number was given; where what it was made by (its trigger) is
+// known and is another's, for that one: http.Agent runs a request that waited in the scope of the one that made it,
+// though another's response set it free. Continuations of promises run in no context: they belong to what was read last
+// or, if a promise was resolved since, to who resolved it. A connection's own numbers are older than what it is used
+// for, and say nothing.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "model/event.h"
+
+namespace wirespan {
+
+struct Work {
+  std::uint64_t request = 0;  // number of the SERVER exchange; 0: not known
+  std::uint64_t via = 0;      // number of the call whose response led here; 0: none did
+  std::uint8_t doubt = 0;     // of AsyncWork::How, what of the way here may be wrong
+  bool operator==(const Work&) const = default;
+};
+
+// One process's main thread. Bounded memory. Not thread-safe.
+class AsyncWork {
+ public:
+  // How it is known whom something was done for: each way holds in some programs and not in others. The last two are
+  // doubts, which what follows from such work inherits.
+  enum How : std::uint8_t {
+    kInTurn = 1,  // by what the loop had read, or by who resolved a promise
+    kMixed = 2,   // by a number given while the loop went through timers of several
+    kReused = 4,  // kInTurn, and sent on the connection just read from: it may have waited for that
+  };
+  static constexpr std::size_t kHows = 8;
+
+  // Whether a request is being served still.
+  using IsOpen = std::function<bool(std::uint64_t request)>;
+
+  void observe(const event::Async& event, const IsOpen& is_open);
+  // Events were lost.
+  void unsure();
+
+  // Whom the last event told was done for.
+  [[nodiscard]] Work now() const { return now_; }
+  [[nodiscard]] std::uint8_t how() const { return how_ | now_.doubt; }
+  [[nodiscard]] bool sends_on(ConnId conn) const { return last_.where == Where::kSends && last_.connection == conn; }
+
+  // What was read last, from that connection, is of `work`.
+  void reading(ConnId conn, Work work, bool server);
+  // What was written last, to that connection, is a call; what comes back belongs to `work`.
+  void calls(ConnId conn, Work work);
+  // It takes requests.
+  void serves(ConnId conn);
+  void closed(ConnId conn) { lines_.erase(conn); }
+
+ private:
+  using Where = event::Async::Where;
+
+  struct Stretch {
+    std::uint64_t first = 0;
+    Work work;
+    bool mixed = false;  // timers of others may have run in it
+  };
+  struct Span {
+    std::uint64_t first = 1;
+    std::uint64_t last = 0;
+    [[nodiscard]] bool holds(std::uint64_t id) const { return first <= id && id <= last; }
+  };
+  struct Line {
+    Work work;  // whom what is read belongs to
+    Span born;  // numbers given when it was connected, and when it was written to last: some are its own
+    Span written;
+    std::uint64_t own = 0;  // its number, where that is known
+    bool server = false;
+    bool parsed = false;      // its messages are told by who reads them
+    bool connecting = false;  // nothing was sent yet
+    bool waiting = false;     // something was sent, nothing read since
+    bool shared = false;      // several wrote to it before anything was read: whose answers come is not known
+    [[nodiscard]] bool owns(std::uint64_t id) const { return id == own || born.holds(id) || written.holds(id); }
+  };
+
+  Work done_for(const event::Async& event, const IsOpen& is_open);
+  // Of a number older than what is going on. nullopt: it says nothing of whom this is for.
+  // `made_known`: what made it is known to say nothing else.
+  [[nodiscard]] std::optional<Work> owner(std::uint64_t id, bool made_known, const IsOpen& is_open) const;
+  [[nodiscard]] const Stretch* stretch_of(std::uint64_t id) const;
+  [[nodiscard]] const Work* remembered(std::uint64_t id) const;
+  void remember(std::uint64_t id, Work work);
+  void begin_stretch(std::uint64_t first, Work work, bool mixed);
+  void received(const event::Async& event);
+  void sent(const event::Async& event);
+  void resolved(const event::Async& event, const IsOpen& is_open);
+  Line& line_of(ConnId conn);
+
+  event::Async last_;
+  Work now_;
+  std::uint8_t how_ = 0;
+  // What goes on until something else is told: since which number, on which connection, and for whom what runs in no
+  // context is.
+  bool begun_ = true;  // by something no socket told of
+  ConnId from_{};
+  std::uint64_t since_ = 0;
+  Work turn_;
+  std::deque<Stretch> stretches_;  // ascending
+  std::unordered_map<ConnId, Line> lines_;
+  std::unordered_map<std::uint64_t, Work> remembered_;
+  std::unordered_map<std::uint64_t, Work> remembered_before_;
+};
+
+}  // namespace wirespan

@@ -1,0 +1,227 @@
+// Node's own asynchronous contexts: whom each call was made for (correlator/async_work), believed only as far as
+// answers bear it out.
+//
+// What leads from a request to its answer is a chain: calls, the responses of which led to the next. A request that is
+// answered where its own work goes on proves the calls of the chain; one answered where another's goes on shows that
+// somewhere in the chain work was handed over unseen: a lock, a cache, a pool may resolve another request's promise.
+// Such failures are counted for each process and each way to know. Calls beside a chain (several at once) are linked
+// when their request is answered, where their way to know has been borne out over and over.
+#include <array>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "correlator/async_work.h"
+#include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostProcesses = 4096;
+constexpr std::size_t kMostRequests = 32'768;  // of a process, with calls that wait for its answer
+constexpr std::size_t kMostCallsOfOne = 1024;
+constexpr std::size_t kMostMade = 32'768;  // of a process, twice
+constexpr std::size_t kMostPutOff = 1024;
+constexpr std::size_t kLongestChain = 1024;
+constexpr float kProven = 16;
+constexpr float kRareAnswers = 50;  // for what an answer proves
+constexpr float kProvenCalls = 32;
+constexpr float kProvenAlike = 8;  // where all other ways to know have been borne out
+constexpr float kRareCalls = 400;
+constexpr float kProvenAtOnce = 256;  // for calls whose request may be answered after the window
+constexpr float kRareAtOnce = 1000;
+
+class AsyncId : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "async_id"; }
+  [[nodiscard]] int rank() const override { return 23; }
+
+  void restart() override {
+    for (auto& [pid, process] : processes_) {
+      process.work.unsure();
+      process.waiting.clear();
+      process.made.clear();
+      process.made_before.clear();
+      for (auto* const pairs : {&process.proven, &process.beside}) {
+        for (Pairs& of : *pairs) of.clear();
+      }
+    }
+  }
+
+  void event(const Event& event, World& world) override {
+    if (const auto* async = std::get_if<event::Async>(&event)) {
+      if (processes_.size() >= kMostProcesses && !processes_.contains(async->pid)) processes_.clear();
+      const auto [it, fresh] = processes_.try_emplace(async->pid);
+      if (fresh) world.habits.tells_contexts(async->pid);
+      it->second.work.observe(*async, [&world](std::uint64_t request) { return world.open.find(request) != nullptr; });
+    } else if (processes_.empty()) {
+      return;
+    } else if (const auto* opened = std::get_if<event::Opened>(&event)) {
+      Process* const process = find(opened->conn->pid);
+      if (process != nullptr && opened->conn->side != TcpSide::kActive) process->work.serves(opened->conn->id);
+    } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
+      if (Process* const process = find(closed->conn->pid)) process->work.closed(closed->conn->id);
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      processes_.erase(exited->pid);
+    } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
+      if (Process* const process = find(missed->thread.pid)) process->work.unsure();
+    }
+  }
+
+  void opened(const NodePtr& node, World& world) override {
+    Process* const process = find(node->pid);
+    if (process == nullptr) return;
+    const ConnId conn = node->exchange->conn->id;
+    if (node->role == SpanRole::kServer) return process->work.reading(conn, {node->number}, true);
+    if (!process->work.sends_on(conn)) return process->work.calls(conn, {});
+    const Work by = process->work.now();
+    if (by.request == 0) return process->work.calls(conn, {});
+    const std::uint8_t how = process->work.how();
+    process->work.calls(conn, {by.request, node->number, doubts(how)});
+    remember(*process, node->number, {by, how});
+    const NodePtr request = world.open.find(by.request);
+    if (!request || request->answering || node->decided || node->blind) return;
+    if (process->waiting.size() >= kMostRequests) process->waiting.clear();
+    auto& calls = process->waiting[by.request];
+    if (calls.size() < kMostCallsOfOne) calls.push_back(node);
+  }
+
+  [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
+    if (node.role != SpanRole::kClient) return std::nullopt;
+    const Process* const process = find(node.pid);
+    if (process == nullptr || !process->work.sends_on(node.exchange->conn->id)) return std::nullopt;
+    const std::uint8_t how = process->work.how();
+    if (doubts(how) != 0 || !process->answers.trusted(kProvenAtOnce, kRareAtOnce) ||
+        !process->hows[how].trusted(kProvenAtOnce, kRareAtOnce))
+      return std::nullopt;
+    NodePtr request = world.open.find(process->work.now().request);
+    if (!request || request->answering) return std::nullopt;
+    return Claim{std::move(request), std::nullopt, "async_id", 0.99};
+  }
+
+  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    Process* const process = find(node->pid);
+    if (process == nullptr) return;
+    const ConnId conn = node->exchange->conn->id;
+    if (node->role == SpanRole::kClient) {
+      if (touched.kind != MessageKind::kResponse) return;
+      const Made* const made = made_of(*process, node->number);
+      process->work.reading(conn, made != nullptr ? Work{made->by.request, node->number, doubts(made->how)} : Work(),
+                            false);
+    } else if (touched.kind == MessageKind::kRequest) {
+      process->work.reading(conn, {node->number}, true);
+    } else if (touched.first) {
+      answer(*process, node, world);
+    }
+  }
+
+  void finished(const NodePtr& node, World& /*world*/) override {
+    if (node->role != SpanRole::kServer) return;
+    if (Process* const process = find(node->pid)) process->waiting.erase(node->number);
+  }
+
+ private:
+  struct Made {
+    Work by;
+    std::uint8_t how = 0;
+    bool proven = false;
+    bool refuted = false;
+  };
+  using Pairs = std::vector<std::pair<NodePtr, NodePtr>>;  // call and request
+  struct Process {
+    AsyncWork work;
+    std::unordered_map<std::uint64_t, std::vector<NodePtr>> waiting;  // calls, by request
+    std::unordered_map<std::uint64_t, Made> made;                     // by call
+    std::unordered_map<std::uint64_t, Made> made_before;
+    TrackRecord answers;  // given where the request's own work goes on, by ways without doubts
+    std::array<TrackRecord, AsyncWork::kHows> hows;
+    // Found before the process had shown that it works like this.
+    std::array<Pairs, AsyncWork::kHows> proven;  // by answers
+    std::array<Pairs, AsyncWork::kHows> beside;  // what answers prove
+  };
+
+  Process* find(std::uint32_t pid) {
+    const auto it = processes_.find(pid);
+    return it == processes_.end() ? nullptr : &it->second;
+  }
+
+  static void remember(Process& process, std::uint64_t call, Made made) {
+    if (process.made.size() >= kMostMade) {
+      process.made_before = std::move(process.made);
+      process.made.clear();
+    }
+    process.made[call] = made;
+  }
+  static Made* made_of(Process& process, std::uint64_t call) {
+    for (auto* made : {&process.made, &process.made_before}) {
+      if (const auto it = made->find(call); it != made->end()) return &it->second;
+    }
+    return nullptr;
+  }
+
+  static constexpr std::uint8_t doubts(std::uint8_t how) { return how & (AsyncWork::kMixed | AsyncWork::kReused); }
+
+  static void answer(Process& process, const NodePtr& request, World& world) {
+    const Work work = process.work.sends_on(request->exchange->conn->id) ? process.work.now() : Work();
+    if (work.request != 0) {
+      const std::uint8_t how = process.work.how();
+      const bool own = work.request == request->number;
+      if (doubts(how) == 0) process.answers.add(own);
+      process.hows[how].add(own);
+      std::uint64_t at = work.via;
+      for (std::size_t i = 0; at != 0 && i < kLongestChain; ++i) {
+        Made* const made = made_of(process, at);
+        if (made == nullptr) break;
+        // Where there was doubt, it is to blame.
+        if (own || doubts(how) == 0 || doubts(made->how) != 0) process.hows[made->how].add(own);
+        (own ? made->proven : made->refuted) = true;
+        at = made->by.via;
+      }
+    }
+    settle(process, request, world);
+  }
+
+  static bool believed(const Process& process, std::uint8_t how, bool proven) {
+    const TrackRecord& record = doubts(how) == 0 ? process.answers : process.hows[how];
+    if (!record.trusted(kProven, kRareAnswers)) return false;
+    if (proven) return true;
+    const bool alike = (how & AsyncWork::kReused) == 0 && process.answers.trusted(4 * kProvenCalls, kRareCalls);
+    return process.hows[how].trusted(alike ? kProvenAlike : kProvenCalls, kRareCalls);
+  }
+
+  static void settle(Process& process, const NodePtr& request, World& world) {
+    const auto it = process.waiting.find(request->number);
+    if (it != process.waiting.end()) {
+      for (const NodePtr& call : it->second) {
+        const Made* const made = made_of(process, call->number);
+        if (call->decided || made == nullptr || made->refuted) continue;
+        Pairs& pairs = (made->proven ? process.proven : process.beside)[made->how];
+        if (pairs.size() >= kMostPutOff) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
+        pairs.emplace_back(call, request);
+      }
+      process.waiting.erase(it);
+    }
+    for (std::uint8_t how = 0; how < AsyncWork::kHows; ++how) {
+      if (believed(process, how, true)) decide_all(process.proven[how], 0.995, world);
+      if (believed(process, how, false)) decide_all(process.beside[how], 0.99, world);
+    }
+  }
+
+  static void decide_all(Pairs& pairs, double confidence, World& world) {
+    for (auto& [call, request] : pairs) {
+      if (!call->decided) world.found(call, Claim{request, std::nullopt, "async_id", confidence});
+    }
+    pairs.clear();
+  }
+
+  std::unordered_map<std::uint32_t, Process> processes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_async_id() {
+  return std::make_unique<AsyncId>();
+}
+
+}  // namespace wirespan
