@@ -145,7 +145,10 @@ void Correlator::accept(const ExchangeItem& item) {
 
 void Correlator::on_event(const Event& event) {
   if (const auto* data = std::get_if<event::Data>(&event)) {
-    if (!unseen_.empty() && data->direction == Direction::kSent) answered_unseen(data->conn->id);
+    if (!unseen_.empty()) {
+      // Who receives first was asked only after we had come: seen.
+      answered_unseen(data->direction == Direction::kSent ? data->conn->id : by_inode(data->conn->id));
+    }
     for (Evidence* evidence : data_watchers_) evidence->event(event, world_);
     return;
   }

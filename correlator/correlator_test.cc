@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <regex>
+#include <string>
+
+#include "correlator/explain.h"
 #include "correlator/testing/scene.h"
 
 namespace wirespan {
@@ -301,6 +306,21 @@ TEST(Losses, AfterThemTheOnlyOpenRequestSeenMayNotBeTheOnlyOne) {
   s.finish(call, testing::thread(1, 11));
   s.finish(request, testing::thread(1, 10, 4));
   EXPECT_FALSE(s.span(call).parent.id.valid());
+}
+
+// docs/links.md is what people read, `wirespan explain` what they ask.
+TEST(Explain, HasWordsForEveryReasonTheDocumentationNames) {
+  std::ifstream in(WIRESPAN_SOURCE_DIR "/docs/links.md");
+  const std::string unknown(explain_missing("?"));
+  std::size_t reasons = 0;
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with("| `wirespan.link.missing` |")) continue;
+    const std::regex name("`([a-z_]+)`");
+    for (std::sregex_iterator at(line.begin(), line.end(), name), end; at != end; ++at, ++reasons) {
+      EXPECT_NE(explain_missing((*at)[1].str()), unknown) << (*at)[1];
+    }
+  }
+  EXPECT_GT(reasons, 5U);
 }
 
 }  // namespace

@@ -67,6 +67,10 @@ constexpr std::array kMissing = {
         "so many requests and calls were open that weighing them all would have cost too much (counted as "
         "inference.over_budget.calls)"},
     Row{"none_fits", "no open request of the process fits the call"},
+    Row{"window_began",
+        "requests were open that had been read before wirespan came, or before this sampling window began: it may be "
+        "of "
+        "one of those"},
 };
 
 template <std::size_t N>

@@ -67,6 +67,19 @@ TEST(OlderConnections, ARequestNobodySawKeepsTheOnlyKnownOneFromBeingTaken) {
   EXPECT_TRUE(s.is_parent(request, later));
 }
 
+// The agent looks while it is attached already: a request it has seen being read is not one that nobody saw.
+TEST(OlderConnections, ARequestReadSinceIsSeen) {
+  Scene s;
+  const auto conn = std::make_shared<Connection>(*s.connection(1, 0, 0, TcpSide::kPassive));
+  conn->id = ConnId{7ULL << 32U | 4711};
+  s.correlator.on_event(event::Unanswered{s.now, ConnId{4711}, 1});
+  s.correlator.on_event(event::Data{conn, Direction::kReceived, s.now, thread(1, 7), 0, 100, {}, {}});
+  const auto request = s.serve(thread(1, 7), conn);
+  const auto call = s.call(thread(1, 9));
+  for (const auto& e : {call, request}) s.finish(e, thread(1, 9));
+  EXPECT_TRUE(s.is_parent(request, call));
+}
+
 TEST(OlderConnections, WhatIsNeverAnsweredDoesNotMakeUsCarefulForEver) {
   Scene s;
   s.correlator.on_event(event::Unanswered{s.now, ConnId{4711}, 1});  // a subscription, say

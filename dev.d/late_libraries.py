@@ -6,6 +6,7 @@ From the binary's own notes (.note.dlopen), https://uapi-group.org/specification
 
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -31,7 +32,9 @@ def notes(binary):
 
 def late_libraries(binary):
     """{soname: path} of the first of each note's that this host has."""
-    known = dict(re.findall(r"^\s*(\S+) \(libc6,x86-64.*\) => (/\S+)$", subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout, re.MULTILINE))
+    ldconfig = shutil.which("ldconfig") or "/sbin/ldconfig"  # not everybody's PATH has it
+    cache = subprocess.run([ldconfig, "-p"], capture_output=True, text=True, check=True).stdout
+    known = dict(re.findall(r"^\s*(\S+) \(libc6.*\) => (/\S+)$", cache, re.MULTILINE))
     found = {}
     for note in notes(binary):
         for soname in note["soname"]:

@@ -281,54 +281,53 @@ void BpfObject::detach_uprobe(int probe) {
   uprobes_[slot] = nullptr;
 }
 
-void BpfObject::set_go_process(std::uint32_t pid, const ws_go_process& process) {
-  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid, &process, BPF_ANY);
+void BpfObject::begin_runtime_epoch() {
   __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
 }
 
+void BpfObject::set_go_process(std::uint32_t pid, const ws_go_process& process) {
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid, &process, BPF_ANY);
+  begin_runtime_epoch();
+}
+
 void BpfObject::remove_go_process(std::uint32_t pid) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid) == 0) begin_runtime_epoch();
 }
 
 void BpfObject::set_python_process(std::uint32_t pid, const ws_python_process& process) {
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid, &process, BPF_ANY);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  begin_runtime_epoch();
 }
 
 void BpfObject::remove_python_process(std::uint32_t pid) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid) == 0) begin_runtime_epoch();
 }
 
 void BpfObject::set_java_process(std::uint32_t pid, const ws_java_process& process) {
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_java_processes), &pid, &process, BPF_ANY);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  begin_runtime_epoch();
 }
 
 void BpfObject::remove_java_process(std::uint32_t pid) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_java_processes), &pid);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_java_processes), &pid) == 0) begin_runtime_epoch();
 }
 
 void BpfObject::set_node_process(std::uint32_t pid, const ws_node_process& process) {
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid, &process, BPF_ANY);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  begin_runtime_epoch();
 }
 
 void BpfObject::remove_node_process(std::uint32_t pid) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid) == 0) begin_runtime_epoch();
 }
 
 void BpfObject::set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) {
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid, &process, BPF_ANY);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  begin_runtime_epoch();
 }
 
 void BpfObject::remove_tokio_process(std::uint32_t pid) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid);
-  __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
+  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid) == 0) begin_runtime_epoch();
 }
 
 void BpfObject::begin_tokio_guess(std::uint32_t pid) {

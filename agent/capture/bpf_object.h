@@ -120,6 +120,8 @@ class BpfObject : public RuntimeKernel {
   [[nodiscard]] std::uint64_t map_bytes() const;
 
  private:
+  // Threads ask anew what their processes run.
+  void begin_runtime_epoch();
   explicit BpfObject(wirespan_bpf* skeleton);
   [[nodiscard]] std::optional<std::vector<std::uint64_t>> read_iterator(std::string_view program) const;
   Result<int> attach_probe(const char* program, const std::string& path, std::uint64_t offset, int pid);

@@ -16,6 +16,7 @@
 #include "agent/capture/go_executable.h"
 #include "agent/capture/mapped_file.h"
 #include "agent/capture/runtime_kernel.h"
+#include "agent/capture/runtime_watch.h"
 #include "base/clock.h"
 #include "base/counters.h"
 #include "model/event.h"
@@ -23,22 +24,21 @@
 namespace wirespan {
 
 // One thread.
-class GoProbes {
+class GoProbes : public RuntimeWatch {
  public:
   GoProbes(RuntimeKernel& kernel, Counters& counters);
 
-  // A traced process, at first sight and after each exec. Reads the executable, 1 to 50 ms, once per executable.
-  void found(std::uint32_t pid, BootTime now);
-  void exited(std::uint32_t pid);
+  // Reads the executable, 1 to 50 ms, once per executable.
+  void found(std::uint32_t pid, BootTime now) override;
+  void exited(std::uint32_t pid) override;
   void handed_over(const event::Handover& handover);
   // A goroutine read what may be a request; one wrote on a connection.
   void read(const event::Births& births);
   void wrote(const event::Data& data);
   // About ten times a second: processors of runtimes that were not up before; probes that are needed for a while.
-  void sweep(BootTime now);
+  void sweep(BootTime now) override;
 
-  // One line for each executable: what is known of it, or why nothing is.
-  [[nodiscard]] std::vector<std::string> describe() const;
+  [[nodiscard]] std::vector<std::string> describe() const override;
 
  private:
   struct Program {

@@ -164,7 +164,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         node_(*object_, counters),
         tokio_(*object_, counters),
         everybody_(options.selectors.all),
-        follow_(options.follow),
+        goroutines_(options.follow.goroutines),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")),
@@ -172,6 +172,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
         ring_peak_(counters.get("capture.ring_peak_permille")),
         bpf_ns_(counters.get("self.bpf_ns")),
         late_records_(counters.get("governor.late_records")) {
+    if (options.follow.goroutines) runtimes_.push_back(&go_);
+    if (options.follow.contexts) runtimes_.insert(runtimes_.end(), {&python_, &java_});
+    if (options.follow.async_ids) runtimes_.push_back(&node_);
+    if (options.follow.tokio) runtimes_.push_back(&tokio_);
     for (const char* reason : kReasons) lost_.push_back(&counters.get(std::string("capture.lost.") + reason));
   }
   Status start(const std::vector<Hook>& hooks, const std::vector<const char*>& programs, std::size_t ring_bytes) {
@@ -186,15 +190,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
     keep_clocks();
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
-    if (follow_.goroutines) targets_.visit([this](std::uint32_t pid) { go_.found(pid, clock_.now()); });
-    if (follow_.contexts) {
-      targets_.visit([this](std::uint32_t pid) {
-        python_.found(pid, clock_.now());
-        java_.found(pid, clock_.now());
-      });
+    for (RuntimeWatch* const runtime : runtimes_) {
+      targets_.visit([this, runtime](std::uint32_t pid) { runtime->found(pid, clock_.now()); });
     }
-    if (follow_.async_ids) targets_.visit([this](std::uint32_t pid) { node_.found(pid, clock_.now()); });
-    if (follow_.tokio) targets_.visit([this](std::uint32_t pid) { tokio_.found(pid, clock_.now()); });
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
@@ -260,11 +258,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
   }
 
   [[nodiscard]] std::vector<std::string> plan() const override { return plan_; }
-  [[nodiscard]] std::vector<std::string> go_programs() const override { return go_.describe(); }
-  [[nodiscard]] std::vector<std::string> python_programs() const override { return python_.describe(); }
-  [[nodiscard]] std::vector<std::string> java_programs() const override { return java_.describe(); }
-  [[nodiscard]] std::vector<std::string> node_programs() const override { return node_.describe(); }
-  [[nodiscard]] std::vector<std::string> tokio_programs() const override { return tokio_.describe(); }
+  [[nodiscard]] std::vector<std::string> runtimes() const override {
+    std::vector<std::string> out;
+    for (const RuntimeWatch* const runtime : runtimes_) std::ranges::move(runtime->describe(), std::back_inserter(out));
+    return out;
+  }
   [[nodiscard]] std::size_t targets() const override { return targets_.size(); }
   [[nodiscard]] std::vector<BpfObject::ProgramCost> costs() const override { return object_->costs(); }
   [[nodiscard]] std::uint64_t map_bytes() const override { return object_->map_bytes(); }
@@ -282,46 +280,20 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);
     }
     if (!gate_.open() && of_data(event)) return late_records_.add();
-    if (follow_.goroutines) {
-      if (const auto* process = std::get_if<event::Process>(&event)) {
-        go_.found(process->pid, process->time);
-      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
-        go_.exited(exited->pid);
-      } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
-        go_.handed_over(*handover);
+    if (const auto* process = std::get_if<event::Process>(&event)) {
+      for (RuntimeWatch* const runtime : runtimes_) runtime->found(process->pid, process->time);
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      for (RuntimeWatch* const runtime : runtimes_) runtime->exited(exited->pid);
+      gate_.tell_counted(exited->time, exited->pid, *sink_);
+    } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
+      go_.handed_over(*handover);
+      tokio_.handed_over(*handover);
+    } else if (goroutines_) {
+      if (const auto* data = std::get_if<event::Data>(&event)) {
+        go_.wrote(*data);
       } else if (const auto* births = std::get_if<event::Births>(&event)) {
         go_.read(*births);
-      } else if (const auto* data = std::get_if<event::Data>(&event)) {
-        go_.wrote(*data);
       }
-    }
-    if (follow_.contexts) {
-      if (const auto* process = std::get_if<event::Process>(&event)) {
-        python_.found(process->pid, process->time);
-        java_.found(process->pid, process->time);
-      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
-        python_.exited(exited->pid);
-        java_.exited(exited->pid);
-      }
-    }
-    if (follow_.async_ids) {
-      if (const auto* process = std::get_if<event::Process>(&event)) {
-        node_.found(process->pid, process->time);
-      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
-        node_.exited(exited->pid);
-      }
-    }
-    if (follow_.tokio) {
-      if (const auto* process = std::get_if<event::Process>(&event)) {
-        tokio_.found(process->pid, process->time);
-      } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
-        tokio_.exited(exited->pid);
-      } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
-        tokio_.handed_over(*handover);
-      }
-    }
-    if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
-      gate_.tell_counted(exited->time, exited->pid, *sink_);
     }
     sink_->accept(event);
   }
@@ -381,13 +353,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       flush_pending(now);
       report_losses(now);
       connections_.set(conns_.size());
-      if (follow_.goroutines) go_.sweep(now);
-      if (follow_.contexts) {
-        python_.sweep(now);
-        java_.sweep(now);
-      }
-      if (follow_.async_ids) node_.sweep(now);
-      if (follow_.tokio) tokio_.sweep(now);
+      for (RuntimeWatch* const runtime : runtimes_) runtime->sweep(now);
       reap_exited();
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
@@ -539,7 +505,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
   NodeProbes node_;
   TokioProbes tokio_;
   bool everybody_;
-  Following follow_;
+  bool goroutines_;
+  std::vector<RuntimeWatch*> runtimes_;  // those of the above that are followed
   Counter& missed_;
   Counter& missed_states_;
   Counter& connections_;

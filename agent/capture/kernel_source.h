@@ -40,13 +40,8 @@ class KernelSource : public Source, public VerdictSink {
 
   // Name of the program attached for each hook, "receive: receive__raw_tp".
   [[nodiscard]] virtual std::vector<std::string> plan() const = 0;
-  // What is known of each Go executable that runs, or why nothing is.
-  [[nodiscard]] virtual std::vector<std::string> go_programs() const = 0;
-  // The same for each Python, each Java, each Node and each tokio process.
-  [[nodiscard]] virtual std::vector<std::string> python_programs() const = 0;
-  [[nodiscard]] virtual std::vector<std::string> java_programs() const = 0;
-  [[nodiscard]] virtual std::vector<std::string> node_programs() const = 0;
-  [[nodiscard]] virtual std::vector<std::string> tokio_programs() const = 0;
+  // What is known of each Go executable that runs, and of each Python, Java, Node and tokio process, or why nothing is.
+  [[nodiscard]] virtual std::vector<std::string> runtimes() const = 0;
   // Processes traced now.
   [[nodiscard]] virtual std::size_t targets() const = 0;
   // Runs and time per program since start (time needs kernel.bpf_stats_enabled=1), and kernel memory of the maps.

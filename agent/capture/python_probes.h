@@ -12,7 +12,7 @@
 #include "agent/capture/mapped_file.h"
 #include "agent/capture/python_executable.h"
 #include "agent/capture/runtime_kernel.h"
-#include "base/clock.h"
+#include "agent/capture/runtime_watch.h"
 #include "base/counters.h"
 
 namespace wirespan {
@@ -28,20 +28,18 @@ struct PythonMapping : MappedFile {
 [[nodiscard]] PythonMapping python_mapping(std::uint32_t pid, const std::string& maps);
 
 // One thread.
-class PythonProbes {
+class PythonProbes : public RuntimeWatch {
  public:
   PythonProbes(RuntimeKernel& kernel, Counters& counters);
 
-  // A traced process, at first sight and after each exec.
-  void found(std::uint32_t pid, BootTime now);
-  void exited(std::uint32_t pid);
+  void found(std::uint32_t pid, BootTime now) override;
+  void exited(std::uint32_t pid) override;
   // About ten times a second. Libraries are mapped, and gevent imported, some time after a process began.
-  void sweep(BootTime now);
+  void sweep(BootTime now) override;
   // The kernel side had no room for a context.
   void contexts_full() { kernel_.forget_python_contexts(); }
 
-  // One line for each process: what is known of it, or why nothing is.
-  [[nodiscard]] std::vector<std::string> describe() const;
+  [[nodiscard]] std::vector<std::string> describe() const override;
 
  private:
   struct Process {

@@ -19,6 +19,7 @@
 
 #include "agent/capture/mapped_file.h"
 #include "agent/capture/runtime_kernel.h"
+#include "agent/capture/runtime_watch.h"
 #include "agent/capture/tokio_executable.h"
 #include "base/clock.h"
 #include "base/counters.h"
@@ -27,20 +28,17 @@
 namespace wirespan {
 
 // One thread.
-class TokioProbes {
+class TokioProbes : public RuntimeWatch {
  public:
   TokioProbes(RuntimeKernel& kernel, Counters& counters);
 
-  // A traced process, at first sight and after each exec.
-  void found(std::uint32_t pid, BootTime now);
-  void exited(std::uint32_t pid);
+  void found(std::uint32_t pid, BootTime now) override;
+  void exited(std::uint32_t pid) override;
+  void sweep(BootTime now) override;
+  [[nodiscard]] std::vector<std::string> describe() const override;
+
   // A task woke or began another.
   void handed_over(const event::Handover& handover);
-  // About ten times a second.
-  void sweep(BootTime now);
-
-  // One line for each process with a tokio: what is known of it, or why nothing is.
-  [[nodiscard]] std::vector<std::string> describe() const;
 
  private:
   enum class State : std::uint8_t { kNothing, kLearns, kKnown, kRefused };

@@ -346,7 +346,8 @@ void Detector::skip_some(Flow& f, Direction d, PieceQueue& queue) {
   const Piece& front = queue.front();
   lane.skip -= count;
   (lane.why == Skip::Why::kBody ? skipped_bytes_ : unrecognised_bytes_).add(count);
-  Conversation::Skipped part{d, queue.position() + count, front.touch, {}, lane.skip == 0, front.gap && front.why == Gap::Why::kLost};
+  Conversation::Skipped part{d,  queue.position() + count, front.touch,
+                             {}, lane.skip == 0,           front.gap && front.why == Gap::Why::kLost};
   if (!front.gap) {
     part.bytes = queue.front_bytes().first(static_cast<std::size_t>(count));
   } else if (count == queue.front_left()) {

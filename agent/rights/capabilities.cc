@@ -19,17 +19,17 @@ constexpr std::array kAlways = {
                true},
     Capability{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "look into other users' processes: executable, environment, memory",
                "other users' processes are not found by --exe or --port, are named after their command, and goroutines "
-               "are not seen"},
+               "and other runtimes' tasks are not seen"},
     Capability{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "read other users' files: /proc/PID/fd and executables",
                "other users' processes are not found by --port, their environment does not name them, and goroutines "
-               "are not seen"},
+               "and other runtimes' tasks are not seen"},
 };
 
 // Kernels from 6.16 on, and older ones with that fix, let nobody else make uprobes ("perf: Revert to requiring
 // CAP_SYS_ADMIN for uprobes").
 constexpr Capability kForUprobes{CAP_SYS_ADMIN, "CAP_SYS_ADMIN",
-                                 "uprobes of Go programs, which this kernel asks it for", "goroutines are not seen",
-                                 false};
+                                 "uprobes of Go, Python and Node programs, which this kernel asks it for",
+                                 "goroutines, Python's tasks and Node's async ids are not seen", false};
 
 constexpr CapabilitySet bit(unsigned number) {
   return CapabilitySet{1} << number;

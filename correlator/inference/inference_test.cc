@@ -8,6 +8,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace wirespan::inference {
@@ -55,8 +56,7 @@ class Replay {
 
   void play(double lost = 0) {
     const std::uint32_t process = inference.process("shop", "shop-1");
-    std::stable_sort(moments_.begin(), moments_.end(),
-                     [](const Moment& x, const Moment& y) { return x.ns != y.ns ? x.ns < y.ns : x.what < y.what; });
+    std::ranges::sort(moments_, {}, [](const Moment& m) { return std::tuple(m.ns, m.what, m.id); });
     for (const Moment& m : moments_) {
       if (std::uniform_real_distribution<double>()(random_) < lost) continue;
       if (m.what == 0) inference.request_started(process, m.id, m.op, m.ns);

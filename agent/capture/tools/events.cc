@@ -128,10 +128,7 @@ int run(int argc, char** argv) {
   Printer printer;
   const Status ran = (*source)->run(printer, stop);
   if (!ran) std::fprintf(stderr, "%s\n", ran.error().text().c_str());
-  for (const std::string& line : (*source)->python_programs()) std::fprintf(stderr, "%s\n", line.c_str());
-  for (const std::string& line : (*source)->tokio_programs()) std::fprintf(stderr, "%s\n", line.c_str());
-  for (const std::string& line : (*source)->java_programs()) std::fprintf(stderr, "%s\n", line.c_str());
-  for (const std::string& line : (*source)->node_programs()) std::fprintf(stderr, "%s\n", line.c_str());
+  for (const std::string& line : (*source)->runtimes()) std::fprintf(stderr, "%s\n", line.c_str());
   for (const auto& cost : (*source)->costs()) {
     std::fprintf(stderr, "%-18s %10llu runs %8.1f ns missed %llu\n", cost.name.c_str(),
                  static_cast<unsigned long long>(cost.runs),
