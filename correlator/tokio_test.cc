@@ -18,9 +18,19 @@ struct TokioScene : Scene {
   static Actor in(std::uint64_t task) { return {{kPid, kPid + 1}, 2, kTokioTask | task, 0}; }
   void wakes(std::uint64_t waker, std::uint64_t wakee) { tell(Role::kWakes, waker, wakee); }
   void spawns(std::uint64_t parent, std::uint64_t child) { tell(Role::kSpawns, parent, child); }
-  void tell(Role role, std::uint64_t task, std::uint64_t object) {
+  // Where only answers are told.
+  void awakes(std::uint64_t waker, std::uint64_t wakee) {
+    tell(Role::kWakes, waker, wakee, event::Handover::kByReference | event::Handover::kAnswersOnly);
+  }
+  void tell(Role role, std::uint64_t task, std::uint64_t object, std::uint64_t how = 0) {
     now = now + 1000;
-    correlator.on_event(event::Handover{now, in(task), role, kTokioTask | object});
+    correlator.on_event(event::Handover{now, in(task), role, kTokioTask | object, how});
+  }
+  ExchangePtr answered_round(std::uint64_t asker, std::uint64_t connection) {
+    const auto made = call(in(connection));
+    finish(made, in(connection));
+    awakes(connection, asker);
+    return made;
   }
   // A call that `connection` makes for `asker`, answered.
   ExchangePtr round(std::uint64_t asker, std::uint64_t connection) {
@@ -100,6 +110,57 @@ TEST(Tokio, TheDriverAsksForNothing) {
   s.wakes(20, 10);
   s.finish(a, s.in(10));
   EXPECT_TRUE(s.is_parent(a, made));
+}
+
+TEST(Tokio, WhereOnlyAnswersAreToldWhoAwaitsTheResponseIsBelieved) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  s.round(10, 20);
+  s.round(11, 20);
+  const auto of_b = s.answered_round(11, 20);
+  const auto of_a = s.answered_round(10, 20);
+  const auto next_of_b = s.answered_round(11, 20);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_TRUE(s.is_parent(b, next_of_b));
+}
+
+TEST(Tokio, WhereOnlyAnswersAreToldAConnectionIsNotOfWhoOpenedIt) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  s.answered_round(10, 19);
+  s.spawns(10, 20);
+  const auto of_b = s.answered_round(11, 20);
+  const auto of_nobody = s.answered_round(77, 20);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  s.wait(600'000'000);
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_FALSE(s.is_parent(a, of_nobody));
+}
+
+TEST(Tokio, ACallOfTheTimeWhenAskersWereNotTold) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  s.answered_round(10, 20);
+  const auto of_a = s.call(s.in(20));
+  s.round(11, 21);  // now they are told again
+  s.finish(of_a, s.in(20));
+  s.wakes(20, 10);
+  s.wakes(10, 20);
+  const auto of_neither = s.call(s.in(20));
+  s.finish(of_neither, s.in(20));
+  s.wakes(20, 11);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_FALSE(s.is_parent(a, of_neither));
+  EXPECT_FALSE(s.is_parent(b, of_neither));
 }
 
 TEST(Tokio, ACallWithoutAResponseIsOfWhoAskedOnceThatWasProven) {

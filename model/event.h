@@ -135,7 +135,9 @@ struct Handover {
     kSpawns,     // tokio: the actor begins the task `object`
   } role = Role::kCalls;
   std::uint64_t object = 0;  // an address: unique within the process while it lives; or a task
-  std::uint64_t place = 0;   // channels: the element's slot in the buffer
+  std::uint64_t place = 0;   // channels: the element's slot in the buffer. kWakes: the following two
+  static constexpr std::uint64_t kByReference = 1;
+  static constexpr std::uint64_t kAnswersOnly = 2;                // the process's wake-ups by value are not told now
   static constexpr std::uint64_t kSelecting = ~std::uint64_t{0};  // one that waits for other channels as well
   std::uint64_t other = 0;   // channels: the goroutine that already waits at the other end; 0: none
   std::uint32_t queued = 0;  // channels: elements in the buffer before

@@ -2,18 +2,21 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
 #include <wirespan_bpf.skel.h>
 #include <wirespan_bpf_nocast.skel.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <string_view>
 
 #include "agent/capture/syscalls.h"
@@ -24,6 +27,9 @@ namespace {
 
 // linux/bpf_verifier.h: errors and the sums, not every step.
 constexpr std::uint32_t kLogSums = 4;
+
+// By enum ws_trap: how names of programs begin.
+constexpr std::array<std::string_view, WS_TRAP_COUNT> kTraps{"go_", "python_", "node_", "tokio_"};
 
 constexpr std::size_t kMostContexts = 65'536;  // bpf/core/python.h
 
@@ -248,12 +254,44 @@ bool BpfObject::is_target(std::uint32_t pid) const {
   return bpf_map_lookup_elem(targets_fd_, &pid, &target) == 0 && (target.flags & WS_TARGET_EXCLUDED) == 0;
 }
 
+void BpfObject::note_trap(const char* program, const std::string& path, std::uint64_t offset) {
+  if (!trap_cost_) {
+    trap_cost_ = measure_trap_cost(
+        [&](const std::string& own, std::uint64_t at) {
+          const auto probe = attach_probe(program, own, at, getpid());
+          return probe ? std::optional(*probe) : std::nullopt;
+        },
+        [this](int probe) { detach_uprobe(probe); });
+  }
+  const auto trap = std::find_if(kTraps.begin(), kTraps.end(),
+                                 [&](std::string_view name) { return std::string_view(program).starts_with(name); });
+  std::array<std::uint8_t, 2> code{};
+  const int fd = trap == kTraps.end() ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  const bool read = pread(fd, code.data(), code.size(), static_cast<off_t>(offset)) == std::ssize(code);
+  ::close(fd);
+  if (read && !kernel_emulates(code)) stepped_[static_cast<std::size_t>(trap - kTraps.begin())] = true;
+}
+
+std::uint64_t BpfObject::trap_ns() const {
+  if (!trap_cost_) return 0;
+  double ns = 0;
+  for (std::size_t trap = 0; trap < stepped_.size(); ++trap) {
+    std::uint64_t hits = 0;
+    for (const auto& cpu : skeleton_->bss->ws_traps) hits += __atomic_load_n(&cpu.hits[trap], __ATOMIC_RELAXED);
+    ns += static_cast<double>(hits) * (stepped_[trap] ? trap_cost_->stepped_ns : trap_cost_->emulated_ns);
+  }
+  return static_cast<std::uint64_t>(ns);
+}
+
 Result<int> BpfObject::attach_uprobe(const char* name, const std::string& path, std::uint64_t offset) {
+  note_trap(name, path, offset);
   return attach_probe(name, path, offset, -1);
 }
 
 Result<int> BpfObject::attach_uprobe_in(std::uint32_t pid, const char* name, const std::string& path,
                                         std::uint64_t offset) {
+  note_trap(name, path, offset);
   return attach_probe(name, path, offset, static_cast<int>(pid));
 }
 

@@ -2,6 +2,7 @@
 // (links and maps are descriptors of this process, nothing is pinned).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "agent/capture/runtime_kernel.h"
+#include "agent/capture/trap_cost.h"
 #include "base/result.h"
 #include "bpf/abi/maps.h"
 
@@ -103,6 +105,8 @@ class BpfObject : public RuntimeKernel {
     std::span<const ws_conn_slot> slots;
   };
   [[nodiscard]] GateMemory gate() const;
+  // What traced processes have paid for the breakpoints of uprobes since load, less what costs() tells: estimated.
+  [[nodiscard]] std::uint64_t trap_ns() const;
   // Set: the next record wakes the ring's reader, which clears it. Valid as long as this object.
   [[nodiscard]] std::uint32_t* reader_dozes() const;
 
@@ -125,8 +129,11 @@ class BpfObject : public RuntimeKernel {
   explicit BpfObject(wirespan_bpf* skeleton);
   [[nodiscard]] std::optional<std::vector<std::uint64_t>> read_iterator(std::string_view program) const;
   Result<int> attach_probe(const char* program, const std::string& path, std::uint64_t offset, int pid);
+  void note_trap(const char* program, const std::string& path, std::uint64_t offset);
 
   wirespan_bpf* skeleton_;
+  std::optional<TrapCost> trap_cost_;
+  std::array<bool, WS_TRAP_COUNT> stepped_{};             // some of its probes stand where the kernel steps
   std::vector<std::pair<std::string, bpf_link*>> links_;  // by program
   std::vector<bpf_link*> uprobes_;                        // by the number that names them; null: detached
   int targets_fd_ = -1;

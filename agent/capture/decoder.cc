@@ -254,8 +254,10 @@ void Decoder::tokio(Bytes record, Sink<Event>& sink) {
   static_assert(WS_TASK_TOKIO == kTokioTask);
   if (!ev || (ev->role != WS_TOKIO_WAKES && ev->role != WS_TOKIO_SPAWNS)) return malformed_.add();
   const auto role = ev->role == WS_TOKIO_WAKES ? event::Handover::Role::kWakes : event::Handover::Role::kSpawns;
-  sink.accept(
-      event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other, 0, 0, 0, 0});
+  static_assert(WS_TOKIO_BY_REFERENCE == event::Handover::kByReference &&
+                WS_TOKIO_ANSWERS_ONLY == event::Handover::kAnswersOnly);
+  sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other,
+                              ev->how, 0, 0, 0});
 }
 
 void Decoder::births(Bytes record, Sink<Event>& sink) {

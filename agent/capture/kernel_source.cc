@@ -171,6 +171,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         map_kib_(counters.get("self.map_kib")),
         ring_peak_(counters.get("capture.ring_peak_permille")),
         bpf_ns_(counters.get("self.bpf_ns")),
+        trap_ns_(counters.get("self.trap_ns")),
         late_records_(counters.get("governor.late_records")) {
     if (options.follow.goroutines) runtimes_.push_back(&go_);
     if (options.follow.contexts) runtimes_.insert(runtimes_.end(), {&python_, &java_});
@@ -288,10 +289,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
     } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
       go_.handed_over(*handover);
       tokio_.handed_over(*handover);
+    } else if (const auto* data = std::get_if<event::Data>(&event)) {
+      if (goroutines_) go_.wrote(*data);
+      tokio_.moved(*data);
     } else if (goroutines_) {
-      if (const auto* data = std::get_if<event::Data>(&event)) {
-        go_.wrote(*data);
-      } else if (const auto* births = std::get_if<event::Births>(&event)) {
+      if (const auto* births = std::get_if<event::Births>(&event)) {
         go_.read(*births);
       }
     }
@@ -311,6 +313,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     if (new_limits_.exchange(false, std::memory_order_acquire)) {
       const std::lock_guard lock(limits_mutex_);
       gate_.set_limits(limits_);
+      tokio_.follow(limits_.wakeups);
     }
     const BootTime now = clock_.now();
     if (!gate_.due(clock_.to_wall(now))) return;
@@ -401,6 +404,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       ns += cost.ns;
     }
     bpf_ns_.set(ns);
+    trap_ns_.set(object_->trap_ns());
     missed_.set(lost);
     missed_states_.set(late);
   }
@@ -513,6 +517,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   Counter& map_kib_;
   Counter& ring_peak_;  // since somebody last set it to 0
   Counter& bpf_ns_;
+  Counter& trap_ns_;
   Counter& late_records_;
   std::vector<Counter*> lost_;
   std::vector<std::string> plan_;

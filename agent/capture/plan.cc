@@ -92,7 +92,8 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
   if (follow.tokio) {
     per_executable("tokio_learns", "tokio: where the running task is named");
     per_executable("tokio_spawns", "tokio: the task that begins a task");
-    per_executable("tokio_wakes", "tokio: the task that wakes a task");
+    per_executable("tokio_wakes", "tokio: the task that wakes a task by value");
+    per_executable("tokio_wakes_by_ref", "tokio: the task that wakes a task by reference");
   }
   if (plan == Plan::kSyscalls) {
     Candidates io{{"io__tp_btf", kCasts}, {"io__tp_btf_probe", kTyped}, {"io__raw_tp", kRaw}};

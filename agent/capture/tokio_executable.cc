@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "agent/capture/elf_file.h"
+#include "agent/capture/probe_site.h"
 #include "agent/capture/proc_maps.h"
 #include "agent/capture/tokio_code.h"
 
@@ -110,9 +111,12 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
   out.relocated = file.relocated();
   std::vector<GElf_Sym> contexts;
   GElf_Sym enter{};
-  const auto note = [&file](std::vector<std::uint64_t>& to, std::uint64_t address) {
-    const std::uint64_t offset = file.offset_of(address);
-    if (offset != 0 && to.size() < kMostFunctions && std::ranges::find(to, offset) == to.end()) to.push_back(offset);
+  const auto note = [&file](std::vector<std::uint64_t>& to, const GElf_Sym& function, std::size_t arguments) {
+    std::uint64_t offset = file.offset_of(function.st_value);
+    if (offset == 0 || to.size() >= kMostFunctions) return;
+    const std::uint64_t size = std::min<std::uint64_t>(function.st_size, kProbeSiteCode);
+    offset += probe_site(file.read_at(offset, size), arguments);
+    if (std::ranges::find(to, offset) == to.end()) to.push_back(offset);
   };
   const bool symbols = file.visit_all_symbols([&](const char* text, const GElf_Sym& symbol) {
     const std::string_view name(text);
@@ -122,14 +126,16 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
       if (has(kContext)) contexts.push_back(symbol);
     } else if (GELF_ST_TYPE(symbol.st_info) != STT_FUNC) {
       return;
-    } else if (has(kWakeByVal) || has(kWakeByRef)) {
-      note(out.wakes, symbol.st_value);
+    } else if (has(kWakeByVal)) {
+      note(out.wakes_by_value, symbol, 1);
+    } else if (has(kWakeByRef)) {
+      note(out.wakes_by_reference, symbol, 1);
     } else if (has(kEnter)) {
       enter = symbol;
     } else if (has(kSchedule)) {
       if (out.schedules.size() < kMostFunctions) out.schedules.push_back(symbol.st_value);
     } else if (has(kList) && has(kBind)) {
-      note(out.spawns, symbol.st_value);
+      note(out.spawns, symbol, 2);
     }
   });
   if (!symbols) {
@@ -139,12 +145,13 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
                ? none
                : Error{"tokio " + out.version + ": the executable was stripped of its symbols", ENOTSUP, {}};
   }
-  if (contexts.empty() && out.wakes.empty()) return none;
+  if (contexts.empty() && out.wakes_by_value.empty() && out.wakes_by_reference.empty()) return none;
   out.version = version_in(file);
   const std::string which = out.version.empty() ? "tokio" : "tokio " + out.version;
   if (file.arm64()) return Error{which + ": its tasks are only found on amd64", ENOTSUP, {}};
-  if (contexts.size() > 1 || out.wakes.size() > 2) return Error{"there are several tokios in it", ENOTSUP, {}};
-  if (contexts.empty() || out.wakes.size() != 2 || out.schedules.empty())
+  if (contexts.size() > 1 || out.wakes_by_value.size() > 1 || out.wakes_by_reference.size() > 1)
+    return Error{"there are several tokios in it", ENOTSUP, {}};
+  if (contexts.empty() || out.wakes_by_value.empty() || out.wakes_by_reference.empty() || out.schedules.empty())
     return Error{which + ": how it names its tasks is not understood", ENOTSUP, {}};
   const GElf_Sym& context = contexts.front();
   if (context.st_value >= locals.size) return Error{which + ": its thread-locals are not understood", ENOTSUP, {}};

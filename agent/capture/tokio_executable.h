@@ -27,9 +27,12 @@ struct TokioExecutable {
     std::uint64_t address = 0;
     std::uint64_t size = 0;
   };
-  std::vector<Range> tables;          // where those lie
-  std::vector<std::uint64_t> wakes;   // file offsets of the functions that wake a task
-  std::vector<std::uint64_t> spawns;  // of those that take in a new one; empty: inlined away
+  std::vector<Range> tables;  // where those lie
+  // File offsets at which to probe the functions that wake a task, one of each; and those that take in a new one
+  // (none: inlined away).
+  std::vector<std::uint64_t> wakes_by_value;
+  std::vector<std::uint64_t> wakes_by_reference;
+  std::vector<std::uint64_t> spawns;
 };
 
 // The executable of a process. From /proc/PID/maps, whose text is `maps`. An empty path: it cannot be told.

@@ -33,7 +33,18 @@ void TokioProbes::found(std::uint32_t pid, BootTime now) {
   Process& process = processes_[pid];
   process.since = now;
   process.looks = 0;
-  look(pid, process);
+  if (wanted_) look(pid, process);
+}
+
+void TokioProbes::follow(bool wanted) {
+  if (std::exchange(wanted_, wanted) == wanted) return;
+  for (auto& [pid, process] : processes_) {
+    if (process.state == State::kRefused) continue;
+    process.looks = 0;
+    if (wanted) continue;
+    process.paused = process.watched;
+    forget(pid, process);
+  }
 }
 
 void TokioProbes::exited(std::uint32_t pid) {
@@ -50,14 +61,16 @@ void TokioProbes::detach(std::vector<int>& probes) {
 
 void TokioProbes::forget(std::uint32_t pid, Process& process) {
   detach(process.probes);
+  detach(process.by_value);
   detach(process.learning);
   if (process.state == State::kLearns) kernel_.end_tokio_guess(pid);
   if (process.state == State::kLearns || process.state == State::kKnown) kernel_.remove_tokio_process(pid);
-  if (std::exchange(process.watched, false)) known_.set(known_.value() - 1);
+  process.watched = false;
   process.state = State::kNothing;
   process.wakes_seen = 0;
   process.known = {};
   process.unknown = {};
+  process.needed = {};
 }
 
 void TokioProbes::refuse(std::uint32_t pid, Process& process, std::string why) {
@@ -106,20 +119,22 @@ void TokioProbes::understand(std::uint32_t pid, Process& process) {
     return;
   }
   process.told = *where;
-  process.wakes = (*executable).wakes;
+  process.wakes_by_value = (*executable).wakes_by_value;
+  process.wakes_by_reference = (*executable).wakes_by_reference;
   process.spawns = (*executable).spawns;
   kernel_.set_tokio_process(pid, process.told);
   kernel_.begin_tokio_guess(pid);
   process.state = State::kLearns;
-  if (attach(pid, process, "tokio_learns", process.wakes, process.learning) && process.told.current != 0)
+  if (attach(pid, process, "tokio_learns", process.wakes_by_value, process.learning) &&
+      attach(pid, process, "tokio_learns", process.wakes_by_reference, process.learning) && process.told.current != 0)
     watch(pid, process);
 }
 
 void TokioProbes::watch(std::uint32_t pid, Process& process) {
-  if (!attach(pid, process, "tokio_wakes", process.wakes, process.probes)) return;
+  if (!attach(pid, process, "tokio_wakes", process.wakes_by_value, process.by_value)) return;
+  if (!attach(pid, process, "tokio_wakes_by_ref", process.wakes_by_reference, process.probes)) return;
   if (!attach(pid, process, "tokio_spawns", process.spawns, process.probes)) return;
   process.watched = true;
-  known_.add();
 }
 
 void TokioProbes::learn(std::uint32_t pid, Process& process) {
@@ -148,6 +163,7 @@ void TokioProbes::handed_over(const event::Handover& handover) {
   if (it == processes_.end()) return;
   Process& process = it->second;
   if (process.wakes_seen > kWakesToJudge) {
+    if (handover.role == Role::kWakes) process.needed.woke(handover);
     // An ordinary one after all: nobody's wake-ups may be left out.
     if (handover.object < process.told.driver_first || handover.object > process.told.driver_last) return;
     process.told.driver_first = process.told.driver_last = 0;
@@ -158,6 +174,21 @@ void TokioProbes::handed_over(const event::Handover& handover) {
   if (!process.known.contains(handover.actor.task) && process.unknown.size() < kMostKnown)
     ++process.unknown[handover.actor.task];
   if (++process.wakes_seen > kWakesToJudge) find_driver(it->first, process);
+}
+
+void TokioProbes::moved(const event::Data& data) {
+  if (!is_tokio(data.actor.task)) return;
+  const auto it = processes_.find(data.actor.thread.pid);
+  if (it != processes_.end() && it->second.wakes_seen > kWakesToJudge) it->second.needed.moved(data);
+}
+
+// Told is what is probed: of what is under way when that begins, not all is known.
+void TokioProbes::tell_by_value(std::uint32_t pid, Process& process, bool tell) {
+  if (tell == !process.by_value.empty()) return;
+  if (tell && !attach(pid, process, "tokio_wakes", process.wakes_by_value, process.by_value)) return;
+  process.told.how = tell ? 0 : WS_TOKIO_ANSWERS_ONLY;
+  kernel_.set_tokio_process(pid, process.told);
+  if (!tell) detach(process.by_value);
 }
 
 void TokioProbes::find_driver(std::uint32_t pid, Process& process) {
@@ -180,24 +211,30 @@ void TokioProbes::find_driver(std::uint32_t pid, Process& process) {
 
 void TokioProbes::sweep(BootTime now) {
   std::uint64_t refused = 0;
+  std::uint64_t known = 0;
   for (auto& [pid, process] : processes_) {
     if (process.state == State::kRefused) ++refused;
+    if (wanted_ ? process.watched : process.paused) ++known;
     if (process.state == State::kLearns) learn(pid, process);
-    if (process.state == State::kNothing && process.looks < kLooks.size() &&
+    if (process.watched && process.wakes_seen > kWakesToJudge) tell_by_value(pid, process, process.needed.all(now));
+    if (wanted_ && process.state == State::kNothing && process.looks < kLooks.size() &&
         now - process.since >= kLooks[process.looks]) {
       look(pid, process);
     }
   }
+  known_.set(known);
   refused_.set(refused);
 }
 
 std::vector<std::string> TokioProbes::describe() const {
   std::vector<std::string> out;
   for (const auto& [pid, process] : processes_) {
-    if (process.state == State::kNothing) continue;
+    if (process.state == State::kNothing && (wanted_ || !process.paused)) continue;
     std::string line = std::to_string(pid) + " tokio" + (process.version.empty() ? "" : " " + process.version) + ": ";
     if (process.state == State::kRefused)
       line += "tasks are not seen: " + process.why;
+    else if (!wanted_)
+      line += "tasks are not looked at while the governor gives up wake-ups";
     else if (!process.watched)
       line += "tasks are seen once it has been learned where the running one is named";
     else

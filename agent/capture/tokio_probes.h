@@ -21,6 +21,7 @@
 #include "agent/capture/runtime_kernel.h"
 #include "agent/capture/runtime_watch.h"
 #include "agent/capture/tokio_executable.h"
+#include "agent/capture/tokio_wakes.h"
 #include "base/clock.h"
 #include "base/counters.h"
 #include "model/event.h"
@@ -39,6 +40,10 @@ class TokioProbes : public RuntimeWatch {
 
   // A task woke or began another.
   void handed_over(const event::Handover& handover);
+  // One sent or received.
+  void moved(const event::Data& data);
+  // False: nothing is probed nor told, and costs nothing, until it is true again.
+  void follow(bool wanted);
 
  private:
   enum class State : std::uint8_t { kNothing, kLearns, kKnown, kRefused };
@@ -50,11 +55,15 @@ class TokioProbes : public RuntimeWatch {
     std::string version;
     std::string why;  // it is not known
     ws_tokio_process told{};
-    std::vector<std::uint64_t> wakes;
+    std::vector<std::uint64_t> wakes_by_value;
+    std::vector<std::uint64_t> wakes_by_reference;
     std::vector<std::uint64_t> spawns;
     std::vector<int> probes;
+    std::vector<int> by_value;  // come and go
     std::vector<int> learning;
     bool watched = false;
+    bool paused = false;  // it was watched before nothing was wanted any more
+    TokioWakes needed;  // once the driver is known
     // Until it is known in whose name the driver wakes tasks: who was woken or begun, and how often others woke.
     std::uint32_t wakes_seen = 0;
     std::unordered_set<std::uint64_t> known;
@@ -66,6 +75,7 @@ class TokioProbes : public RuntimeWatch {
   void learn(std::uint32_t pid, Process& process);
   void watch(std::uint32_t pid, Process& process);
   void find_driver(std::uint32_t pid, Process& process);
+  void tell_by_value(std::uint32_t pid, Process& process, bool tell);
   void forget(std::uint32_t pid, Process& process);
   void refuse(std::uint32_t pid, Process& process, std::string why);
   // False: one could not be attached, and all are gone.
@@ -76,6 +86,7 @@ class TokioProbes : public RuntimeWatch {
   RuntimeKernel& kernel_;
   ReadFiles<TokioExecutable> executables_;
   std::unordered_map<std::uint32_t, Process> processes_;
+  bool wanted_ = true;
   Counter& known_;
   Counter& refused_;
   Counter& probes_;

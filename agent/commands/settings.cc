@@ -55,9 +55,7 @@ KernelOptions kernel_options(const Config& config) {
   options.follow.goroutines = used("goroutine");
   options.follow.contexts = used("task");
   options.follow.async_ids = used("async_id");
-  // Its probes cost a service that does little else a third of its throughput (ADR 13): only where it is asked for.
-  const auto tokio = config.link.evidence.find("tokio");
-  options.follow.tokio = tokio != config.link.evidence.end() && tokio->second;
+  options.follow.tokio = used("tokio");
   for (const Plan plan : kPlans) {
     if (config.capture.plan == to_string(plan)) options.plan = plan;
   }

@@ -175,6 +175,8 @@ struct ws_ev_births {
 WS_ABI_ASSERT(sizeof(struct ws_ev_births) == 544, "ws_ev_births");
 
 enum ws_tokio_role { WS_TOKIO_WAKES = 1, WS_TOKIO_SPAWNS };
+/* Of WS_TOKIO_WAKES, in `how`: the waker is kept; and wake-ups by value are not told now. */
+enum { WS_TOKIO_BY_REFERENCE = 1, WS_TOKIO_ANSWERS_ONLY = 2 };
 
 /* A task of Rust's tokio makes another one runnable, or begins it. */
 struct ws_ev_tokio {
@@ -182,7 +184,8 @@ struct ws_ev_tokio {
   __u64 task;
   __u64 other;
   __u32 tid;
-  __u32 role; /* enum ws_tokio_role */
+  __u16 role; /* enum ws_tokio_role */
+  __u16 how;
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_tokio) == 40, "ws_ev_tokio");
 

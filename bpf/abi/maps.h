@@ -166,6 +166,14 @@ struct ws_node_process {
 };
 WS_ABI_ASSERT(sizeof(struct ws_node_process) == 24, "ws_node_process");
 
+/* Hits of uprobes by what they are in, each CPU's in a cache line of its own (core/traps.h). */
+enum ws_trap { WS_TRAP_GO, WS_TRAP_PYTHON, WS_TRAP_NODE, WS_TRAP_TOKIO, WS_TRAP_COUNT };
+enum { WS_TRAP_CPUS = 64 };
+struct ws_traps {
+  __u64 hits[8];
+};
+WS_ABI_ASSERT(sizeof(struct ws_traps) == 64, "ws_traps");
+
 /* Where a process's tokio keeps what we read (core/tokio.h): offsets in bytes. */
 struct ws_tokio_process {
   __s32 context;   /* the thread-local CONTEXT, from the thread pointer */
@@ -173,7 +181,8 @@ struct ws_tokio_process {
   __u16 words;     /* of CONTEXT, at most WS_TOKIO_WORDS */
   __u16 vtable;    /* in a task's Header */
   __u16 id_offset; /* in its Vtable: where a task has its id */
-  __u16 tagged;    /* 1: the word before `current` says whether there is one (tokio before its Ids were NonZeroU64) */
+  __u8 tagged;     /* 1: the word before `current` says whether there is one (tokio before its Ids were NonZeroU64) */
+  __u8 how;        /* WS_TOKIO_ANSWERS_ONLY: wake-ups by value are not told */
   __u64 driver_first; /* ids of the worker threads' own tasks, in whose name the driver wakes others; 0: not known */
   __u64 driver_last;
 };

@@ -6,6 +6,7 @@
 #include "bpf/core/gate.h"
 #include "bpf/core/registers.h"
 #include "bpf/core/ring.h"
+#include "bpf/core/traps.h"
 
 #if defined(__TARGET_ARCH_x86)
 #define ws_tokio_argument(regs, first) ((first) ? (regs)->di : (regs)->si)
@@ -13,13 +14,15 @@
 #define ws_tokio_argument(regs, first) 0
 #endif
 
-WS_INLINE int ws_tokio_tell(__u64 header, __u32 role) {
+WS_INLINE int ws_tokio_tell(__u64 header, __u16 role, __u16 how) {
+  ws_trapped(WS_TRAP_TOKIO);
   if (ws_gate_shut) return 0;
   const __u64 me = bpf_get_current_pid_tgid();
   const __u32 pid = me >> 32;
   const struct ws_tokio_process *tokio = bpf_map_lookup_elem(&ws_tokio_processes, &pid);
   if (!tokio) return 0;
-  struct ws_ev_tokio ev = {.h.type = WS_EV_TOKIO, .h.pid = pid, .tid = (__u32)me, .role = role};
+  struct ws_ev_tokio ev = {
+      .h.type = WS_EV_TOKIO, .h.pid = pid, .tid = (__u32)me, .role = role, .how = how | tokio->how};
   /* None, or a worker thread's own: the driver found a socket ready, or a timer due. */
   ev.task = ws_tokio_current(tokio, ws_thread_pointer());
   if (!ev.task || (ev.task >= tokio->driver_first && ev.task <= tokio->driver_last)) return 0;
@@ -32,19 +35,25 @@ WS_INLINE int ws_tokio_tell(__u64 header, __u32 role) {
 
 SEC("uprobe")
 int tokio_wakes(struct pt_regs *regs) {
-  return ws_tokio_tell(ws_tokio_argument(regs, true), WS_TOKIO_WAKES);
+  return ws_tokio_tell(ws_tokio_argument(regs, true), WS_TOKIO_WAKES, 0);
+}
+
+SEC("uprobe")
+int tokio_wakes_by_ref(struct pt_regs *regs) {
+  return ws_tokio_tell(ws_tokio_argument(regs, true), WS_TOKIO_WAKES, WS_TOKIO_BY_REFERENCE);
 }
 
 SEC("uprobe")
 int tokio_spawns(struct pt_regs *regs) {
-  return ws_tokio_tell(ws_tokio_argument(regs, false), WS_TOKIO_SPAWNS);
+  return ws_tokio_tell(ws_tokio_argument(regs, false), WS_TOKIO_SPAWNS, 0);
 }
 
-/* At a wake-up, in place of tokio_wakes until that is known: which word of CONTEXT holds the Id of a task that was
+/* At a wake-up, in place of the others until that is known: which word of CONTEXT holds the Id of a task that was
  * woken before, and now another's than the last time on this thread? Only the running task's does so again and again.
  */
 SEC("uprobe")
 int tokio_learns(struct pt_regs *regs) {
+  ws_trapped(WS_TRAP_TOKIO);
   const __u64 me = bpf_get_current_pid_tgid();
   const __u32 pid = me >> 32;
   const struct ws_tokio_process *tokio = bpf_map_lookup_elem(&ws_tokio_processes, &pid);

@@ -3,8 +3,9 @@
 // The task that reads a request works for it. A client's connection is often a task of its own (hyper), fed through a
 // channel: whoever woke it before it wrote asked for the call, and whoever it wakes once it has read the response's
 // beginning awaits that. A task that did both is the one. (Who awaited the response before may still wake it when the
-// next has asked already.) A call that gets no response in time is of who asked for it, if only one can have, and if
-// the process has shown that such a one has always been the one who awaits.
+// next has asked already.) In a process where that has always been so, who asks is not told to save the service its
+// cost (capture/tokio_wakes), and who awaits is the one. A call that gets no response in time is of who asked for it,
+// if only one can have, and if the process has shown that such a one has always been the one who awaits.
 //
 // Tasks begun by one that works for a request work for it too, as far as is shown afterwards: a call of theirs is the
 // request's if it was answered before the request was, and the task makes none in the time after that. That is waited
@@ -54,6 +55,7 @@ struct Task {
   std::uint8_t woken = 0;                          // how many; more than there is room for: not known
   std::array<std::uint64_t, kMostWakers> asked{};  // those of the call in flight
   std::uint8_t askers = 0;
+  bool asks_told = true;      // when the call in flight was made
   std::uint64_t only = 0;     // the request of the only one who can have asked; 0: none, or several
   std::uint64_t awaited = 0;  // the task that the last response woke
   NodePtr call;               // until somebody was woken by its response
@@ -170,6 +172,7 @@ class ByTokio : public Evidence {
     TrackRecord answers;   // requests are answered by the task that read them
     TrackRecord children;  // who was begun for a request makes no calls once that is answered
     TrackRecord handed;    // the only one who can have asked for a call awaits its response
+    bool asks_told = true;
     struct Waiting {
       NodePtr call;
       std::uint64_t request = 0;
@@ -251,6 +254,7 @@ class ByTokio : public Evidence {
     if (task.requests > 0) return;
     task.call = node;
     task.responds = false;
+    task.asks_told = process_of(node->pid).asks_told;
     task.asked = task.wakers;
     task.askers = std::exchange(task.woken, std::uint8_t{0});
     task.only = task.own = 0;
@@ -279,6 +283,8 @@ class ByTokio : public Evidence {
 
   void woke(const event::Handover& handover, World& world) {
     const std::uint32_t pid = handover.actor.thread.pid;
+    const bool asks_told = (handover.place & event::Handover::kAnswersOnly) == 0;
+    process_of(pid).asks_told = asks_told;
     // A worker thread is a task itself, begun before all others: what wakes in its name is the driver, which found a
     // socket ready. Nobody wakes it, and it reads nothing.
     const bool driver = tasks_.find(key(pid, handover.actor.task)) == nullptr;
@@ -302,7 +308,8 @@ class ByTokio : public Evidence {
     waker->awaited = handover.object;
     const Found awaits = request_of(pid, handover.object, world);
     Process& process = process_of(pid);
-    if (waker->own != 0 && awaits.node && awaits.node->number != waker->own)
+    const bool other_awaits = awaits.node ? awaits.node->number != waker->own : !asks_told;
+    if (waker->own != 0 && other_awaits)
       std::erase_if(process.waiting, [&](const Process::Waiting& one) { return one.call == call; });
     if (awaits.child) {
       Task& child = tasks_.get(key(pid, awaits.task));
@@ -312,7 +319,8 @@ class ByTokio : public Evidence {
     if (!awaits.node) return;
     if (waker->only != 0) process.handed.add(awaits.node->number == waker->only);
     const auto askers = waker->asked.begin() + std::min<std::size_t>(waker->askers, kMostWakers);
-    if (std::find(waker->asked.begin(), askers, handover.object) == askers || fails(process.answers)) return;
+    const bool asked = std::find(waker->asked.begin(), askers, handover.object) != askers;
+    if ((asks_told && waker->asks_told && !asked) || fails(process.answers)) return;
     if (awaits.child) return wait(process, call, awaits);
     if (!call->decided) world.found(call, Claim{awaits.node, std::nullopt, "tokio", kBoth});
   }
