@@ -75,7 +75,6 @@ bool TokioWakes::slow(BootTime now) {
 }
 
 bool TokioWakes::all(BootTime now) {
-  if (since_ == BootTime{}) since_ = now;
   switch (state_) {
     case State::kWatches: {
       const std::uint64_t seen = held_ + failed_ - seen_before_;
