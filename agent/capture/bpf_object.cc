@@ -156,6 +156,11 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
                                                          [&](const char* p) { return p != nullptr && name == p; });
     bpf_program__set_autoload(program, wanted);
     if (!wanted) continue;
+    if (std::string_view(bpf_program__section_name(program)) == "uprobe" && settings.one_link &&
+        kernel_has_uprobe_multi()) {
+      object->one_link_ = true;
+      prepare_for_one_link(program);
+    }
     // Now: some are attached later, when there is no more right to look (agent/rights).
     if (const std::string event = trace_event_of(program); !event.empty()) {
       const Status may = may_open_trace_events();
@@ -223,8 +228,9 @@ void BpfObject::set_boot_offset(std::uint64_t ns) {
 }
 
 void BpfObject::detach_all() {
-  for (bpf_link* const probe : uprobes_) bpf_link__destroy(probe);
+  for (std::size_t i = 0; i < uprobes_.size(); ++i) detach_uprobes(static_cast<int>(i));
   uprobes_.clear();
+  detacher_.finish();
   // Newest first: I/O stops before what keeps its tables.
   for (auto it = links_.rbegin(); it != links_.rend(); ++it) bpf_link__destroy(it->second);
   links_.clear();
@@ -254,23 +260,25 @@ bool BpfObject::is_target(std::uint32_t pid) const {
   return bpf_map_lookup_elem(targets_fd_, &pid, &target) == 0 && (target.flags & WS_TARGET_EXCLUDED) == 0;
 }
 
-void BpfObject::note_trap(const char* program, const std::string& path, std::uint64_t offset) {
+void BpfObject::note_trap(const bpf_program* program, const std::string& path, std::span<const std::uint64_t> offsets) {
   if (!trap_cost_) {
     trap_cost_ = measure_trap_cost(
         [&](const std::string& own, std::uint64_t at) {
-          const auto probe = attach_probe(program, own, at, getpid());
-          return probe ? std::optional(*probe) : std::nullopt;
+          return Uprobes::attach(program, one_link_, own, std::span(&at, 1), static_cast<std::uint32_t>(getpid()));
         },
-        [this](int probe) { detach_uprobe(probe); });
+        [this](Uprobes probe) { detacher_.detach(std::move(probe)); });
   }
-  const auto trap = std::find_if(kTraps.begin(), kTraps.end(),
-                                 [&](std::string_view name) { return std::string_view(program).starts_with(name); });
-  std::array<std::uint8_t, 2> code{};
+  const auto trap = std::find_if(kTraps.begin(), kTraps.end(), [&](std::string_view name) {
+    return std::string_view(bpf_program__name(program)).starts_with(name);
+  });
   const int fd = trap == kTraps.end() ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
-  const bool read = pread(fd, code.data(), code.size(), static_cast<off_t>(offset)) == std::ssize(code);
+  for (const std::uint64_t offset : offsets) {
+    std::array<std::uint8_t, 2> code{};
+    const bool read = pread(fd, code.data(), code.size(), static_cast<off_t>(offset)) == std::ssize(code);
+    if (read && !kernel_emulates(code)) stepped_[static_cast<std::size_t>(trap - kTraps.begin())] = true;
+  }
   ::close(fd);
-  if (read && !kernel_emulates(code)) stepped_[static_cast<std::size_t>(trap - kTraps.begin())] = true;
 }
 
 std::uint64_t BpfObject::trap_ns() const {
@@ -284,39 +292,26 @@ std::uint64_t BpfObject::trap_ns() const {
   return static_cast<std::uint64_t>(ns);
 }
 
-Result<int> BpfObject::attach_uprobe(const char* name, const std::string& path, std::uint64_t offset) {
-  note_trap(name, path, offset);
-  return attach_probe(name, path, offset, -1);
-}
-
-Result<int> BpfObject::attach_uprobe_in(std::uint32_t pid, const char* name, const std::string& path,
-                                        std::uint64_t offset) {
-  note_trap(name, path, offset);
-  return attach_probe(name, path, offset, static_cast<int>(pid));
-}
-
-Result<int> BpfObject::attach_probe(const char* name, const std::string& path, std::uint64_t offset, int pid) {
-  bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
+Result<int> BpfObject::attach_uprobes(std::uint32_t pid, const char* name, const std::string& path,
+                                      std::span<const std::uint64_t> offsets) {
+  const bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
   if (program == nullptr || bpf_program__fd(program) < 0)
     return Error{std::string("no BPF program ") + name, ENOENT, {}};
+  note_trap(program, path, offsets);
   complaints.clear();
-  LIBBPF_OPTS(bpf_uprobe_opts, options);
-  bpf_link* link = bpf_program__attach_uprobe_opts(program, pid, path.c_str(), offset, &options);
-  if (link == nullptr) return Error{std::string("attach ") + name, errno, tail_of(complaints, 300)};
-  const auto free_slot = std::find(uprobes_.begin(), uprobes_.end(), nullptr);
-  if (free_slot == uprobes_.end()) {
-    uprobes_.push_back(link);
-    return static_cast<int>(uprobes_.size() - 1);
-  }
-  *free_slot = link;
-  return static_cast<int>(free_slot - uprobes_.begin());
+  auto probes = Uprobes::attach(program, one_link_, path, offsets, pid);
+  if (!probes) return Error{probes.error().what, probes.error().code, tail_of(complaints, 300)};
+  const auto free_slot = std::find(uprobes_.begin(), uprobes_.end(), std::nullopt);
+  const auto slot = free_slot == uprobes_.end() ? uprobes_.emplace(free_slot) : free_slot;
+  *slot = std::move(*probes);
+  return static_cast<int>(slot - uprobes_.begin());
 }
 
-void BpfObject::detach_uprobe(int probe) {
-  const auto slot = static_cast<std::size_t>(probe);
-  if (probe < 0 || slot >= uprobes_.size()) return;
-  bpf_link__destroy(uprobes_[slot]);
-  uprobes_[slot] = nullptr;
+void BpfObject::detach_uprobes(int probes) {
+  const auto slot = static_cast<std::size_t>(probes);
+  if (probes < 0 || slot >= uprobes_.size() || !uprobes_[slot]) return;
+  detacher_.detach(std::move(*uprobes_[slot]));
+  uprobes_[slot].reset();
 }
 
 void BpfObject::begin_runtime_epoch() {

@@ -17,6 +17,7 @@
 
 #include "agent/capture/runtime_kernel.h"
 #include "agent/capture/trap_cost.h"
+#include "agent/capture/uprobes.h"
 #include "base/result.h"
 #include "bpf/abi/maps.h"
 
@@ -37,6 +38,7 @@ struct BpfSettings {
   std::uint32_t max_processes = 32'768;
   std::uint32_t max_threads = 32'768;
   bool verifier_counts = false;  // for verified_instructions()
+  bool one_link = true;          // for many uprobes, where the kernel has such; false: as on older kernels
 };
 
 // One thread.
@@ -66,10 +68,9 @@ class BpfObject : public RuntimeKernel {
   [[nodiscard]] bool is_target(std::uint32_t pid) const;
 
   // Probes end with detach_all() and with this object.
-  [[nodiscard]] Result<int> attach_uprobe(const char* program, const std::string& path, std::uint64_t offset) override;
-  [[nodiscard]] Result<int> attach_uprobe_in(std::uint32_t pid, const char* program, const std::string& path,
-                                             std::uint64_t offset) override;
-  void detach_uprobe(int probe) override;
+  [[nodiscard]] Result<int> attach_uprobes(std::uint32_t pid, const char* program, const std::string& path,
+                                           std::span<const std::uint64_t> offsets) override;
+  void detach_uprobes(int probes) override;
   void set_go_process(std::uint32_t pid, const ws_go_process& process) override;
   void remove_go_process(std::uint32_t pid) override;
   void set_python_process(std::uint32_t pid, const ws_python_process& process) override;
@@ -128,14 +129,15 @@ class BpfObject : public RuntimeKernel {
   void begin_runtime_epoch();
   explicit BpfObject(wirespan_bpf* skeleton);
   [[nodiscard]] std::optional<std::vector<std::uint64_t>> read_iterator(std::string_view program) const;
-  Result<int> attach_probe(const char* program, const std::string& path, std::uint64_t offset, int pid);
-  void note_trap(const char* program, const std::string& path, std::uint64_t offset);
+  void note_trap(const bpf_program* program, const std::string& path, std::span<const std::uint64_t> offsets);
 
   wirespan_bpf* skeleton_;
   std::optional<TrapCost> trap_cost_;
   std::array<bool, WS_TRAP_COUNT> stepped_{};             // some of its probes stand where the kernel steps
   std::vector<std::pair<std::string, bpf_link*>> links_;  // by program
-  std::vector<bpf_link*> uprobes_;                        // by the number that names them; null: detached
+  bool one_link_ = false;                                 // holds the uprobes of a program
+  std::vector<std::optional<Uprobes>> uprobes_;           // by the number that names them; nullopt: detached
+  UprobeDetacher detacher_;
   int targets_fd_ = -1;
   int control_fd_ = -1;
   std::map<std::string, std::uint32_t, std::less<>> events_;  // programs attached by perf: number of their event

@@ -56,7 +56,8 @@ bool GoProbes::attach(std::uint32_t pid, Program& program, GoFunction::Use use) 
     const GoFunction& function = kGoFunctions[row];
     if (function.use != use || program.probes[row] >= 0 || program.executable.probes[row] == 0) continue;
     // Through /proc: the path may be of another mount namespace, or deleted.
-    auto probe = kernel_.attach_uprobe(function.program, proc_file(pid, "exe"), program.executable.probes[row]);
+    auto probe = kernel_.attach_uprobes(0, function.program, proc_file(pid, "exe"),
+                                        std::span(&program.executable.probes[row], 1));
     if (probe) {
       program.probes[row] = *probe;
       probes_.add();
@@ -72,7 +73,7 @@ bool GoProbes::attach(std::uint32_t pid, Program& program, GoFunction::Use use) 
 void GoProbes::detach(Program& program, GoFunction::Use use) {
   for (std::size_t row = 0; row < kGoFunctions.size(); ++row) {
     if (kGoFunctions[row].use != use || program.probes[row] < 0) continue;
-    kernel_.detach_uprobe(program.probes[row]);
+    kernel_.detach_uprobes(program.probes[row]);
     program.probes[row] = -1;
   }
 }

@@ -35,7 +35,7 @@ Status NodeProbes::understand(std::uint32_t pid, const std::string& maps, const 
 
 void NodeProbes::release(std::uint32_t pid) {
   if (const auto probes = probes_of_.extract(pid); !probes.empty()) {
-    for (const int probe : probes.mapped()) kernel_.detach_uprobe(probe);
+    for (const int probe : probes.mapped()) kernel_.detach_uprobes(probe);
   }
   kernel_.remove_node_process(pid);
 }
@@ -46,13 +46,12 @@ Status NodeProbes::attach(std::uint32_t pid, const std::string& path, const Node
        {"node_makes", &executable.makes},
        {"node_resolves", &executable.resolves}}};
   for (const auto& [program, offsets] : all) {
-    for (const std::uint64_t offset : *offsets) {
-      auto probe = kernel_.attach_uprobe_in(pid, program, path, offset);
-      // Without one of them contexts would be taken for others.
-      if (!probe) return Error{probe.error().text(), probe.error().code, {}};
-      probes_of_[pid].push_back(*probe);
-      probes_.add();
-    }
+    if (offsets->empty()) continue;
+    auto probes = kernel_.attach_uprobes(pid, program, path, *offsets);
+    // Without one of them contexts would be taken for others.
+    if (!probes) return Error{probes.error().text(), probes.error().code, {}};
+    probes_of_[pid].push_back(*probes);
+    probes_.add(offsets->size());
   }
   return {};
 }

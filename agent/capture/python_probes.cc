@@ -82,8 +82,7 @@ void PythonProbes::exited(std::uint32_t pid) {
 }
 
 void PythonProbes::forget(std::uint32_t pid, Process& process) {
-  for (const int probe : process.probes) kernel_.detach_uprobe(probe);
-  process.probes.clear();
+  if (process.probes >= 0) kernel_.detach_uprobes(std::exchange(process.probes, -1));
   if (process.told.thread_id == 0) return;
   process.told = {};
   kernel_.remove_python_process(pid);
@@ -124,18 +123,14 @@ void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonM
   told.context = offsets.context;
   told.data_stack = mapping.gevent ? offsets.data_stack : std::uint16_t{0};
   if (!mapping.gevent) {
-    for (const std::uint64_t offset : (*executable).births) {
-      auto probe = kernel_.attach_uprobe_in(pid, "python_born", mapping.path, offset);
-      if (probe) {
-        process.probes.push_back(*probe);
-        probes_.add();
-        continue;
-      }
-      // Half of the births would make a context pass for the one that was at its address before.
+    auto probes = kernel_.attach_uprobes(pid, "python_born", mapping.path, (*executable).births);
+    if (!probes) {
       failed_.add();
-      process.refused = probe.error().text();
+      process.refused = probes.error().text();
       return forget(pid, process);
     }
+    process.probes = *probes;
+    probes_.add((*executable).births.size());
   }
   process.told = told;
   known_.add();

@@ -51,7 +51,7 @@ class PythonProbes : public RuntimeWatch {
     std::uint64_t inode = 0;
     unsigned minor = 0;
     ws_python_process told{};
-    std::vector<int> probes;
+    int probes = -1;  // -1: none
   };
 
   void look(std::uint32_t pid, Process& process);

@@ -18,17 +18,17 @@ namespace {
 
 class FakeKernel : public RuntimeKernel {
  public:
-  Result<int> attach_uprobe(const char*, const std::string&, std::uint64_t) override {
-    return Error{"no", ENOTSUP, {}};
-  }
-  Result<int> attach_uprobe_in(std::uint32_t, const char*, const std::string& path, std::uint64_t offset) override {
+  Result<int> attach_uprobes(std::uint32_t, const char*, const std::string& path,
+                             std::span<const std::uint64_t> offsets) override {
     std::ifstream file(path, std::ios::binary);
-    file.seekg(static_cast<std::streamoff>(offset));
-    instructions.insert(file.get());
+    for (const std::uint64_t offset : offsets) {
+      file.seekg(static_cast<std::streamoff>(offset));
+      instructions.insert(file.get());
+    }
     attached.insert(++last_);
     return last_;
   }
-  void detach_uprobe(int probe) override { attached.erase(probe); }
+  void detach_uprobes(int probes) override { attached.erase(probes); }
   void set_go_process(std::uint32_t, const ws_go_process&) override {}
   void remove_go_process(std::uint32_t) override {}
   void set_python_process(std::uint32_t pid, const ws_python_process&) override { known.insert(pid); }
@@ -106,7 +106,7 @@ TEST(PythonProbes, SitOnReturnInstructionsAndEndWithTheProcess) {
   ASSERT_EQ(probes.describe().size(), 1U);
   if (kernel.known.empty()) GTEST_SKIP() << probes.describe()[0];
   EXPECT_EQ(kernel.instructions, std::set<int>{0xc3});
-  EXPECT_GE(kernel.attached.size(), 2U);
+  EXPECT_FALSE(kernel.attached.empty());
   probes.exited(python.pid());
   EXPECT_TRUE(kernel.attached.empty());
   EXPECT_TRUE(kernel.known.empty());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "base/result.h"
@@ -13,14 +14,13 @@ namespace wirespan {
 class RuntimeKernel {
  public:
   virtual ~RuntimeKernel() = default;
-  // A probe in all processes that run the file. The returned number names it.
-  [[nodiscard]] virtual Result<int> attach_uprobe(const char* program, const std::string& path,
-                                                  std::uint64_t offset) = 0;
-  // The same in one process only. There are no return probes: they change the stack of who is watched, and kill it
-  // where that is left for another.
-  [[nodiscard]] virtual Result<int> attach_uprobe_in(std::uint32_t pid, const char* program, const std::string& path,
-                                                     std::uint64_t offset) = 0;
-  virtual void detach_uprobe(int probe) = 0;
+  // Probes of a program at some places of a file; of one process, or (pid 0) of all that run the file. The returned
+  // number names them all. There are no return probes: they change the stack of who is watched, and kill it where that
+  // is left for another.
+  [[nodiscard]] virtual Result<int> attach_uprobes(std::uint32_t pid, const char* program, const std::string& path,
+                                                   std::span<const std::uint64_t> offsets) = 0;
+  // Takes effect some time later.
+  virtual void detach_uprobes(int probes) = 0;
   virtual void set_go_process(std::uint32_t pid, const ws_go_process& process) = 0;
   virtual void remove_go_process(std::uint32_t pid) = 0;
   virtual void set_python_process(std::uint32_t pid, const ws_python_process& process) = 0;

@@ -55,7 +55,7 @@ void TokioProbes::exited(std::uint32_t pid) {
 }
 
 void TokioProbes::detach(std::vector<int>& probes) {
-  for (const int probe : probes) kernel_.detach_uprobe(probe);
+  for (const int probe : probes) kernel_.detach_uprobes(probe);
   probes.clear();
 }
 
@@ -81,16 +81,15 @@ void TokioProbes::refuse(std::uint32_t pid, Process& process, std::string why) {
 
 bool TokioProbes::attach(std::uint32_t pid, Process& process, const char* program,
                          const std::vector<std::uint64_t>& offsets, std::vector<int>& probes) {
-  for (const std::uint64_t offset : offsets) {
-    auto probe = kernel_.attach_uprobe_in(pid, program, process.mapping.path, offset);
-    if (!probe) {
-      failed_.add();
-      refuse(pid, process, probe.error().text());
-      return false;
-    }
-    probes.push_back(*probe);
-    probes_.add();
+  if (offsets.empty()) return true;
+  auto attached = kernel_.attach_uprobes(pid, program, process.mapping.path, offsets);
+  if (!attached) {
+    failed_.add();
+    refuse(pid, process, attached.error().text());
+    return false;
   }
+  probes.push_back(*attached);
+  probes_.add(offsets.size());
   return true;
 }
 
@@ -125,9 +124,9 @@ void TokioProbes::understand(std::uint32_t pid, Process& process) {
   kernel_.set_tokio_process(pid, process.told);
   kernel_.begin_tokio_guess(pid);
   process.state = State::kLearns;
-  if (attach(pid, process, "tokio_learns", process.wakes_by_value, process.learning) &&
-      attach(pid, process, "tokio_learns", process.wakes_by_reference, process.learning) && process.told.current != 0)
-    watch(pid, process);
+  std::vector<std::uint64_t> all = process.wakes_by_value;
+  all.insert(all.end(), process.wakes_by_reference.begin(), process.wakes_by_reference.end());
+  if (attach(pid, process, "tokio_learns", all, process.learning) && process.told.current != 0) watch(pid, process);
 }
 
 void TokioProbes::watch(std::uint32_t pid, Process& process) {

@@ -63,7 +63,7 @@ class TokioProbes : public RuntimeWatch {
     std::vector<int> learning;
     bool watched = false;
     bool paused = false;  // it was watched before nothing was wanted any more
-    TokioWakes needed;  // once the driver is known
+    TokioWakes needed;    // once the driver is known
     // Until it is known in whose name the driver wakes tasks: who was woken or begun, and how often others woke.
     std::uint32_t wakes_seen = 0;
     std::unordered_set<std::uint64_t> known;

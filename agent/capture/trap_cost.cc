@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #if defined(__x86_64__)
 asm(R"(
@@ -77,17 +78,17 @@ bool kernel_emulates(std::span<const std::uint8_t> code) {
   return code[0] == 0x90 || code[0] == 0xe8 || code[0] == 0xe9 || code[0] == 0xeb;
 }
 
-TrapCost measure_trap_cost(
-    const std::function<std::optional<int>(const std::string& path, std::uint64_t offset)>& attach,
-    const std::function<void(int probe)>& detach) {
+TrapCost measure_trap_cost(const std::function<Result<Uprobes>(const std::string& path, std::uint64_t offset)>& attach,
+                           const std::function<void(Uprobes probe)>& detach) {
   TrapCost out;
 #if defined(__x86_64__)
   const auto measure = [&](Function function, double& cost) {
     const std::uint64_t offset = offset_of(reinterpret_cast<std::uint64_t>(function));  // NOLINT(*-reinterpret-cast)
-    const std::optional<int> probe = offset == 0 ? std::nullopt : attach("/proc/self/exe", offset);
+    if (offset == 0) return;
+    auto probe = attach("/proc/self/exe", offset);
     if (!probe) return;
     cost = least_ns(function);
-    detach(*probe);
+    detach(std::move(*probe));
   };
   measure(wirespan_probed_push, out.emulated_ns);
   measure(wirespan_probed_sub, out.stepped_ns);

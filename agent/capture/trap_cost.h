@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
+
+#include "agent/capture/uprobes.h"
+#include "base/result.h"
 
 namespace wirespan {
 
@@ -21,9 +23,9 @@ struct TrapCost {
 // kernel's arch/x86/kernel/uprobes.c. False where not known.
 [[nodiscard]] bool kernel_emulates(std::span<const std::uint8_t> code);
 
-// attach(path, offset) puts some probe there, detach(probe) takes it off again. Takes some ms.
+// attach() puts some probe there, detach() takes it off again, some time later. Takes some ms.
 [[nodiscard]] TrapCost measure_trap_cost(
-    const std::function<std::optional<int>(const std::string& path, std::uint64_t offset)>& attach,
-    const std::function<void(int probe)>& detach);
+    const std::function<Result<Uprobes>(const std::string& path, std::uint64_t offset)>& attach,
+    const std::function<void(Uprobes probe)>& detach);
 
 }  // namespace wirespan

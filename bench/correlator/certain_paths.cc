@@ -1,7 +1,7 @@
 // Spans per second through the correlator on its certain paths, one core: a chain of three services, thread per
 // request, both ends of every connection seen. Prints one JSON line.
-#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <vector>
 
@@ -84,7 +84,7 @@ int run(std::uint64_t requests) {
     ends.push_back(connection(4 * t + 3, 3, base + 3, base + 2, TcpSide::kPassive));
   }
   for (const auto& end : ends) correlator.on_event(event::Opened{end, {}});
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   for (std::uint64_t i = 0; i < requests; i += kThreads) {
     std::vector<ExchangePtr> open;
     for (std::uint32_t t = 0; t < kThreads; ++t) {
@@ -98,10 +98,10 @@ int run(std::uint64_t requests) {
     if (i / kThreads % 20 == 0) correlator.on_event(event::Tick{d.now});
   }
   correlator.flush();
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const double took = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   const double spans = static_cast<double>(d.number);
-  std::printf("{\"bench\": \"correlator_certain\", \"spans\": %.0f, \"linked\": %llu, \"spans_per_second\": %.0f}\n",
-              spans, static_cast<unsigned long long>(null.linked), spans / took.count());
+  std::printf("{\"bench\": \"correlator_certain\", \"spans\": %.0f, \"linked\": %llu, \"spans_per_cpu_second\": %.0f}\n",
+              spans, static_cast<unsigned long long>(null.linked), spans / took);
   return 0;
 }
 

@@ -66,6 +66,7 @@ float ServiceModel::guess(const RequestTimes& request, Calls calls) const {
 ServiceModel::Op& ServiceModel::get(std::uint16_t op) {
   if (op >= ops_.size()) ops_.resize(op + 1U);
   if (!ops_[op]) ops_[op] = std::make_unique<Op>();
+  ++ops_[op]->version;
   return *ops_[op];
 }
 
@@ -87,6 +88,14 @@ ServiceModel::Slot& ServiceModel::slot(Op& op, std::uint16_t key, int* index) {
 }
 
 float ServiceModel::pattern_score(const Op& op, Calls calls, const std::uint8_t* slots) {
+  const std::uint64_t hash = set_hash(calls);
+  Answered& answered = op.answered[hash % kAnswered];
+  if (answered.hash != hash || answered.version != op.version)
+    answered = {hash, op.version, weigh_pattern(op, calls, slots, hash)};
+  return answered.score;
+}
+
+float ServiceModel::weigh_pattern(const Op& op, Calls calls, const std::uint8_t* slots, std::uint64_t hash) {
   std::array<std::uint8_t, kMaxSlots> times{};
   float independent = op.log_none;
   for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -103,7 +112,6 @@ float ServiceModel::pattern_score(const Op& op, Calls calls, const std::uint8_t*
       independent += -1.0F;
     }
   }
-  const std::uint64_t hash = set_hash(calls);
   float observed = 0;
   for (std::size_t i = hash % kMaxPatterns, probes = 0; probes < 4; i = (i + 1) % kMaxPatterns, ++probes) {
     if (op.patterns[i].hash == hash) {
@@ -416,6 +424,7 @@ void ServiceModel::refresh(Anchored& anchored, const RelationShares* chance, con
 void ServiceModel::refresh() {
   for (auto& op : ops_) {
     if (!op) continue;
+    ++op->version;
     refresh(op->alone, nullptr, nullptr);
     op->log_none = 0;
     for (auto& s : op->slots) {
@@ -444,6 +453,7 @@ void ServiceModel::scale(float factor) {
   seen_ *= factor;
   for (auto& op : ops_) {
     if (!op) continue;
+    ++op->version;
     scaled(op->alone);
     op->requests *= factor;
     for (Pattern& p : op->patterns) p.count *= factor;

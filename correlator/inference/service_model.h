@@ -132,8 +132,17 @@ class ServiceModel {
     RelationShares chance;         // of calls of this kind to any open request
     RelationShares finish_chance;  // of answers to any call of this kind
   };
+  // What pattern_score() answered for a set of calls: the same few sets are asked about thousands of times.
+  struct Answered {
+    std::uint64_t hash = 0;
+    std::uint32_t version = 0;
+    float score = 0;
+  };
+  static constexpr std::size_t kAnswered = 64;
   struct Op {
     std::vector<std::uint8_t> slot_of;  // by key; 0xff: none yet
+    std::uint32_t version = 1;          // of what pattern_score() rests on
+    mutable std::array<Answered, kAnswered> answered{};
     std::vector<std::unique_ptr<Slot>> slots;
     std::array<Pattern, kMaxPatterns> patterns{};
     Anchored alone;  // duration of a request without calls
@@ -146,7 +155,7 @@ class ServiceModel {
   };
 
   [[nodiscard]] const Op* find(std::uint16_t op) const { return op < ops_.size() ? ops_[op].get() : nullptr; }
-  Op& get(std::uint16_t op);
+  Op& get(std::uint16_t op);  // to change it
   static int slot_index(const Op& op, std::uint16_t key);
   Slot& slot(Op& op, std::uint16_t key, int* index);
   [[nodiscard]] float finish_of(const Anchored* finish, std::int64_t delay, const Spot& from,
@@ -154,6 +163,7 @@ class ServiceModel {
   [[nodiscard]] static float odds(const RelationMixture* prior, Relation relation);
   [[nodiscard]] float guess(const RequestTimes& request, Calls calls) const;
   [[nodiscard]] static float pattern_score(const Op& op, Calls calls, const std::uint8_t* slots);
+  [[nodiscard]] static float weigh_pattern(const Op& op, Calls calls, const std::uint8_t* slots, std::uint64_t hash);
   [[nodiscard]] float delay_score(const Op& op, const RequestTimes& request, Calls calls, const std::uint8_t* slots,
                                   std::size_t i, std::int64_t* since_out) const;
   void learn(Anchored& anchored, std::int64_t delay, Relation relation, float weight);

@@ -7,9 +7,11 @@
 namespace wirespan::inference {
 namespace {
 
-constexpr int kKeepEvery = 4;               // samples: neighbours are too alike to learn from each
-constexpr std::size_t kCrowded = 1024;      // calls: from there on fewer sweeps each, so that the work stays linear
-constexpr std::size_t kMaxCandidates = 16;  // the most plausible when first placed
+constexpr int kKeepEvery = 4;                  // samples: neighbours are too alike to learn from each
+constexpr std::size_t kCrowded = 1024;         // calls: from there on fewer sweeps each, so that the work stays linear
+constexpr std::size_t kPacked = 4 * kCrowded;  // calls without a pause in between: more search finds hardly more
+constexpr std::size_t kOverfull = 8 * kCrowded;  // bench_correlator_inference: 20 to 50 requests open all the time
+constexpr std::size_t kMaxCandidates = 16;       // the most plausible when first placed
 
 }  // namespace
 
@@ -130,7 +132,7 @@ void Solver::sweep(const ServiceModel& model, float orphan, float temperature, b
   for (const std::uint32_t c : free_calls_) {
     const Call& call = calls_[c];
     if (call.count == 0) continue;
-    const int tries = call.count > 2 ? 2 : 1;
+    const int tries = call.count > 2 && calls_.size() < kOverfull ? 2 : 1;
     for (int t = 0; t < tries; ++t) {
       const std::uint32_t pick = random(call.count * 16U + 1U);
       const std::int32_t to =
@@ -257,6 +259,10 @@ void Solver::run(const ServiceModel& model, float orphan, const Effort& wanted) 
       return std::max(4, static_cast<int>(static_cast<std::size_t>(sweeps) * kCrowded / calls_.size()));
     };
     effort = {less(wanted.burn_in), less(wanted.samples), wanted.patience, wanted.restarts};
+    if (calls_.size() > kPacked) {
+      effort.patience = std::min(effort.patience, 2);
+      effort.restarts = std::min(effort.restarts, 1);
+    }
   }
   kept_ = 0;
   kept_samples_.clear();
