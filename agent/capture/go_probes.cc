@@ -109,7 +109,7 @@ GoProbes::Program* GoProbes::program_of(std::uint32_t pid, const FileId& file, B
   return programs_.emplace(file, std::move(program)).first->second.get();
 }
 
-void GoProbes::found(std::uint32_t pid, BootTime now) {
+void GoProbes::found(std::uint32_t pid, BootTime now, LazyMaps& /*maps*/) {
   struct stat status{};
   FileId file;
   if (stat(proc_file(pid, "exe").c_str(), &status) == 0) {

@@ -29,7 +29,7 @@ class GoProbes : public RuntimeWatch {
   GoProbes(RuntimeKernel& kernel, Counters& counters);
 
   // Reads the executable, 1 to 50 ms, once per executable.
-  void found(std::uint32_t pid, BootTime now) override;
+  void found(std::uint32_t pid, BootTime now, LazyMaps& maps) override;
   void exited(std::uint32_t pid) override;
   void handed_over(const event::Handover& handover);
   // A goroutine read what may be a request; one wrote on a connection.

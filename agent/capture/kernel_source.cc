@@ -191,8 +191,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
     keep_clocks();
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
-    for (RuntimeWatch* const runtime : runtimes_) {
-      targets_.visit([this, runtime](std::uint32_t pid) { runtime->found(pid, clock_.now()); });
+    if (!runtimes_.empty()) {
+      targets_.visit([this](std::uint32_t pid) {
+        LazyMaps maps(pid);
+        for (RuntimeWatch* const runtime : runtimes_) runtime->found(pid, clock_.now(), maps);
+      });
     }
     for (std::size_t i = 0; i < hooks.size(); ++i) {
       if (programs[i] == nullptr) continue;
@@ -276,13 +279,15 @@ class LiveSource : public KernelSource, private Sink<Event> {
       const bool again =
           opened->actor.thread.tid == 0 && opened->conn->side == TcpSide::kActive && !opened->conn->adopted;
       if (!turn_programs_.empty() && !again) turns_.opened(*opened->conn, clock_.now());
+      for (RuntimeWatch* const runtime : runtimes_) runtime->used(opened->conn->pid);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       turns_.exited(exited->pid);
       if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);
     }
     if (!gate_.open() && of_data(event)) return late_records_.add();
     if (const auto* process = std::get_if<event::Process>(&event)) {
-      for (RuntimeWatch* const runtime : runtimes_) runtime->found(process->pid, process->time);
+      LazyMaps maps(process->pid);
+      for (RuntimeWatch* const runtime : runtimes_) runtime->found(process->pid, process->time, maps);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       for (RuntimeWatch* const runtime : runtimes_) runtime->exited(exited->pid);
       gate_.tell_counted(exited->time, exited->pid, *sink_);

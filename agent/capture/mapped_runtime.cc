@@ -1,6 +1,8 @@
 #include "agent/capture/mapped_runtime.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <utility>
 
 #include "agent/capture/proc_maps.h"
@@ -15,12 +17,22 @@ MappedRuntime::MappedRuntime(const char* name, const char* seen, std::span<const
       known_(counters.get(std::string("capture.") + name + ".processes")),
       refused_(counters.get(std::string("capture.") + name + ".processes_refused")) {}
 
-void MappedRuntime::found(std::uint32_t pid, BootTime now) {
+void MappedRuntime::found(std::uint32_t pid, BootTime now, LazyMaps& maps) {
   Process& process = processes_[pid];
   process.since = now;
   process.looks = 0;
   process.refused = false;
-  look(pid, process);
+  due_ = now;
+  process.pages = address_space_of(pid);
+  look(pid, process, maps);
+}
+
+void MappedRuntime::used(std::uint32_t pid) {
+  const auto it = processes_.find(pid);
+  if (it == processes_.end() || std::exchange(it->second.used, true) || !it->second.waits) return;
+  due_ = {};
+  LazyMaps maps(pid);
+  look(pid, it->second, maps);
 }
 
 void MappedRuntime::exited(std::uint32_t pid) {
@@ -28,6 +40,7 @@ void MappedRuntime::exited(std::uint32_t pid) {
   if (it == processes_.end()) return;
   forget(pid, it->second);
   processes_.erase(it);
+  due_ = {};
 }
 
 void MappedRuntime::forget(std::uint32_t pid, Process& process) {
@@ -36,16 +49,32 @@ void MappedRuntime::forget(std::uint32_t pid, Process& process) {
   known_.set(known_.value() - 1);
 }
 
-void MappedRuntime::look(std::uint32_t pid, Process& process) {
+// A process that maps no such file still does not, unless its address space has changed.
+void MappedRuntime::look_again(std::uint32_t pid, Process& process) {
+  const std::uint64_t pages = address_space_of(pid);
+  if (std::exchange(process.pages, pages) == pages && !process.mapped) {
+    ++process.looks;
+    return;
+  }
+  LazyMaps maps(pid);
+  look(pid, process, maps);
+}
+
+void MappedRuntime::look(std::uint32_t pid, Process& process, LazyMaps& maps) {
   ++process.looks;
-  const std::string maps = maps_of(pid);
-  const MappedFile mapping = mapping_of(pid, maps);
+  process.waits = false;
+  const MappedFile mapping = mapping_of(pid, maps.text());
   process.mapped = !mapping.path.empty();
   // Told of twice, as at the start: what is known stays known meanwhile.
   if (process.known && process.mapped && process.start == mapping.start && process.inode == mapping.inode) return;
   forget(pid, process);  // it runs something else now
   if (!process.mapped) return;
-  if (const Status understood = understand(pid, maps, mapping); !understood) {
+  if (!process.used && waits_for_use()) {
+    process.waits = true;
+    process.why = "until it is used";
+    return;
+  }
+  if (const Status understood = understand(pid, maps.text(), mapping); !understood) {
     release(pid);
     process.why = understood.error().what;
     process.refused = understood.error().code != EAGAIN;
@@ -58,11 +87,16 @@ void MappedRuntime::look(std::uint32_t pid, Process& process) {
 }
 
 void MappedRuntime::sweep(BootTime now) {
+  if (now < due_) return;
+  due_ = {std::numeric_limits<std::uint64_t>::max()};
   std::uint64_t refused = 0;
   for (auto& [pid, process] : processes_) {
+    const auto to_look = [&process, this] {
+      return !process.known && !process.refused && !process.waits && process.looks < looks_.size();
+    };
+    if (to_look() && now - process.since >= looks_[process.looks]) look_again(pid, process);
+    if (to_look()) due_ = std::min(due_, process.since + looks_[process.looks]);
     if (process.refused) ++refused;
-    if (process.known || process.refused || process.looks >= looks_.size()) continue;
-    if (now - process.since >= looks_[process.looks]) look(pid, process);
   }
   refused_.set(refused);
 }

@@ -22,6 +22,7 @@ class NodeProbes : public MappedRuntime {
  private:
   [[nodiscard]] MappedFile mapping_of(std::uint32_t pid, const std::string& maps) const override;
   [[nodiscard]] Status understand(std::uint32_t pid, const std::string& maps, const MappedFile& mapping) override;
+  [[nodiscard]] bool waits_for_use() const override { return probes_of_.size() >= kProbedUnused; }
   void release(std::uint32_t pid) override;
   [[nodiscard]] Status attach(std::uint32_t pid, const std::string& path, const NodeExecutable& executable);
 

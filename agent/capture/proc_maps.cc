@@ -1,8 +1,11 @@
 #include "agent/capture/proc_maps.h"
 
+#include <fcntl.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <fstream>
 #include <sstream>
 
@@ -21,6 +24,17 @@ std::string maps_of(std::uint32_t pid) {
     out.append(piece.data(), static_cast<std::size_t>(in.gcount()));
   }
   return out;
+}
+
+std::uint64_t address_space_of(std::uint32_t pid) {
+  const int file = ::open(("/proc/" + std::to_string(pid) + "/statm").c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  std::array<char, 128> text{};
+  const ssize_t size = ::read(file, text.data(), text.size());
+  ::close(file);
+  std::uint64_t pages = 0;
+  if (size > 0) std::from_chars(text.data(), text.data() + size, pages);
+  return pages;
 }
 
 std::optional<MapLine> parse_map_line(const std::string& text) {

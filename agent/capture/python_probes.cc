@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <sstream>
 #include <string_view>
 
@@ -67,11 +69,21 @@ PythonProbes::PythonProbes(RuntimeKernel& kernel, Counters& counters)
       probes_(counters.get("capture.python.probes_attached")),
       failed_(counters.get("capture.python.probes_failed")) {}
 
-void PythonProbes::found(std::uint32_t pid, BootTime now) {
+void PythonProbes::found(std::uint32_t pid, BootTime now, LazyMaps& maps) {
   Process& process = processes_[pid];
   process.since = now;
   process.looks = 0;
-  look(pid, process);
+  due_ = now;
+  process.pages = address_space_of(pid);
+  look(pid, process, maps);
+}
+
+void PythonProbes::used(std::uint32_t pid) {
+  const auto it = processes_.find(pid);
+  if (it == processes_.end() || std::exchange(it->second.used, true) || !it->second.waits) return;
+  due_ = {};
+  LazyMaps maps(pid);
+  look(pid, it->second, maps);
 }
 
 void PythonProbes::exited(std::uint32_t pid) {
@@ -79,6 +91,7 @@ void PythonProbes::exited(std::uint32_t pid) {
   if (it == processes_.end()) return;
   forget(pid, it->second);
   processes_.erase(it);
+  due_ = {};
 }
 
 void PythonProbes::forget(std::uint32_t pid, Process& process) {
@@ -89,9 +102,21 @@ void PythonProbes::forget(std::uint32_t pid, Process& process) {
   known_.set(known_.value() - 1);
 }
 
-void PythonProbes::look(std::uint32_t pid, Process& process) {
+// What a process runs is as it was, unless its address space has changed.
+void PythonProbes::look_again(std::uint32_t pid, Process& process) {
+  const std::uint64_t pages = address_space_of(pid);
+  if (std::exchange(process.pages, pages) == pages) {
+    ++process.looks;
+    return;
+  }
+  LazyMaps maps(pid);
+  look(pid, process, maps);
+}
+
+void PythonProbes::look(std::uint32_t pid, Process& process, LazyMaps& maps) {
   ++process.looks;
-  const PythonMapping mapping = python_mapping(pid, maps_of(pid));
+  process.waits = false;
+  const PythonMapping mapping = python_mapping(pid, maps.text());
   const bool same = mapping.start == process.start && mapping.inode == process.inode;
   const bool greenlets = mapping.gevent && process.told.thread_id != 0 && process.told.data_stack == 0;
   if (same && !greenlets && process.told.thread_id != 0) return;
@@ -123,6 +148,8 @@ void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonM
   told.context = offsets.context;
   told.data_stack = mapping.gevent ? offsets.data_stack : std::uint16_t{0};
   if (!mapping.gevent) {
+    process.waits = !process.used && known_.value() >= kProbedUnused;
+    if (process.waits) return;
     auto probes = kernel_.attach_uprobes(pid, "python_born", mapping.path, (*executable).births);
     if (!probes) {
       failed_.add();
@@ -138,10 +165,13 @@ void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonM
 }
 
 void PythonProbes::sweep(BootTime now) {
+  if (now < due_) return;
+  due_ = {std::numeric_limits<std::uint64_t>::max()};
   std::uint64_t refused = 0;
   for (auto& [pid, process] : processes_) {
+    if (process.looks < kLooks.size() && now - process.since >= kLooks[process.looks]) look_again(pid, process);
+    if (process.looks < kLooks.size()) due_ = std::min(due_, process.since + kLooks[process.looks]);
     if (!process.refused.empty()) ++refused;
-    if (process.looks < kLooks.size() && now - process.since >= kLooks[process.looks]) look(pid, process);
   }
   refused_.set(refused);
 }
@@ -152,7 +182,7 @@ std::vector<std::string> PythonProbes::describe() const {
     if (process.name.empty()) continue;
     std::string line = std::to_string(pid) + " " + process.name + ": ";
     if (process.told.thread_id == 0)
-      line += "tasks are not seen: " + process.refused;
+      line += process.waits ? "tasks are seen once it is used" : "tasks are not seen: " + process.refused;
     else
       line += "3." + std::to_string(process.minor) +
               (process.told.data_stack == 0 ? ", tasks are seen" : ", greenlets are seen");

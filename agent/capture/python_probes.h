@@ -32,8 +32,9 @@ class PythonProbes : public RuntimeWatch {
  public:
   PythonProbes(RuntimeKernel& kernel, Counters& counters);
 
-  void found(std::uint32_t pid, BootTime now) override;
+  void found(std::uint32_t pid, BootTime now, LazyMaps& maps) override;
   void exited(std::uint32_t pid) override;
+  void used(std::uint32_t pid) override;
   // About ten times a second. Libraries are mapped, and gevent imported, some time after a process began.
   void sweep(BootTime now) override;
   // The kernel side had no room for a context.
@@ -52,9 +53,13 @@ class PythonProbes : public RuntimeWatch {
     unsigned minor = 0;
     ws_python_process told{};
     int probes = -1;  // -1: none
+    bool used = false;
+    bool waits = false;       // to be used
+    std::uint64_t pages = 0;  // of address space, at the last look
   };
 
-  void look(std::uint32_t pid, Process& process);
+  void look(std::uint32_t pid, Process& process, LazyMaps& maps);
+  void look_again(std::uint32_t pid, Process& process);
   void understand(std::uint32_t pid, Process& process, const PythonMapping& mapping);
   void forget(std::uint32_t pid, Process& process);
 
@@ -62,6 +67,7 @@ class PythonProbes : public RuntimeWatch {
   ReadFiles<PythonExecutable> executables_;
   std::unordered_map<std::uint32_t, Process> processes_;
   std::uint32_t generation_ = 0;
+  BootTime due_{};  // when the first process is to be looked at again
   Counter& known_;
   Counter& refused_;
   Counter& probes_;

@@ -102,7 +102,8 @@ TEST(PythonProbes, SitOnReturnInstructionsAndEndWithTheProcess) {
   FakeKernel kernel;
   Counters counters;
   PythonProbes probes(kernel, counters);
-  probes.found(python.pid(), BootTime{1'000'000'000'000});
+  LazyMaps maps(python.pid());
+  probes.found(python.pid(), BootTime{1'000'000'000'000}, maps);
   ASSERT_EQ(probes.describe().size(), 1U);
   if (kernel.known.empty()) GTEST_SKIP() << probes.describe()[0];
   EXPECT_EQ(kernel.instructions, std::set<int>{0xc3});

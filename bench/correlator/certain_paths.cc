@@ -100,8 +100,9 @@ int run(std::uint64_t requests) {
   correlator.flush();
   const double took = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   const double spans = static_cast<double>(d.number);
-  std::printf("{\"bench\": \"correlator_certain\", \"spans\": %.0f, \"linked\": %llu, \"spans_per_cpu_second\": %.0f}\n",
-              spans, static_cast<unsigned long long>(null.linked), spans / took);
+  std::printf(
+      "{\"bench\": \"correlator_certain\", \"spans\": %.0f, \"linked\": %llu, \"spans_per_cpu_second\": %.0f}\n", spans,
+      static_cast<unsigned long long>(null.linked), spans / took);
   return 0;
 }
 
