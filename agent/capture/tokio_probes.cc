@@ -29,11 +29,11 @@ TokioProbes::TokioProbes(RuntimeKernel& kernel, Counters& counters)
       probes_(counters.get("capture.tokio.probes_attached")),
       failed_(counters.get("capture.tokio.probes_failed")) {}
 
-void TokioProbes::found(std::uint32_t pid, BootTime now) {
+void TokioProbes::found(std::uint32_t pid, BootTime now, LazyMaps& maps) {
   Process& process = processes_[pid];
   process.since = now;
   process.looks = 0;
-  if (wanted_) look(pid, process);
+  if (wanted_) look(pid, process, maps);
 }
 
 void TokioProbes::follow(bool wanted) {
@@ -93,9 +93,9 @@ bool TokioProbes::attach(std::uint32_t pid, Process& process, const char* progra
   return true;
 }
 
-void TokioProbes::look(std::uint32_t pid, Process& process) {
+void TokioProbes::look(std::uint32_t pid, Process& process, LazyMaps& maps) {
   ++process.looks;
-  const MappedFile mapping = executable_mapping(pid, maps_of(pid));
+  const MappedFile mapping = executable_mapping(pid, maps.text());
   const bool same = mapping.start == process.mapping.start && mapping.inode == process.mapping.inode;
   if (same && process.state != State::kNothing) return;
   forget(pid, process);  // it runs something else now
@@ -108,6 +108,7 @@ void TokioProbes::understand(std::uint32_t pid, Process& process) {
   const auto& executable =
       executables_.get(process.mapping, "executable", [&] { return read_tokio_executable(process.mapping.path); });
   if (!executable) {
+    process.looks = kLooks.size();  // what is in a file does not change
     if (executable.error().code != ENOENT) refuse(pid, process, executable.error().what);
     return;
   }
@@ -218,7 +219,8 @@ void TokioProbes::sweep(BootTime now) {
     if (process.watched && process.wakes_seen > kWakesToJudge) tell_by_value(pid, process, process.needed.all(now));
     if (wanted_ && process.state == State::kNothing && process.looks < kLooks.size() &&
         now - process.since >= kLooks[process.looks]) {
-      look(pid, process);
+      LazyMaps maps(pid);
+      look(pid, process, maps);
     }
   }
   known_.set(known);

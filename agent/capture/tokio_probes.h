@@ -33,7 +33,7 @@ class TokioProbes : public RuntimeWatch {
  public:
   TokioProbes(RuntimeKernel& kernel, Counters& counters);
 
-  void found(std::uint32_t pid, BootTime now) override;
+  void found(std::uint32_t pid, BootTime now, LazyMaps& maps) override;
   void exited(std::uint32_t pid) override;
   void sweep(BootTime now) override;
   [[nodiscard]] std::vector<std::string> describe() const override;
@@ -70,7 +70,7 @@ class TokioProbes : public RuntimeWatch {
     std::unordered_map<std::uint64_t, std::uint32_t> unknown;
   };
 
-  void look(std::uint32_t pid, Process& process);
+  void look(std::uint32_t pid, Process& process, LazyMaps& maps);
   void understand(std::uint32_t pid, Process& process);
   void learn(std::uint32_t pid, Process& process);
   void watch(std::uint32_t pid, Process& process);
