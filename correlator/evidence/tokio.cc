@@ -322,6 +322,7 @@ class ByTokio : public Evidence {
     const bool asked = std::find(waker->asked.begin(), askers, handover.object) != askers;
     if ((asks_told && waker->asks_told && !asked) || fails(process.answers)) return;
     if (awaits.child) return wait(process, call, awaits);
+    world.habits.tells_contexts(pid);  // no loop's turn says as much
     if (!call->decided) world.found(call, Claim{awaits.node, std::nullopt, "tokio", kBoth});
   }
 

@@ -8,7 +8,6 @@ use tokio::sync::{mpsc, oneshot};
 
 const CLIENTS: usize = 4;
 const REQUESTS: usize = 100; // of each client
-const SLOW: usize = 50; // of them: it is looked ten times a second what was learned of where the running task is named
 type Job = (String, oneshot::Sender<()>);
 
 async fn lines_of(stream: TcpStream, mut each: impl AsyncFnMut(String)) {
@@ -60,9 +59,8 @@ async fn client(port: u16, number: usize) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     for request in 0..REQUESTS {
-        if request < SLOW {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        // So slow that what is learned in between counts, and that the connection is seldom busy when it is asked.
+        tokio::time::sleep(Duration::from_millis(10 + 3 * number as u64)).await;
         let how = if request % 2 == 0 { "itself" } else { "by a child" };
         write.write_all(format!("client {number} request {request} {how}\n").as_bytes()).await.expect("request");
         lines.next_line().await.expect("answer");
