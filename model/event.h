@@ -40,6 +40,11 @@ inline constexpr std::uint64_t kContextTask = std::uint64_t{1} << 63U;
 constexpr bool is_context(std::uint64_t task) {
   return (task & kContextTask) != 0;
 }
+// Tasks of tokio, by their Id: given out once in a process's life.
+inline constexpr std::uint64_t kTokioTask = std::uint64_t{3} << 62U;
+constexpr bool is_tokio(std::uint64_t task) {
+  return (task & kTokioTask) == kTokioTask;
+}
 constexpr BootTime born(std::uint64_t context) {
   return BootTime{context & ~kContextTask};
 }
@@ -126,9 +131,13 @@ struct Handover {
     kWrites,     // the actor is the goroutine that writes the requests of the client connection `object`
     kSends,      // the actor puts an element into the channel `object`
     kReceives,   // the actor waits for an element of the channel `object`
+    kWakes,      // tokio: the actor makes the task `object` runnable
+    kSpawns,     // tokio: the actor begins the task `object`
   } role = Role::kCalls;
-  std::uint64_t object = 0;  // an address: unique within the process while it lives
-  std::uint64_t place = 0;   // channels: the element's slot in the buffer
+  std::uint64_t object = 0;  // an address: unique within the process while it lives; or a task
+  std::uint64_t place = 0;   // channels: the element's slot in the buffer. kWakes: the following two
+  static constexpr std::uint64_t kByReference = 1;
+  static constexpr std::uint64_t kAnswersOnly = 2;                // the process's wake-ups by value are not told now
   static constexpr std::uint64_t kSelecting = ~std::uint64_t{0};  // one that waits for other channels as well
   std::uint64_t other = 0;   // channels: the goroutine that already waits at the other end; 0: none
   std::uint32_t queued = 0;  // channels: elements in the buffer before

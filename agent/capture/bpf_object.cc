@@ -2,18 +2,21 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
 #include <wirespan_bpf.skel.h>
 #include <wirespan_bpf_nocast.skel.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <string_view>
 
 #include "agent/capture/syscalls.h"
@@ -24,6 +27,9 @@ namespace {
 
 // linux/bpf_verifier.h: errors and the sums, not every step.
 constexpr std::uint32_t kLogSums = 4;
+
+// By enum ws_trap: how names of programs begin.
+constexpr std::array<std::string_view, WS_TRAP_COUNT> kTraps{"go_", "python_", "node_", "tokio_"};
 
 constexpr std::size_t kMostContexts = 65'536;  // bpf/core/python.h
 
@@ -254,11 +260,44 @@ bool BpfObject::is_target(std::uint32_t pid) const {
   return bpf_map_lookup_elem(targets_fd_, &pid, &target) == 0 && (target.flags & WS_TARGET_EXCLUDED) == 0;
 }
 
+void BpfObject::note_trap(const bpf_program* program, const std::string& path, std::span<const std::uint64_t> offsets) {
+  if (!trap_cost_) {
+    trap_cost_ = measure_trap_cost(
+        [&](const std::string& own, std::uint64_t at) {
+          return Uprobes::attach(program, one_link_, own, std::span(&at, 1), static_cast<std::uint32_t>(getpid()));
+        },
+        [this](Uprobes probe) { detacher_.detach(std::move(probe)); });
+  }
+  const auto trap = std::find_if(kTraps.begin(), kTraps.end(), [&](std::string_view name) {
+    return std::string_view(bpf_program__name(program)).starts_with(name);
+  });
+  const int fd = trap == kTraps.end() ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  for (const std::uint64_t offset : offsets) {
+    std::array<std::uint8_t, 2> code{};
+    const bool read = pread(fd, code.data(), code.size(), static_cast<off_t>(offset)) == std::ssize(code);
+    if (read && !kernel_emulates(code)) stepped_[static_cast<std::size_t>(trap - kTraps.begin())] = true;
+  }
+  ::close(fd);
+}
+
+std::uint64_t BpfObject::trap_ns() const {
+  if (!trap_cost_) return 0;
+  double ns = 0;
+  for (std::size_t trap = 0; trap < stepped_.size(); ++trap) {
+    std::uint64_t hits = 0;
+    for (const auto& cpu : skeleton_->bss->ws_traps) hits += __atomic_load_n(&cpu.hits[trap], __ATOMIC_RELAXED);
+    ns += static_cast<double>(hits) * (stepped_[trap] ? trap_cost_->stepped_ns : trap_cost_->emulated_ns);
+  }
+  return static_cast<std::uint64_t>(ns);
+}
+
 Result<int> BpfObject::attach_uprobes(std::uint32_t pid, const char* name, const std::string& path,
                                       std::span<const std::uint64_t> offsets) {
   const bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name);
   if (program == nullptr || bpf_program__fd(program) < 0)
     return Error{std::string("no BPF program ") + name, ENOENT, {}};
+  note_trap(program, path, offsets);
   complaints.clear();
   auto probes = Uprobes::attach(program, one_link_, path, offsets, pid);
   if (!probes) return Error{probes.error().what, probes.error().code, tail_of(complaints, 300)};
@@ -313,6 +352,28 @@ void BpfObject::set_node_process(std::uint32_t pid, const ws_node_process& proce
 
 void BpfObject::remove_node_process(std::uint32_t pid) {
   if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid) == 0) begin_runtime_epoch();
+}
+
+void BpfObject::set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) {
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid, &process, BPF_ANY);
+  begin_runtime_epoch();
+}
+
+void BpfObject::remove_tokio_process(std::uint32_t pid) {
+  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid) == 0) begin_runtime_epoch();
+}
+
+void BpfObject::begin_tokio_guess(std::uint32_t pid) {
+  const ws_tokio_guess none{};
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid, &none, BPF_ANY);
+}
+
+bool BpfObject::read_tokio_guess(std::uint32_t pid, ws_tokio_guess& guess) const {
+  return bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid, &guess) == 0;
+}
+
+void BpfObject::end_tokio_guess(std::uint32_t pid) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid);
 }
 
 void BpfObject::forget_python_contexts() {

@@ -2,6 +2,7 @@
 // (links and maps are descriptors of this process, nothing is pinned).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "agent/capture/runtime_kernel.h"
+#include "agent/capture/trap_cost.h"
 #include "agent/capture/uprobes.h"
 #include "base/result.h"
 #include "bpf/abi/maps.h"
@@ -77,6 +79,11 @@ class BpfObject : public RuntimeKernel {
   void remove_java_process(std::uint32_t pid) override;
   void set_node_process(std::uint32_t pid, const ws_node_process& process) override;
   void remove_node_process(std::uint32_t pid) override;
+  void set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) override;
+  void remove_tokio_process(std::uint32_t pid) override;
+  void begin_tokio_guess(std::uint32_t pid) override;
+  [[nodiscard]] bool read_tokio_guess(std::uint32_t pid, ws_tokio_guess& guess) const override;
+  void end_tokio_guess(std::uint32_t pid) override;
   void forget_python_contexts() override;
 
   // Runs the control program. False: the connection is gone, or the kernel cannot (before 5.10).
@@ -99,6 +106,8 @@ class BpfObject : public RuntimeKernel {
     std::span<const ws_conn_slot> slots;
   };
   [[nodiscard]] GateMemory gate() const;
+  // What traced processes have paid for the breakpoints of uprobes since load, less what costs() tells: estimated.
+  [[nodiscard]] std::uint64_t trap_ns() const;
   // Set: the next record wakes the ring's reader, which clears it. Valid as long as this object.
   [[nodiscard]] std::uint32_t* reader_dozes() const;
 
@@ -120,8 +129,11 @@ class BpfObject : public RuntimeKernel {
   void begin_runtime_epoch();
   explicit BpfObject(wirespan_bpf* skeleton);
   [[nodiscard]] std::optional<std::vector<std::uint64_t>> read_iterator(std::string_view program) const;
+  void note_trap(const bpf_program* program, const std::string& path, std::span<const std::uint64_t> offsets);
 
   wirespan_bpf* skeleton_;
+  std::optional<TrapCost> trap_cost_;
+  std::array<bool, WS_TRAP_COUNT> stepped_{};             // some of its probes stand where the kernel steps
   std::vector<std::pair<std::string, bpf_link*>> links_;  // by program
   bool one_link_ = false;                                 // holds the uprobes of a program
   std::vector<std::optional<Uprobes>> uprobes_;           // by the number that names them; nullopt: detached

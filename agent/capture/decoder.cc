@@ -121,6 +121,8 @@ void Decoder::decode(Bytes record, Sink<Event>& sink) {
       return wake(record, sink);
     case WS_EV_HANDOVER:
       return handover(record, sink);
+    case WS_EV_TOKIO:
+      return tokio(record, sink);
     case WS_EV_BIRTHS:
       return births(record, sink);
     case WS_EV_LINEAGE:
@@ -252,6 +254,17 @@ void Decoder::handover(Bytes record, Sink<Event>& sink) {
   sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task},
                               static_cast<event::Handover::Role>(ev->role), ev->object, ev->place, ev->other,
                               ev->queued, ev->capacity});
+}
+
+void Decoder::tokio(Bytes record, Sink<Event>& sink) {
+  const auto ev = read<ws_ev_tokio>(record);
+  static_assert(WS_TASK_TOKIO == kTokioTask);
+  if (!ev || (ev->role != WS_TOKIO_WAKES && ev->role != WS_TOKIO_SPAWNS)) return malformed_.add();
+  const auto role = ev->role == WS_TOKIO_WAKES ? event::Handover::Role::kWakes : event::Handover::Role::kSpawns;
+  static_assert(WS_TOKIO_BY_REFERENCE == event::Handover::kByReference &&
+                WS_TOKIO_ANSWERS_ONLY == event::Handover::kAnswersOnly);
+  sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other,
+                              ev->how, 0, 0, 0});
 }
 
 void Decoder::births(Bytes record, Sink<Event>& sink) {

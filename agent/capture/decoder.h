@@ -50,6 +50,7 @@ class Decoder {
   void exit(Bytes record, Sink<Event>& sink);
   void wake(Bytes record, Sink<Event>& sink);
   void handover(Bytes record, Sink<Event>& sink);
+  void tokio(Bytes record, Sink<Event>& sink);
   void births(Bytes record, Sink<Event>& sink);
   void lineage(Bytes record, Sink<Event>& sink);
   void async(Bytes record, Sink<Event>& sink);

@@ -22,6 +22,7 @@
 #include "agent/capture/node_probes.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/python_probes.h"
+#include "agent/capture/tokio_probes.h"
 #include "agent/capture/trace_events.h"
 #include "agent/rights/capabilities.h"
 
@@ -239,6 +240,7 @@ std::vector<Finding> look_around() {
   std::ranges::move(tasks_of("java", "virtual threads", describe_java), std::back_inserter(out));
   std::ranges::move(tasks_of("java", "contexts of Vert.x", describe_vertx), std::back_inserter(out));
   std::ranges::move(tasks_of("node", "async ids", describe_node), std::back_inserter(out));
+  std::ranges::move(tasks_of("tokio", "tasks", describe_tokio), std::back_inserter(out));
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace wirespan {
 
@@ -46,11 +47,26 @@ std::uint64_t ElfFile::offset_of(std::uint64_t address) const {
   return 0;
 }
 
-void ElfFile::visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const {
+GElf_Shdr ElfFile::section(const char* name) const {
+  std::size_t names = 0;
+  if (elf_getshdrstrndx(elf_.get(), &names) != 0) return {};
+  for (Elf_Scn* section = elf_nextscn(elf_.get(), nullptr); section != nullptr;
+       section = elf_nextscn(elf_.get(), section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr) continue;
+    const char* const its = elf_strptr(elf_.get(), names, header.sh_name);
+    if (its != nullptr && std::strcmp(its, name) == 0) return header;
+  }
+  return {};
+}
+
+bool ElfFile::visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const {
+  bool found = false;
   for (Elf_Scn* section = elf_nextscn(elf_.get(), nullptr); section != nullptr;
        section = elf_nextscn(elf_.get(), section)) {
     GElf_Shdr header;
     if (gelf_getshdr(section, &header) == nullptr || header.sh_entsize == 0 || header.sh_type != section_type) continue;
+    found = true;
     Elf_Data* const data = elf_getdata(section, nullptr);
     if (data == nullptr) continue;
     const std::uint64_t count = data->d_size / header.sh_entsize;
@@ -62,6 +78,7 @@ void ElfFile::visit_symbols(GElf_Word section_type, const VisitSymbol& visit) co
       if (name != nullptr) visit(name, symbol);
     }
   }
+  return found;
 }
 
 std::uint64_t ElfFile::base() const {

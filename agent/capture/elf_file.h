@@ -37,15 +37,17 @@ class ElfFile {
   [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const;
   // Calls visit(name, symbol) for what the file offers to others (.dynsym), in their order.
   using VisitSymbol = std::function<void(const char*, const GElf_Sym&)>;
-  void visit_dynamic_symbols(const VisitSymbol& visit) const { visit_symbols(SHT_DYNSYM, visit); }
-  // The same for all it has (.symtab), where it was not stripped.
-  void visit_all_symbols(const VisitSymbol& visit) const { visit_symbols(SHT_SYMTAB, visit); }
+  void visit_dynamic_symbols(const VisitSymbol& visit) const { static_cast<void>(visit_symbols(SHT_DYNSYM, visit)); }
+  // The same for all it has (.symtab), which stripping removes. False: it has none.
+  bool visit_all_symbols(const VisitSymbol& visit) const { return visit_symbols(SHT_SYMTAB, visit); }
+  // All zero: there is none of that name.
+  [[nodiscard]] GElf_Shdr section(const char* name) const;
   // Address of the file's first page before relocation.
   [[nodiscard]] std::uint64_t base() const;
 
  private:
   ElfFile() = default;
-  void visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const;
+  bool visit_symbols(GElf_Word section_type, const VisitSymbol& visit) const;
 
   int fd_ = -1;
   std::unique_ptr<Elf, ElfEnd> elf_;

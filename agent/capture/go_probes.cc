@@ -175,6 +175,9 @@ void GoProbes::handed_over(const event::Handover& handover) {
     case Role::kCalls:
       called(it->first, it->second, handover.actor, handover.time);
       break;
+    case Role::kWakes:
+    case Role::kSpawns:
+      return;  // another runtime's
   }
   const auto known = connections.find(handover.object);
   if (known == connections.end()) {

@@ -27,6 +27,7 @@
 #include "agent/capture/ring_reader.h"
 #include "agent/capture/runtime.h"
 #include "agent/capture/targets.h"
+#include "agent/capture/tokio_probes.h"
 #include "agent/capture/turns.h"
 
 namespace wirespan {
@@ -141,6 +142,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         python_(*object_, counters),
         java_(*object_, counters),
         node_(*object_, counters),
+        tokio_(*object_, counters),
         everybody_(options.selectors.all),
         goroutines_(options.follow.goroutines),
         missed_(counters.get("capture.lost.program_missed")),
@@ -149,11 +151,13 @@ class LiveSource : public KernelSource, private Sink<Event> {
         map_kib_(counters.get("self.map_kib")),
         ring_peak_(counters.get("capture.ring_peak_permille")),
         bpf_ns_(counters.get("self.bpf_ns")),
+        trap_ns_(counters.get("self.trap_ns")),
         late_records_(counters.get("governor.late_records")) {
     decoder_.set_contexts(&java_.contexts());
     if (options.follow.goroutines) runtimes_.push_back(&go_);
     if (options.follow.contexts) runtimes_.insert(runtimes_.end(), {&python_, &java_});
     if (options.follow.async_ids) runtimes_.push_back(&node_);
+    if (options.follow.tokio) runtimes_.push_back(&tokio_);
     for (const char* reason : kReasons) lost_.push_back(&counters.get(std::string("capture.lost.") + reason));
   }
   Status start(const std::vector<Hook>& hooks, const std::vector<const char*>& programs, std::size_t ring_bytes) {
@@ -270,12 +274,14 @@ class LiveSource : public KernelSource, private Sink<Event> {
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       for (RuntimeWatch* const runtime : runtimes_) runtime->exited(exited->pid);
       gate_.tell_counted(exited->time, exited->pid, *sink_);
+    } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
+      go_.handed_over(*handover);
+      tokio_.handed_over(*handover);
+    } else if (const auto* data = std::get_if<event::Data>(&event)) {
+      if (goroutines_) go_.wrote(*data);
+      tokio_.moved(*data);
     } else if (goroutines_) {
-      if (const auto* data = std::get_if<event::Data>(&event)) {
-        go_.wrote(*data);
-      } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
-        go_.handed_over(*handover);
-      } else if (const auto* births = std::get_if<event::Births>(&event)) {
+      if (const auto* births = std::get_if<event::Births>(&event)) {
         go_.read(*births);
       }
     }
@@ -295,6 +301,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     if (new_limits_.exchange(false, std::memory_order_acquire)) {
       const std::lock_guard lock(limits_mutex_);
       gate_.set_limits(limits_);
+      tokio_.follow(limits_.wakeups);
     }
     const BootTime now = clock_.now();
     if (!gate_.due(clock_.to_wall(now))) return;
@@ -391,6 +398,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       ns += cost.ns;
     }
     bpf_ns_.set(ns);
+    trap_ns_.set(object_->trap_ns());
     missed_.set(lost);
     missed_states_.set(late);
   }
@@ -494,6 +502,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   PythonProbes python_;
   JavaThreads java_;
   NodeProbes node_;
+  TokioProbes tokio_;
   bool everybody_;
   bool goroutines_;
   std::vector<RuntimeWatch*> runtimes_;  // those of the above that are followed
@@ -503,6 +512,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   Counter& map_kib_;
   Counter& ring_peak_;  // since somebody last set it to 0
   Counter& bpf_ns_;
+  Counter& trap_ns_;
   Counter& late_records_;
   std::vector<Counter*> lost_;
   std::vector<std::string> plan_;

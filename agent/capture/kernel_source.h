@@ -26,7 +26,8 @@ struct KernelOptions {
   std::optional<Plan> plan;  // nullopt: the first that works
   // Programs whose name ends so are tried first, "raw_tp": to compare ways to attach. "": best first.
   std::string prefer;
-  Following follow{.by_perf = programs_are_preempted(), .goroutines = true, .contexts = true, .async_ids = true};
+  Following follow{
+      .by_perf = programs_are_preempted(), .goroutines = true, .contexts = true, .async_ids = true, .tokio = true};
 };
 
 // open() attaches everything: from its return on nothing is missed, though it is delivered by run() only. Destruction
@@ -40,7 +41,7 @@ class KernelSource : public Source, public VerdictSink {
 
   // Name of the program attached for each hook, "receive: receive__raw_tp".
   [[nodiscard]] virtual std::vector<std::string> plan() const = 0;
-  // What is known of each Go executable that runs, and of each Python, Java and Node process, or why nothing is.
+  // What is known of each Go executable that runs, and of each Python, Java, Node and tokio process, or why nothing is.
   [[nodiscard]] virtual std::vector<std::string> runtimes() const = 0;
   // Processes traced now.
   [[nodiscard]] virtual std::size_t targets() const = 0;

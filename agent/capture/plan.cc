@@ -46,7 +46,7 @@ std::string why_not(Plan plan) {
 }
 
 Following everything_followed() {
-  return {programs_are_preempted(), true, true, true, true};
+  return {programs_are_preempted(), true, true, true, true, true};
 }
 
 std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
@@ -95,6 +95,12 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
     per_executable("node_begins", "Node: the loop turns to what no socket tells of");
     per_executable("node_makes", "Node: the context in which a socket is made");
     per_executable("node_resolves", "Node: the context in which a promise is resolved");
+  }
+  if (follow.tokio) {
+    per_executable("tokio_learns", "tokio: where the running task is named");
+    per_executable("tokio_spawns", "tokio: the task that begins a task");
+    per_executable("tokio_wakes", "tokio: the task that wakes a task by value");
+    per_executable("tokio_wakes_by_ref", "tokio: the task that wakes a task by reference");
   }
   switch (plan) {
     case Plan::kSockets:

@@ -25,7 +25,7 @@ struct Hook {
   std::vector<Candidate> candidates;
   enum class Attached : std::uint8_t {
     kAlways,
-    kPerExecutable,  // by capture/go_probes and python_probes
+    kPerExecutable,  // by capture/go_probes, python_probes and tokio_probes
     kOnDemand,       // while capture/turns finds somebody who needs it
     kAtFirst,        // for some minutes
   };
@@ -49,6 +49,7 @@ struct Following {
   bool goroutines = false;  // Go: uprobes on net/http's client and on channels, two user reads an event
   bool contexts = false;    // Python: uprobes; Java's virtual threads: none; a few user reads an event
   bool async_ids = false;   // Node: uprobes, a user read an event
+  bool tokio = false;       // Rust: uprobes at each wake-up of a task, a user read an event
 };
 // All there is, in the way that is best on this kernel.
 [[nodiscard]] Following everything_followed();

@@ -37,6 +37,11 @@ class FakeKernel : public RuntimeKernel {
   void remove_java_process(std::uint32_t) override {}
   void set_node_process(std::uint32_t, const ws_node_process&) override {}
   void remove_node_process(std::uint32_t) override {}
+  void set_tokio_process(std::uint32_t, const ws_tokio_process&) override {}
+  void remove_tokio_process(std::uint32_t) override {}
+  void begin_tokio_guess(std::uint32_t) override {}
+  bool read_tokio_guess(std::uint32_t, ws_tokio_guess&) const override { return false; }
+  void end_tokio_guess(std::uint32_t) override {}
   void forget_python_contexts() override {}
 
   std::set<int> attached;

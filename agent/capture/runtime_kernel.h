@@ -29,6 +29,12 @@ class RuntimeKernel {
   virtual void remove_java_process(std::uint32_t pid) = 0;
   virtual void set_node_process(std::uint32_t pid, const ws_node_process& process) = 0;
   virtual void remove_node_process(std::uint32_t pid) = 0;
+  virtual void set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) = 0;
+  virtual void remove_tokio_process(std::uint32_t pid) = 0;
+  // Learning of where the running task is named begins anew; what was learned so far; and enough of it.
+  virtual void begin_tokio_guess(std::uint32_t pid) = 0;
+  [[nodiscard]] virtual bool read_tokio_guess(std::uint32_t pid, ws_tokio_guess& guess) const = 0;
+  virtual void end_tokio_guess(std::uint32_t pid) = 0;
   // Of all processes: those alive are met anew, as nobody's children.
   virtual void forget_python_contexts() = 0;
 };

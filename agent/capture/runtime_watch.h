@@ -1,4 +1,4 @@
-// What follows one sort of runtime in the processes that are traced: Go, Python, Java, Node.
+// What follows one sort of runtime in the processes that are traced: Go, Python, Java, Node, tokio.
 #pragma once
 
 #include <cstddef>

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "agent/commands/settings.h"
 #include "agent/governor/governor.h"
 #include "agent/governor/usage.h"
 
@@ -17,6 +18,7 @@ GovernorOptions governor_options(const Config& config) {
   options.budgets.export_bytes_per_second = static_cast<double>(config.governor.network);
   options.period_seconds = std::chrono::duration<double>(config.governor.period).count();
   options.wakeups = config.capture.wakeups;
+  options.task_wakeups = kernel_options(config).follow.tokio;
   return options;
 }
 

@@ -44,7 +44,10 @@ Governor::Governor(const GovernorOptions& options, Counters& counters)
       cannot_(counters.get("governor.over_budget_at_last_rung")) {
   rungs_.push_back({"everything"});
   rungs_.push_back({"less payload", 1, 256});
-  if (options.wakeups) rungs_.push_back({"no wake-ups", 1, 256, false});
+  if (options.wakeups || options.task_wakeups) {
+    wakeups_at_ = rungs_.size();
+    rungs_.push_back({"no wake-ups", 1, 256, false});
+  }
   rungs_.push_back({"one half sampled", 1.0 / 2, 256, false});
   rungs_.push_back({"one quarter sampled", 1.0 / 4, 256, false});
   rungs_.push_back({"one eighth sampled", 1.0 / 8, 256, false});
@@ -70,6 +73,7 @@ void Governor::measure(const Usage& usage) {
   }
   export_.add(static_cast<double>(usage.exported), usage.seconds, options_.period_seconds);
   memory_ = usage.memory;
+  wakeups_ = options_.wakeups || usage.task_wakeups;
   ring_permille_ = std::max(ring_permille_, usage.ring_permille);
   lost_ += usage.lost;
 }
@@ -81,9 +85,17 @@ double Governor::cpu_at(std::size_t rung) const {
   // The rungs that do not sample show what they cost only while they hold.
   double factor = 1;
   for (std::size_t i = rung; i < at_; ++i) {
-    if (rungs_[i + 1].share == 1) factor /= kGuessedGain;
+    if (rungs_[i + 1].share == 1 && (i + 1 != wakeups_at_ || wakeups_)) factor /= kGuessedGain;
   }
   return (share * open + (1 - share) * shut) * factor;
+}
+
+std::size_t Governor::below() const {
+  return at_ + 1 == wakeups_at_ && !wakeups_ ? at_ + 2 : at_ + 1;
+}
+
+std::size_t Governor::above() const {
+  return at_ == wakeups_at_ + 1 && wakeups_at_ != 0 && !wakeups_ ? at_ - 2 : at_ - 1;
 }
 
 Governor::Reason Governor::over() const {
@@ -96,10 +108,10 @@ Governor::Reason Governor::over() const {
 
 bool Governor::room_above() const {
   if (at_ == 0) return false;
-  const double growth = rungs_[at_].share > 0 ? rungs_[at_ - 1].share / rungs_[at_].share : 1;
+  const double growth = rungs_[at_].share > 0 ? rungs_[above()].share / rungs_[at_].share : 1;
   // From counters alone nothing is known of what capturing would cost now: it is tried now and then.
   const bool blind = rungs_[at_].share == 0;
-  return (blind || cpu_at(at_ - 1) < kRoom * options_.budgets.cpu_cores) &&
+  return (blind || cpu_at(above()) < kRoom * options_.budgets.cpu_cores) &&
          export_.value() * growth < kRoom * options_.budgets.export_bytes_per_second &&
          static_cast<double>(memory_) <
              (down_for_ == Reason::kMemory ? kMemoryRoom : 1) * static_cast<double>(options_.budgets.memory);
@@ -122,7 +134,7 @@ bool Governor::judge(const Usage& usage) {
       return false;
     }
     if (now_ - stepped_up_ < kFailedWithin) hold_ = std::min(hold_ * 2, kLongestHold);
-    step(at_ + 1, reason);
+    step(below(), reason);
     return true;
   }
   if (!room_above()) {
@@ -133,7 +145,7 @@ bool Governor::judge(const Usage& usage) {
   const double hold = rungs_[at_].share == 0 ? std::max(hold_, 3 * kHold) : hold_;
   if (now_ - under_since_ < hold || now_ < not_before_) return false;
   if (now_ - stepped_up_ > 2 * kLongestHold) hold_ = kHold;
-  step(at_ - 1, Reason::kNone);
+  step(above(), Reason::kNone);
   stepped_up_ = now_;
   return true;
 }

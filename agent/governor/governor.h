@@ -29,7 +29,8 @@ struct Rung {
 struct GovernorOptions {
   Budgets budgets;
   double period_seconds = 10;  // of sampling windows
-  bool wakeups = false;        // there are such to give up
+  bool wakeups = false;        // threads' wake-ups are told
+  bool task_wakeups = false;   // tasks' are, where there are such (Usage)
 };
 
 // One thread.
@@ -60,6 +61,9 @@ class Governor {
   [[nodiscard]] double cpu_at(std::size_t rung) const;
   [[nodiscard]] Reason over() const;
   [[nodiscard]] bool room_above() const;
+  // The next rung on which something is given up that there is.
+  [[nodiscard]] std::size_t below() const;
+  [[nodiscard]] std::size_t above() const;
   void step(std::size_t to, Reason reason);
 
   GovernorOptions options_;
@@ -68,8 +72,10 @@ class Governor {
   std::string why_;
   Rate open_;
   Rate shut_;
-  double since_open_ = 0;  // seconds
-  double now_ = 0;         // seconds of all usage so far
+  std::size_t wakeups_at_ = 0;  // the rung that gives up nothing else; 0: none
+  bool wakeups_ = false;        // there are such
+  double since_open_ = 0;       // seconds
+  double now_ = 0;              // seconds of all usage so far
   double next_look_ = 0;
   double not_before_ = 0;  // of the next step
   double under_since_ = -1;

@@ -24,6 +24,7 @@ class Host {
       usage.exported = usage.window_open ? static_cast<std::uint64_t>(export_rate * kRound) : 0;
       usage.ring_permille = ring_permille;
       usage.lost = lost;
+      usage.task_wakeups = task_wakeups;
       lost = 0;
       if (governor.judge(usage)) {
         ++steps;
@@ -44,6 +45,7 @@ class Host {
   std::uint64_t memory = 30'000'000;
   std::uint64_t ring_permille = 0;
   std::uint64_t lost = 0;
+  bool task_wakeups = false;
   int steps = 0;
   std::string last_why;
 
@@ -163,6 +165,26 @@ TEST(Governor, WakeUpsAreGivenUpOnlyWhereThereAreSome) {
   options.wakeups = true;
   const Governor with(options, counters);
   EXPECT_EQ(with.rungs().size(), without.rungs().size() + 1);
+}
+
+TEST(Governor, ItIsNoStepToGiveUpWakeUpsOfTasksThatNobodyHas) {
+  GovernorOptions options;
+  options.task_wakeups = true;
+  for (const bool some : {false, true}) {
+    Host host(options);
+    host.task_wakeups = some;
+    host.open_cores = 0.1;
+    bool without = false;  // on the rung that gives up nothing else
+    for (int i = 0; i < 40; ++i) {
+      host.run(0.5);
+      without = without || (host.governor.rung().share == 1 && !host.governor.rung().wakeups);
+    }
+    EXPECT_EQ(without, some);
+    EXPECT_LT(host.governor.rung().share, 1);
+    host.open_cores = 0.001;
+    host.run(600);
+    EXPECT_EQ(host.governor.number(), 0U);
+  }
 }
 
 }  // namespace

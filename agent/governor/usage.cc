@@ -39,6 +39,8 @@ UsageMeter::UsageMeter(Counters& counters)
       map_kib_(counters.get("self.map_kib")),
       window_open_(counters.get("governor.window_open")),
       otlp_bytes_(counters.get("exporters.otlp.bytes.sent")),
+      trap_ns_(counters.get("self.trap_ns")),
+      tokio_(counters.get("capture.tokio.processes")),
       last_time_(std::chrono::steady_clock::now()),
       last_cpu_(cpu_now()) {}
 
@@ -48,7 +50,9 @@ double UsageMeter::cpu_now() {
   const double estimated = static_cast<double>(records_.value()) * kSecondsPerRecord +
                            static_cast<double>(counted_.value() + counted_calls_.value()) * kSecondsPerCounted;
   const double measured = static_cast<double>(bpf_ns_.value()) / 1e9;
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime) + (measured > 0 ? measured : estimated);
+  // What a breakpoint costs around the program is in neither.
+  const double traps = static_cast<double>(trap_ns_.value()) / 1e9;
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime) + (measured > 0 ? measured : estimated) + traps;
 }
 
 Usage UsageMeter::sample() {
@@ -66,6 +70,7 @@ Usage UsageMeter::sample() {
   const std::uint64_t lost = ring_full_.value();
   usage.lost = lost - last_lost_;
   usage.window_open = window_open_.value() != 0;
+  usage.task_wakeups = tokio_.value() != 0;
   last_time_ = now;
   last_cpu_ = cpu;
   last_bytes_ = bytes;

@@ -12,12 +12,13 @@ namespace wirespan {
 // Of the time since the sample before.
 struct Usage {
   double seconds = 0;
-  double cpu_seconds = 0;           // all threads of the agent, and what its BPF programs took
+  double cpu_seconds = 0;           // all threads of the agent, its BPF programs, and breakpoints in who is traced
   std::uint64_t memory = 0;         // resident set and kernel maps, bytes
   std::uint64_t exported = 0;       // bytes sent
   std::uint64_t ring_permille = 0;  // of the ring buffer, the fullest it was found
   std::uint64_t lost = 0;           // events that did not fit
   bool window_open = true;
+  bool task_wakeups = false;  // processes whose tasks' wake-ups are probed, or would be on a higher rung
 };
 
 // One thread.
@@ -39,6 +40,8 @@ class UsageMeter {
   Counter& map_kib_;
   Counter& window_open_;
   Counter& otlp_bytes_;
+  Counter& trap_ns_;
+  Counter& tokio_;
   std::chrono::steady_clock::time_point last_time_;
   double last_cpu_ = 0;
   std::uint64_t last_bytes_ = 0;

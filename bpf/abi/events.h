@@ -18,6 +18,7 @@ enum ws_event_type {
   WS_EV_BIRTHS,
   WS_EV_LINEAGE,
   WS_EV_ASYNC,
+  WS_EV_TOKIO,
 };
 
 enum ws_direction { WS_RECEIVED = 0, WS_SENT = 1 };
@@ -173,9 +174,26 @@ struct ws_ev_births {
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_births) == 544, "ws_ev_births");
 
+enum ws_tokio_role { WS_TOKIO_WAKES = 1, WS_TOKIO_SPAWNS };
+/* Of WS_TOKIO_WAKES, in `how`: the waker is kept; and wake-ups by value are not told now. */
+enum { WS_TOKIO_BY_REFERENCE = 1, WS_TOKIO_ANSWERS_ONLY = 2 };
+
+/* A task of Rust's tokio makes another one runnable, or begins it. */
+struct ws_ev_tokio {
+  struct ws_ev_header h;
+  __u64 task;
+  __u64 other;
+  __u32 tid;
+  __u16 role; /* enum ws_tokio_role */
+  __u16 how;
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_tokio) == 40, "ws_ev_tokio");
+
 /* In task numbers: a Python context, and the rest is when it was born (CLOCK_BOOTTIME ns); where greenlets run, an
  * address that is theirs alone while they live; of a virtual thread of Java, its number (Thread.threadId). */
 #define WS_TASK_CONTEXT (1ULL << 63)
+/* Both: a task of tokio, and the rest is its tokio::task::Id. */
+#define WS_TASK_TOKIO (3ULL << 62)
 
 /* With it, a Java object that names who is worked for, where it lay after so many collections of garbage: the agent
  * makes a number of it that stays (agent/capture/java_contexts). */

@@ -91,7 +91,7 @@ struct ws_target {
 WS_ABI_ASSERT(sizeof(struct ws_target) == 8, "ws_target");
 
 /* Whose threads are asked, besides Go's, what task they run. */
-enum ws_runtime { WS_RUNTIME_NONE, WS_RUNTIME_PYTHON, WS_RUNTIME_JAVA, WS_RUNTIME_NODE };
+enum ws_runtime { WS_RUNTIME_NONE, WS_RUNTIME_PYTHON, WS_RUNTIME_JAVA, WS_RUNTIME_NODE, WS_RUNTIME_TOKIO };
 
 /* Functions plan: whether some call of the thread has returned to a program, so that it is in none which began before.
  */
@@ -102,7 +102,7 @@ struct ws_thread {
   __u32 loop;       /* twice the returns from epoll_wait; see ws_turn() */
   __u64 send_began; /* time the sending call in flight was entered; sockets plan: of the thread's last record */
   __u64 wait_until; /* when the last epoll_wait would have ended by itself: no timer of the loop is due before */
-  __u64 task;       /* goroutine, Python context or Java's virtual thread, when the runtime has such */
+  __u64 task;       /* goroutine, Python context, Java's virtual thread or tokio's task, when the runtime has such */
   __u64 parent_task;
   __u32 capture;
   __u32 runtime_epoch; /* ws_runtime_epoch when the following were looked up */
@@ -208,6 +208,46 @@ struct ws_node_process {
   __u32 _pad;
 };
 WS_ABI_ASSERT(sizeof(struct ws_node_process) == 24, "ws_node_process");
+
+/* Hits of uprobes by what they are in, each CPU's in a cache line of its own (core/traps.h). */
+enum ws_trap { WS_TRAP_GO, WS_TRAP_PYTHON, WS_TRAP_NODE, WS_TRAP_TOKIO, WS_TRAP_COUNT };
+enum { WS_TRAP_CPUS = 64 };
+struct ws_traps {
+  __u64 hits[8];
+};
+WS_ABI_ASSERT(sizeof(struct ws_traps) == 64, "ws_traps");
+
+/* Where a process's tokio keeps what we read (core/tokio.h): offsets in bytes. */
+struct ws_tokio_process {
+  __s32 context;   /* the thread-local CONTEXT, from the thread pointer */
+  __s32 current;   /* in it the running task's id, also from the thread pointer; 0: not found yet */
+  __u16 words;     /* of CONTEXT, at most WS_TOKIO_WORDS */
+  __u16 vtable;    /* in a task's Header */
+  __u16 id_offset; /* in its Vtable: where a task has its id */
+  __u8 tagged;     /* 1: the word before `current` says whether there is one (tokio before its Ids were NonZeroU64) */
+  __u8 how;        /* WS_TOKIO_ANSWERS_ONLY: wake-ups by value are not told */
+  __u64 driver_first; /* ids of the worker threads' own tasks, in whose name the driver wakes others; 0: not known */
+  __u64 driver_last;
+};
+WS_ABI_ASSERT(sizeof(struct ws_tokio_process) == 32, "ws_tokio_process");
+
+enum { WS_TOKIO_WORDS = 16, WS_TOKIO_WOKEN = 256 };
+
+/* What tells which word of CONTEXT is the running task's id: how often it was that of a task that had been woken. */
+struct ws_tokio_guess {
+  struct {
+    __u64 last;
+    __u32 hits;
+    __u32 changes; /* hits that differed from the one before on the same thread */
+    __u32 tid;     /* who was seen last */
+    __u32 zeros;
+    __u32 ones;
+    __u32 _pad;
+  } word[WS_TOKIO_WORDS];
+  __u64 woken[WS_TOKIO_WOKEN]; /* by the id's lowest bits */
+  __u64 samples;
+};
+WS_ABI_ASSERT(sizeof(struct ws_tokio_guess) == 2568, "ws_tokio_guess");
 
 struct ws_python_context {
   __u32 pid;

@@ -1,5 +1,5 @@
-/* The registers of the system call the current thread is in: where they are, which call it is, and how long an event
- * loop's one means to wait. */
+/* The registers of the system call the current thread is in: where they are, which call it is, how long an event
+ * loop's one means to wait; and which thread it is. */
 #ifndef WIRESPAN_BPF_CORE_REGISTERS_H
 #define WIRESPAN_BPF_CORE_REGISTERS_H
 
@@ -37,6 +37,16 @@ WS_INLINE __s32 ws_timeout(struct pt_regs *regs, long number, const enum ws_how_
 #elif defined(__TARGET_ARCH_arm64)
   struct user_pt_regs *user = (struct user_pt_regs *)regs;
   return BPF_CORE_READ(user, regs[3]);
+#endif
+}
+
+/* Of the calling thread; 0: not to be told. */
+WS_INLINE __u64 ws_thread_pointer(void) {
+#if defined(__TARGET_ARCH_x86)
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  return BPF_CORE_READ(task, thread.fsbase);
+#else
+  return 0;
 #endif
 }
 

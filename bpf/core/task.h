@@ -1,5 +1,5 @@
-/* Which of its runtime's own tasks a thread runs: a goroutine, a Python context, a virtual thread of Java. Node's are
- * told apart from what is done in them (core/node.h). */
+/* Which of its runtime's own tasks a thread runs: a goroutine, a Python context, a virtual thread of Java, a task of
+ * tokio. Node's are told apart from what is done in them (core/node.h). */
 #ifndef WIRESPAN_BPF_CORE_TASK_H
 #define WIRESPAN_BPF_CORE_TASK_H
 
@@ -7,14 +7,16 @@
 #include "bpf/core/java.h"
 #include "bpf/core/node.h"
 #include "bpf/core/python.h"
+#include "bpf/core/tokio.h"
 
 static __noinline __attribute__((unused)) int ws_runtime_ask(struct ws_thread *thread, __u32 pid) {
   if (!thread) return 0;
   thread->runtime_epoch = ws_runtime_epoch;
-  thread->runtime = bpf_map_lookup_elem(&ws_python_processes, &pid) ? WS_RUNTIME_PYTHON
-                    : bpf_map_lookup_elem(&ws_java_processes, &pid) ? WS_RUNTIME_JAVA
-                    : bpf_map_lookup_elem(&ws_node_processes, &pid) ? WS_RUNTIME_NODE
-                                                                    : WS_RUNTIME_NONE;
+  thread->runtime = bpf_map_lookup_elem(&ws_python_processes, &pid)  ? WS_RUNTIME_PYTHON
+                    : bpf_map_lookup_elem(&ws_java_processes, &pid)  ? WS_RUNTIME_JAVA
+                    : bpf_map_lookup_elem(&ws_node_processes, &pid)  ? WS_RUNTIME_NODE
+                    : bpf_map_lookup_elem(&ws_tokio_processes, &pid) ? WS_RUNTIME_TOKIO
+                                                                     : WS_RUNTIME_NONE;
   thread->state_searches = thread->state_at = thread->java_sort = 0;
   return ws_go_ask(thread, pid);
 }
@@ -35,13 +37,15 @@ __weak __noinline int ws_set_task_of(__u64 pid_tid, __u32 direction, __u64 word,
     ws_set_context(thread, pid, word, direction);
   else if (thread->runtime == WS_RUNTIME_JAVA)
     ws_set_java_task(thread, pid, word, stack, fd);
+  else if (thread->runtime == WS_RUNTIME_TOKIO)
+    ws_set_tokio_task(thread, pid, word);
 #else
   if (thread->go_g) ws_set_goroutine(thread, m, word);
 #endif
   return 0;
 }
 
-/* Sets the task the calling thread runs. 0.2 us in a Go, Python or Java process, a comparison in others. */
+/* Sets the task the calling thread runs. 0.2 us in a Go, Python, Java or tokio process, a comparison in others. */
 WS_INLINE void ws_set_task(struct ws_thread *thread, __u32 pid, __u32 tid, struct task_struct *task,
                            struct pt_regs *regs, __u32 direction, const enum ws_how_to_load how) {
   if (thread->runtime_epoch == ws_runtime_epoch && !thread->go_g &&

@@ -2,6 +2,7 @@
 #include "bpf/core/conns.h"
 #include "bpf/core/gate.h"
 #include "bpf/core/threads.h"
+#include "bpf/core/traps.h"
 
 const volatile __u8 ws_ops[WS_SYSCALLS] = {};
 const volatile bool ws_trace_all = false;
@@ -15,6 +16,7 @@ struct ws_conn_slot ws_conn_slots[WS_CONN_SLOTS] __attribute__((aligned(128))) =
 struct ws_thread ws_slots[WS_THREAD_SLOTS] __attribute__((aligned(64))) = {};
 __u32 ws_hints[WS_HINTS] = {};
 __u64 ws_stats[WS_STAT_COUNT] = {};
+struct ws_traps ws_traps[WS_TRAP_CPUS] __attribute__((aligned(64))) = {};
 __u32 ws_runtime_epoch = 0;
 __u64 ws_boot_offset = 0;
 __u32 ws_reader_dozes = 0;

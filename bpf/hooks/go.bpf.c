@@ -3,6 +3,7 @@
  * (Go 1.17): first arguments in RAX, RBX on amd64, R0, R1 on arm64; g in R14, R28. */
 #include "bpf/core/gate.h"
 #include "bpf/core/goroutine.h"
+#include "bpf/core/traps.h"
 
 WS_INLINE __u64 ws_go_argument(struct pt_regs *regs) {
 #if defined(__TARGET_ARCH_x86)
@@ -40,6 +41,7 @@ WS_INLINE const struct ws_go_process *ws_handover_begin(struct pt_regs *regs, __
 
 /* Who writes a connection's requests is told once, and holds for later windows. */
 WS_INLINE int ws_handover(struct pt_regs *regs, __u32 role) {
+  ws_trapped(WS_TRAP_GO);
   if (ws_gate_shut && role != WS_WRITES) return 0;
   struct ws_ev_handover ev = {};
   if (ws_handover_begin(regs, role, &ev)) ws_emit(&ev, sizeof(ev));
@@ -72,6 +74,7 @@ WS_INLINE __u64 ws_waiting(const struct ws_go_process *go, __u64 queue) {
 }
 
 WS_INLINE int ws_channel(struct pt_regs *regs, __u32 role) {
+  ws_trapped(WS_TRAP_GO);
   if (ws_gate_shut || ws_gate_no_wakeups) return 0;
   struct ws_ev_handover ev = {};
   const __u64 channel = ws_go_argument(regs);

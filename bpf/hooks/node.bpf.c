@@ -2,7 +2,10 @@
  * process (capture/node_probes). Only memory is read: one of them has V8's calling convention. */
 #include "bpf/core/node.h"
 
+#include "bpf/core/traps.h"
+
 WS_INLINE int ws_node_probe(__u32 where) {
+  ws_trapped(WS_TRAP_NODE);
   const __u64 me = bpf_get_current_pid_tgid();
   return ws_tell_async(me >> 32, (__u32)me, 0, where);
 }

@@ -2,18 +2,14 @@
  * there the new address is known; the interpreter's stack does not move while they run. */
 #include "bpf/core/python.h"
 
+#include "bpf/core/registers.h"
+#include "bpf/core/traps.h"
+
 #if defined(__TARGET_ARCH_x86)
-WS_INLINE __u64 ws_thread_pointer(void) {
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  return BPF_CORE_READ(task, thread.fsbase);
-}
 WS_INLINE __u64 ws_returned(struct pt_regs *regs) {
   return regs->ax;
 }
 #else
-WS_INLINE __u64 ws_thread_pointer(void) {
-  return 0;
-}
 WS_INLINE __u64 ws_returned(struct pt_regs *regs) {
   return 0;
 }
@@ -28,6 +24,7 @@ WS_INLINE void ws_inherit(struct ws_ev_lineage *fresh, const struct ws_ev_lineag
 
 SEC("uprobe")
 int python_born(struct pt_regs *regs) {
+  ws_trapped(WS_TRAP_PYTHON);
   const __u64 me = bpf_get_current_pid_tgid();
   const __u32 pid = me >> 32;
   const struct ws_python_process *python = bpf_map_lookup_elem(&ws_python_processes, &pid);

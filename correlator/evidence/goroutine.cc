@@ -104,7 +104,7 @@ class Goroutine : public Evidence {
     if (const auto* data = std::get_if<event::Data>(&event)) {
       if (data->actor.task != 0 && !is_context(data->actor.task)) meet(data->actor);
     } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
-      handed_over(*handover, world);
+      if (!is_context(handover->actor.task)) handed_over(*handover, world);
     } else if (const auto* births = std::get_if<event::Births>(&event)) {
       auto& waiting = process(births->pid).births;
       if (waiting.size() >= kMostWaiting && !waiting.contains(births->task)) waiting.clear();
@@ -207,6 +207,10 @@ class Goroutine : public Evidence {
         // It asks for more: what came through this channel before is done.
         if (task.channel == handover.object) task.work = 0;
         for (const auto& given : process.channels.receives(handover)) give(process, given, handover.object, world);
+        return;
+      case event::Handover::Role::kWakes:
+      case event::Handover::Role::kSpawns:
+        return;
     }
   }
 

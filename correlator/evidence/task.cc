@@ -33,6 +33,10 @@ constexpr float kProven = 16;
 constexpr float kRare = 200;
 constexpr float kRareObjects = 1000;
 
+bool is_ours(std::uint64_t task) {
+  return is_context(task) && !is_tokio(task);
+}
+
 struct Read {
   std::uint64_t node = 0;
   BootTime time{};
@@ -101,21 +105,21 @@ class ByTask : public Evidence {
   void opened(const NodePtr& node, World& world) override {
     const Message& request = *node->exchange->request;
     if (node->role == SpanRole::kServer) {
-      if (is_context(request.last_byte.actor.task)) read(*node, request.last_byte.actor.task, world);
-    } else if (is_context(request.first_byte.actor.task) && (!node->decided || is_guess(*node))) {
+      if (is_ours(request.last_byte.actor.task)) read(*node, request.last_byte.actor.task, world);
+    } else if (is_ours(request.first_byte.actor.task) && (!node->decided || is_guess(*node))) {
       put_off(node, request.first_byte.actor);
     }
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
     if (node->role != SpanRole::kServer || touched.kind != MessageKind::kResponse || !touched.first) return;
-    if (is_context(touched.touch.actor.task)) answer(node, touched.touch, world);
+    if (is_ours(touched.touch.actor.task)) answer(node, touched.touch, world);
   }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
-    if (!is_context(actor.task)) return std::nullopt;
+    if (!is_ours(actor.task)) return std::nullopt;
     const TrackRecord& births = process_of(node.pid).births;
     if (births.failed * kRare > births.held + kRare) return std::nullopt;
     NodePtr request = request_of(node.pid, actor, world);

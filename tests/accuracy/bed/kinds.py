@@ -158,6 +158,10 @@ def _kinds():
     yield _java("java_vertx5", LOOPS, background=False)
     yield Kind("rust_tokio", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio"), _one("loop"),
                background=False)
+    yield Kind("rust_tokio_spawn", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio_spawn"),
+               _one("loop"), background=False)
+    yield Kind("rust_tokio_queue", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio_queue"), POOLS,
+               background=False)
     yield Kind("nginx", _nginx, lambda t: nginx(), _one("loop"), planned=False,
                background=False)
     yield Kind("haproxy", lambda s: ["haproxy", "-db", "-f", _filled_in(s, "haproxy.cfg")], lambda t: need("haproxy"),

@@ -1,0 +1,110 @@
+#include "agent/capture/tokio_wakes.h"
+
+#include <algorithm>
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostTasks = 8192;
+// Who asked before the probe was there is not known.
+constexpr std::int64_t kNotBefore = 100'000'000;
+constexpr std::uint64_t kAnswersAtFirst = 256;
+constexpr std::uint64_t kAnswersAgain = 64;
+constexpr std::int64_t kLongestAgain = 2'000'000'000;
+constexpr std::int64_t kAgainAfter = 30'000'000'000;
+constexpr std::uint64_t kRare = 200;
+// Without a response for so long a call's parent is who asked for it: a little before the correlator needs to know.
+constexpr std::int64_t kSlow = 700'000'000;
+constexpr std::int64_t kForgotten = 5'000'000'000;  // what is not answered by then is no call
+constexpr std::int64_t kStaysSlow = 60'000'000'000;
+
+}  // namespace
+
+void TokioWakes::moved(const event::Data& data) {
+  if (data.conn->side == TcpSide::kPassive) {
+    if (const auto it = tasks_.find(data.actor.task); it != tasks_.end()) it->second.serves = true;
+    return;
+  }
+  if (data.conn->side != TcpSide::kActive) return;
+  if (data.direction == Direction::kSent) {
+    if (tasks_.size() >= kMostTasks) tasks_.clear();
+    const auto [it, first] = tasks_.try_emplace(data.actor.task);
+    Task& task = it->second;
+    if (task.sent != BootTime{}) return;
+    task.sent = data.time;
+    task.responds = false;
+    task.judged = !first && data.time > since_ + kNotBefore;
+    task.asked = task.wakers;
+    task.askers = task.woken;
+    task.woken = 0;
+  } else if (const auto it = tasks_.find(data.actor.task); it != tasks_.end()) {
+    it->second.responds = it->second.responds || it->second.sent != BootTime{};
+    it->second.sent = {};
+  }
+}
+
+void TokioWakes::woke(const event::Handover& wake) {
+  if (state_ == State::kAnswersOnly || state_ == State::kAll) return;
+  const bool by_reference = (wake.place & event::Handover::kByReference) != 0;
+  if (const auto it = tasks_.find(wake.object); it != tasks_.end() && it->second.woken < kMostAskers)
+    it->second.wakers[it->second.woken++] = wake.actor.task;
+  const auto it = tasks_.find(wake.actor.task);
+  if (it == tasks_.end() || !it->second.responds || it->second.serves) return;
+  Task& task = it->second;
+  const auto end = task.asked.begin() + task.askers;
+  const bool asked = std::find(task.asked.begin(), end, wake.object) != end;
+  if (!by_reference && !asked) return;
+  task.responds = false;
+  if (task.judged) ++(by_reference && asked ? held_ : failed_);
+}
+
+void TokioWakes::watch(BootTime now) {
+  state_ = State::kWatches;
+  since_ = now;
+  seen_before_ = held_ + failed_;
+}
+
+bool TokioWakes::slow(BootTime now) {
+  bool found = false;
+  for (auto& [number, task] : tasks_) {
+    if (task.sent == BootTime{} || now - task.sent < kSlow) continue;
+    found = true;
+    if (now - task.sent >= kForgotten) task.sent = {};
+  }
+  return found;
+}
+
+bool TokioWakes::all(BootTime now) {
+  switch (state_) {
+    case State::kWatches: {
+      const std::uint64_t seen = held_ + failed_ - seen_before_;
+      if (seen < (watched_before_ ? kAnswersAgain : kAnswersAtFirst) &&
+          (!watched_before_ || now - since_ < kLongestAgain))
+        return true;
+      watched_before_ = true;
+      state_ = failed_ * kRare > held_ ? State::kAll : State::kAnswersOnly;
+      next_ = now + kAgainAfter;
+      break;
+    }
+    case State::kAnswersOnly:
+      if (slow(now)) {
+        state_ = State::kSlow;
+        since_ = now;
+      } else if (now >= next_) {
+        watch(now);
+      }
+      break;
+    case State::kSlow:
+      if (slow(now)) {
+        since_ = now;
+      } else if (now - since_ >= kStaysSlow) {
+        watch(now);
+      }
+      break;
+    case State::kAll:
+      break;
+  }
+  return state_ != State::kAnswersOnly;
+}
+
+}  // namespace wirespan

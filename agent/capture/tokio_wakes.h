@@ -1,0 +1,57 @@
+// Which wake-ups of a process that runs tokio have to be told. tokio wakes by value and by reference, and a probe sees
+// all wake-ups of one sort. Who awaits a response is woken by reference (tokio's oneshot, which hyper and others use);
+// by value the driver wakes whoever has a socket ready, and who asks for a call wakes the connection's task: four of
+// five wake-ups. That the one who awaits the response is one who asked is watched for a time, and looked at again now
+// and then; where it always was, wake-ups by value are not needed. Where responses take long, they are: then nothing
+// else says in time who asked (correlator/evidence/tokio).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "model/event.h"
+
+namespace wirespan {
+
+// Of one process. One thread.
+class TokioWakes {
+ public:
+  // A task sent or received.
+  void moved(const event::Data& data);
+  // One woke another, not the driver.
+  void woke(const event::Handover& wake);
+  // Whether wake-ups by value are to be told too, from now on. Ask now and then.
+  [[nodiscard]] bool all(BootTime now);
+
+ private:
+  static constexpr std::size_t kMostAskers = 4;
+  // A task that writes to servers.
+  struct Task {
+    BootTime sent{};        // what is not answered yet; zero: nothing
+    bool responds = false;  // it has read since, and has woken nobody yet
+    bool serves = false;    // it reads requests itself
+    bool judged = false;    // all who asked for what it wrote were told
+    std::array<std::uint64_t, kMostAskers> wakers{};
+    std::array<std::uint64_t, kMostAskers> asked{};
+    std::uint8_t woken = 0;
+    std::uint8_t askers = 0;
+  };
+  enum class State : std::uint8_t { kWatches, kAnswersOnly, kSlow, kAll };
+
+  void watch(BootTime now);
+  [[nodiscard]] bool slow(BootTime now);
+
+  std::unordered_map<std::uint64_t, Task> tasks_;
+  State state_ = State::kWatches;
+  bool watched_before_ = false;
+  BootTime since_{};  // this state
+  BootTime next_{};   // look at whether answers are enough
+  std::uint64_t held_ = 0;
+  std::uint64_t failed_ = 0;
+  std::uint64_t seen_before_ = 0;  // this watch
+};
+
+}  // namespace wirespan

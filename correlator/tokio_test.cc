@@ -1,0 +1,299 @@
+// evidence/tokio: scenes it must link and scenes it must refuse.
+#include <gtest/gtest.h>
+
+#include "correlator/testing/scene.h"
+
+namespace wirespan {
+namespace {
+
+using testing::Scene;
+using Role = event::Handover::Role;
+
+constexpr std::uint32_t kPid = 1;
+constexpr std::uint32_t kWorkers = 2;  // tasks 1 and 2, in whose name the driver wakes
+
+struct TokioScene : Scene {
+  TokioScene() : Scene(CorrelatorOptions{}) {}
+
+  static Actor in(std::uint64_t task) { return {{kPid, kPid + 1}, 2, kTokioTask | task, 0}; }
+  void wakes(std::uint64_t waker, std::uint64_t wakee) { tell(Role::kWakes, waker, wakee); }
+  void spawns(std::uint64_t parent, std::uint64_t child) { tell(Role::kSpawns, parent, child); }
+  // Where only answers are told.
+  void awakes(std::uint64_t waker, std::uint64_t wakee) {
+    tell(Role::kWakes, waker, wakee, event::Handover::kByReference | event::Handover::kAnswersOnly);
+  }
+  void tell(Role role, std::uint64_t task, std::uint64_t object, std::uint64_t how = 0) {
+    now = now + 1000;
+    correlator.on_event(event::Handover{now, in(task), role, kTokioTask | object, how});
+  }
+  ExchangePtr answered_round(std::uint64_t asker, std::uint64_t connection) {
+    const auto made = call(in(connection));
+    finish(made, in(connection));
+    awakes(connection, asker);
+    return made;
+  }
+  // A call that `connection` makes for `asker`, answered.
+  ExchangePtr round(std::uint64_t asker, std::uint64_t connection) {
+    wakes(asker, connection);
+    const auto made = call(in(connection));
+    wakes(1, connection);
+    finish(made, in(connection));
+    wakes(connection, asker);
+    return made;
+  }
+  [[nodiscard]] std::string method(const ExchangePtr& made) { return std::string(span(made).parent.method); }
+
+  // Two other requests are open, so that nothing is linked for being the only one.
+  ExchangePtr other = serve(in(101));
+  ExchangePtr another = serve(in(102));
+};
+
+TEST(Tokio, WhoReadsARequestMakesItsCalls) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto of_a = s.call(s.in(10));
+  s.finish(of_a, s.in(10));
+  s.finish(a, s.in(10));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_EQ(s.method(of_a), "tokio");
+}
+
+TEST(Tokio, AConnectionsTaskWritesForWhoWokeItAndAwaitsTheResponse) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  const auto of_a = s.round(10, 20);
+  const auto of_b = s.round(11, 20);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+}
+
+TEST(Tokio, ALateWakeUpByWhoAwaitedTheResponseBeforeDoesNotAsk) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  const auto of_a = s.round(10, 20);
+  s.wakes(11, 20);
+  s.wakes(10, 20);  // it has read the body
+  const auto of_b = s.call(s.in(20));
+  s.finish(of_b, s.in(20));
+  s.wakes(20, 11);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+}
+
+TEST(Tokio, WhoAwaitsWhatAnotherAskedForIsNotBelieved) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  s.wakes(10, 20);
+  const auto made = s.call(s.in(20));
+  s.finish(made, s.in(20));
+  s.wakes(20, 11);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  EXPECT_FALSE(s.is_parent(a, made));
+  EXPECT_FALSE(s.is_parent(b, made));
+}
+
+TEST(Tokio, TheDriverAsksForNothing) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  s.wakes(10, 20);
+  for (std::uint64_t worker = 1; worker <= kWorkers; ++worker) s.wakes(worker, 20);
+  const auto made = s.call(s.in(20));
+  s.finish(made, s.in(20));
+  s.wakes(20, 10);
+  s.finish(a, s.in(10));
+  EXPECT_TRUE(s.is_parent(a, made));
+}
+
+TEST(Tokio, WhereOnlyAnswersAreToldWhoAwaitsTheResponseIsBelieved) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  s.round(10, 20);
+  s.round(11, 20);
+  const auto of_b = s.answered_round(11, 20);
+  const auto of_a = s.answered_round(10, 20);
+  const auto next_of_b = s.answered_round(11, 20);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_TRUE(s.is_parent(b, next_of_b));
+}
+
+TEST(Tokio, WhereOnlyAnswersAreToldAConnectionIsNotOfWhoOpenedIt) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  s.answered_round(10, 19);
+  s.spawns(10, 20);
+  const auto of_b = s.answered_round(11, 20);
+  const auto of_nobody = s.answered_round(77, 20);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  s.wait(600'000'000);
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_FALSE(s.is_parent(a, of_nobody));
+}
+
+TEST(Tokio, ACallOfTheTimeWhenAskersWereNotTold) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(11));
+  s.answered_round(10, 20);
+  const auto of_a = s.call(s.in(20));
+  s.round(11, 21);  // now they are told again
+  s.finish(of_a, s.in(20));
+  s.wakes(20, 10);
+  s.wakes(10, 20);
+  const auto of_neither = s.call(s.in(20));
+  s.finish(of_neither, s.in(20));
+  s.wakes(20, 11);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_FALSE(s.is_parent(a, of_neither));
+  EXPECT_FALSE(s.is_parent(b, of_neither));
+}
+
+TEST(Tokio, ACallWithoutAResponseIsOfWhoAskedOnceThatWasProven) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  for (int i = 0; i < 20; ++i) s.round(10, 20);
+  const auto b = s.serve(s.in(11));
+  s.wakes(11, 21);
+  const auto hangs = s.call(s.in(21));
+  s.wait(1'100'000'000);
+  s.finish(hangs, s.in(21));
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  EXPECT_TRUE(s.is_parent(b, hangs));
+}
+
+// Enough of them that the process has shown what its children do.
+struct ChildrenScene : TokioScene {
+  void show() {
+    for (std::uint64_t i = 0; i < 20; ++i) {
+      const auto request = serve(in(10));
+      spawns(10, 1000 + i);
+      round(1000 + i, 20);
+      finish(request, in(10));
+    }
+    wait(600'000'000);
+  }
+};
+
+TEST(Tokio, ChildrenBegunSinceTheRequestWasReadWorkForIt) {
+  ChildrenScene s;
+  s.show();
+  const auto first = s.serve(s.in(10));
+  s.spawns(10, 30);  // and goes on after the answer
+  s.finish(first, s.in(10));
+  const auto a = s.serve(s.in(10));
+  s.spawns(10, 31);
+  s.spawns(31, 32);
+  const auto of_child = s.round(31, 20);
+  const auto of_grandchild = s.round(32, 21);
+  const auto of_old = s.round(30, 22);
+  s.finish(a, s.in(10));
+  s.wait(600'000'000);
+  EXPECT_TRUE(s.is_parent(a, of_child));
+  EXPECT_TRUE(s.is_parent(a, of_grandchild));
+  EXPECT_FALSE(s.is_parent(a, of_old));
+  EXPECT_FALSE(s.is_parent(first, of_old));
+}
+
+TEST(Tokio, AChildWithAConnectionOfItsOwn) {
+  ChildrenScene s;
+  s.show();
+  const auto a = s.serve(s.in(10));
+  s.spawns(10, 31);
+  const auto made = s.call(s.in(31));
+  s.finish(made, s.in(31));
+  s.finish(a, s.in(10));
+  s.wait(600'000'000);
+  EXPECT_TRUE(s.is_parent(a, made));
+}
+
+TEST(Tokio, AConsumerBegunByOneRequestIsNotItsOwn) {
+  ChildrenScene s;
+  s.show();
+  const auto a = s.serve(s.in(10));
+  s.spawns(10, 31);  // a queue's, by the first who needs it
+  s.wakes(10, 31);
+  s.round(31, 20);
+  s.wakes(31, 10);
+  const auto b = s.serve(s.in(11));
+  s.wakes(11, 31);
+  const auto of_b = s.round(31, 20);
+  s.wakes(31, 11);
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(11));
+  s.wait(600'000'000);
+  EXPECT_FALSE(s.is_parent(a, of_b));
+}
+
+TEST(Tokio, AConsumerIsKnownByWhatItDoesAfterwards) {
+  ChildrenScene s;
+  s.show();
+  const auto a = s.serve(s.in(10));
+  s.spawns(10, 31);
+  const auto b = s.serve(s.in(11));
+  const auto of_b = s.round(31, 20);  // B waits for something else just now, and is not woken
+  s.finish(b, s.in(11));
+  s.finish(a, s.in(10));
+  const auto c = s.serve(s.in(12));
+  s.wait(100'000'000);
+  const auto of_c = s.round(31, 20);
+  s.finish(c, s.in(12));
+  s.wait(600'000'000);
+  EXPECT_FALSE(s.is_parent(a, of_b));
+  EXPECT_FALSE(s.is_parent(a, of_c));
+}
+
+TEST(Tokio, AConsumerThatOutlivesTheRequestIsNobodys) {
+  ChildrenScene s;
+  s.show();
+  const auto first = s.serve(s.in(10));
+  s.spawns(10, 31);
+  s.finish(first, s.in(10));
+  s.round(31, 20);
+  const auto a = s.serve(s.in(10));
+  const auto made = s.round(31, 20);
+  s.finish(a, s.in(10));
+  s.wait(600'000'000);
+  EXPECT_FALSE(s.is_parent(a, made));
+  EXPECT_FALSE(s.is_parent(first, made));
+}
+
+TEST(Tokio, WhoReadsSeveralRequestsAtOnceIsNotKnownToWorkForEither) {
+  TokioScene s;
+  const auto a = s.serve(s.in(10));
+  const auto b = s.serve(s.in(10));
+  const auto made = s.call(s.in(10));
+  s.finish(made, s.in(10));
+  s.finish(a, s.in(10));
+  s.finish(b, s.in(10));
+  EXPECT_FALSE(s.is_parent(a, made));
+  EXPECT_FALSE(s.is_parent(b, made));
+}
+
+TEST(Tokio, AProcessWhereOthersAnswerIsNotBelieved) {
+  TokioScene s;
+  for (std::uint64_t i = 0; i < 20; ++i) s.finish(s.serve(s.in(10 + i)), s.in(50));
+  const auto a = s.serve(s.in(40));
+  const auto made = s.call(s.in(40));
+  s.finish(made, s.in(40));
+  s.finish(a, s.in(50));
+  EXPECT_FALSE(s.is_parent(a, made));
+}
+
+}  // namespace
+}  // namespace wirespan
