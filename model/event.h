@@ -41,9 +41,9 @@ constexpr bool is_context(std::uint64_t task) {
   return (task & kContextTask) != 0;
 }
 // Tasks of tokio, by their Id: given out once in a process's life.
-inline constexpr std::uint64_t kTokioTask = std::uint64_t{3} << 62U;
+inline constexpr std::uint64_t kTokioTask = std::uint64_t{5} << 61U;
 constexpr bool is_tokio(std::uint64_t task) {
-  return (task & kTokioTask) == kTokioTask;
+  return task >> 61U == kTokioTask >> 61U;
 }
 constexpr BootTime born(std::uint64_t context) {
   return BootTime{context & ~kContextTask};

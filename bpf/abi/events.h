@@ -192,8 +192,8 @@ WS_ABI_ASSERT(sizeof(struct ws_ev_tokio) == 40, "ws_ev_tokio");
 /* In task numbers: a Python context, and the rest is when it was born (CLOCK_BOOTTIME ns); where greenlets run, an
  * address that is theirs alone while they live; of a virtual thread of Java, its number (Thread.threadId). */
 #define WS_TASK_CONTEXT (1ULL << 63)
-/* Both: a task of tokio, and the rest is its tokio::task::Id. */
-#define WS_TASK_TOKIO (3ULL << 62)
+/* Of the three highest bits just this and the last: a task of tokio, and the rest is its tokio::task::Id. */
+#define WS_TASK_TOKIO (5ULL << 61)
 
 /* With it, a Java object that names who is worked for, where it lay after so many collections of garbage: the agent
  * makes a number of it that stays (agent/capture/java_contexts). */

@@ -38,7 +38,7 @@ WS_INLINE __u64 ws_tokio_word(__u64 address) {
 
 /* 0: none that can be a task's. */
 WS_INLINE __u64 ws_tokio_task(__u64 id) {
-  return id && !(id >> 62) ? id | WS_TASK_TOKIO : 0;
+  return id && !(id >> 61) ? id | WS_TASK_TOKIO : 0;
 }
 
 WS_INLINE __u64 ws_tokio_current(const struct ws_tokio_process *tokio, __u64 pointer) {
