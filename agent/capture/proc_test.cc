@@ -36,7 +36,7 @@ TEST(Proc, AProcessWithOddNameAndArguments) {
   const pid_t child = fork();
   if (child == 0) {
     // A name with a bracket and spaces: the second field of /proc/PID/stat is not to be trusted.
-    execlp("bash", ") R 1 2 3 (", "-c", "echo r >&$0; exec sleep 60", std::to_string(ready[1]).c_str(), "", "x",
+    execlp("bash", ") R 1 2 3 (", "-c", "echo r >&$0; kill -STOP $$", std::to_string(ready[1]).c_str(), "", "x",
            nullptr);
     _exit(1);
   }
