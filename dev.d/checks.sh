@@ -14,6 +14,8 @@ run_ctest() {
   local preset=$1 filter=$2 only=${3:-all} args=(--output-on-failure --no-tests=ignore)
   [[ -z $filter ]] || args+=(-R "$filter")
   ctest_into "unit-$preset" as_user ctest --test-dir "build/$preset" "${args[@]}" -j "$(nproc)" -LE root
+  # The longest only in CI: elsewhere all tests have ten minutes.
+  [[ -n ${CI:-} ]] || args+=(-LE long)
   [[ $only == unit ]] || ctest_into "root-$preset" ctest --test-dir "build/$preset" "${args[@]}" -L root
 }
 
