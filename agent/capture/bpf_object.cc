@@ -228,6 +228,7 @@ void BpfObject::set_boot_offset(std::uint64_t ns) {
 }
 
 void BpfObject::detach_all() {
+  begin_detaching();
   for (std::size_t i = 0; i < uprobes_.size(); ++i) detach_uprobes(static_cast<int>(i));
   uprobes_.clear();
   detacher_.finish();

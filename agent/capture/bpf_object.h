@@ -71,6 +71,8 @@ class BpfObject : public RuntimeKernel {
   [[nodiscard]] Result<int> attach_uprobes(std::uint32_t pid, const char* program, const std::string& path,
                                            std::span<const std::uint64_t> offsets) override;
   void detach_uprobes(int probes) override;
+  // From now on detached uprobes are taken off, by threads with the rights of now.
+  void begin_detaching() { detacher_.begin(); }
   void set_go_process(std::uint32_t pid, const ws_go_process& process) override;
   void remove_go_process(std::uint32_t pid) override;
   void set_python_process(std::uint32_t pid, const ws_python_process& process) override;

@@ -198,6 +198,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   }
 
   Status run(Sink<Event>& sink, const std::atomic<bool>& stop) override {
+    object_->begin_detaching();
     sink_ = &sink;
     started_ = clock_.now();
     targets_.set_sink(this);

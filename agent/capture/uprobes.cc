@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace wirespan {
@@ -112,23 +113,18 @@ UprobeDetacher::~UprobeDetacher() {
 void UprobeDetacher::detach(Uprobes probes) {
   const std::lock_guard lock(mutex_);
   waiting_.push_back(std::move(probes));
-  if (idle_ < waiting_.size() && threads_.size() < kMostThreads) {
-    try {
-      threads_.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {
-      // Those there are do it; finish() does what is left.
-    }
+  if (!begun_ || threads_ >= kMostThreads) return;
+  try {
+    std::thread([this] { work(); }).detach();
+    ++threads_;
+  } catch (const std::system_error&) {
+    // Those there are do it; finish() does what is left.
   }
-  wake_.notify_one();
 }
 
 void UprobeDetacher::work() {
   std::unique_lock lock(mutex_);
-  while (true) {
-    ++idle_;
-    wake_.wait(lock, [this] { return over_ || !waiting_.empty(); });
-    --idle_;
-    if (waiting_.empty()) return;
+  while (!waiting_.empty()) {
     {
       const Uprobes probes = std::move(waiting_.front());
       waiting_.pop_front();
@@ -136,19 +132,14 @@ void UprobeDetacher::work() {
     }
     lock.lock();
   }
+  --threads_;
+  done_.notify_all();
 }
 
 void UprobeDetacher::finish() {
-  std::vector<std::thread> threads;
-  {
-    const std::lock_guard lock(mutex_);
-    over_ = true;
-    threads.swap(threads_);
-  }
-  wake_.notify_all();
-  for (std::thread& thread : threads) thread.join();
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [this] { return threads_ == 0; });
   waiting_.clear();
-  over_ = false;
 }
 
 }  // namespace wirespan

@@ -9,7 +9,6 @@
 #include <mutex>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/result.h"
@@ -50,7 +49,9 @@ class UprobeDetacher {
   UprobeDetacher(const UprobeDetacher&) = delete;
   UprobeDetacher& operator=(const UprobeDetacher&) = delete;
 
+  // Before begin() they wait: a thread from before the rights were dropped would keep them.
   void detach(Uprobes probes);
+  void begin() { begun_ = true; }
   // Returns when all are.
   void finish();
 
@@ -58,11 +59,10 @@ class UprobeDetacher {
   void work();
 
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable done_;
   std::deque<Uprobes> waiting_;
-  std::vector<std::thread> threads_;
-  std::size_t idle_ = 0;
-  bool over_ = false;
+  std::size_t threads_ = 0;
+  bool begun_ = false;
 };
 
 }  // namespace wirespan
