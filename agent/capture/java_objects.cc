@@ -66,9 +66,11 @@ class Unsigned5 {
 
 // The flags of its command line that say how the heap is laid out.
 std::map<std::string, bool> flags_of(const ProcessMemory& memory, const JavaTable& table) {
-  std::map<std::string, bool> out{{"UseCompressedOops", false},       {"UseCompressedClassPointers", false},
-                                  {"UseCompactObjectHeaders", false}, {"UseSerialGC", false},
-                                  {"UseParallelGC", false},           {"UseG1GC", false}};
+  std::map<std::string, bool> out{{"UseCompressedOops", false},
+                                  {"UseCompressedClassPointers", false},
+                                  {"UseCompactObjectHeaders", false},
+                                  {"UseSerialGC", false},
+                                  {"UseG1GC", false}};
   const std::uint64_t size = table.size("JVMFlag");
   std::uint64_t first = 0;
   std::uint64_t count = 0;
@@ -111,9 +113,10 @@ Result<JavaHeap> read_java_heap(const ProcessMemory& memory, const JavaTable& ta
   JavaHeap heap;
   auto flags = flags_of(memory, table);
   if (flags.empty()) return Error{"its flags are not understood", ENOTSUP, {}};
-  // Others move objects while the program runs.
-  if (!flags["UseSerialGC"] && !flags["UseParallelGC"] && !flags["UseG1GC"])
-    return Error{"its garbage collector moves objects at any time", ENOTSUP, {}};
+  // ZGC and Shenandoah move objects while the program runs. Parallel's full collections leave no trace of where an
+  // object went, and keep its age: another one that slid to its old place would be taken for it.
+  if (!flags["UseSerialGC"] && !flags["UseG1GC"])
+    return Error{"its garbage collector does not show where objects go", ENOTSUP, {}};
   if (flags["UseCompressedOops"]) {
     heap.reference_size = 4;
     std::int32_t shift = -1;

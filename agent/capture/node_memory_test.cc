@@ -15,6 +15,12 @@
 namespace wirespan {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;  // their allocators hide the few words among gigabytes of their own
+#else
+constexpr bool kSanitized = false;
+#endif
+
 // As Node keeps them: {isolate, count, byte offset, pointer}.
 struct Ids {
   std::array<double, 4> fields;
@@ -33,6 +39,7 @@ std::string heap_of_self() {
 }
 
 TEST(NodeMemory, FindsTheIdsByTheirShape) {
+  if (kSanitized) GTEST_SKIP();
   const auto pid = static_cast<std::uint32_t>(getpid());
   const auto wrong_order = std::make_unique<Ids>(std::array<double, 4>{31, 7, 30, -1});
   const auto no_numbers = std::make_unique<Ids>(std::array<double, 4>{1.5, 0, 30, -1});

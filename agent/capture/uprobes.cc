@@ -113,7 +113,17 @@ UprobeDetacher::~UprobeDetacher() {
 void UprobeDetacher::detach(Uprobes probes) {
   const std::lock_guard lock(mutex_);
   waiting_.push_back(std::move(probes));
-  if (!begun_ || threads_ >= kMostThreads) return;
+  if (begun_) start_thread();
+}
+
+void UprobeDetacher::begin() {
+  const std::lock_guard lock(mutex_);
+  begun_ = true;
+  if (!waiting_.empty()) start_thread();
+}
+
+void UprobeDetacher::start_thread() {
+  if (threads_ >= kMostThreads) return;
   try {
     std::thread([this] { work(); }).detach();
     ++threads_;

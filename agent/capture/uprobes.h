@@ -51,11 +51,12 @@ class UprobeDetacher {
 
   // Before begin() they wait: a thread from before the rights were dropped would keep them.
   void detach(Uprobes probes);
-  void begin() { begun_ = true; }
+  void begin();
   // Returns when all are.
   void finish();
 
  private:
+  void start_thread();  // with the lock held, if one more may be
   void work();
 
   std::mutex mutex_;

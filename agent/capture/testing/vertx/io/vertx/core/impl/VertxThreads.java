@@ -1,5 +1,6 @@
 package io.vertx.core.impl;
 
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.management.GarbageCollectorMXBean;
@@ -12,11 +13,13 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Threads that name the context they work in as Vert.x's do, and change it at each line: each says which it is. Objects
- * are moved between the rounds. Up: writes a byte and waits for one. */
+ * are moved between the rounds. Up: writes a byte and waits for one. The argument is a pipe: a byte from it whenever
+ * what was said last has been seen, the first when the threads are understood. */
 public class VertxThreads {
   static final int CONTEXTS = 6;
   static final int ROUNDS = 6;
-  static final int PAUSE_MS = 60; // longer than the agent takes to look where a context went
+  static final int HELLO_MS = 50;
+  static final int MOST_HELLOS = 1200;
 
   static long collections() {
     long sum = 0;
@@ -36,6 +39,7 @@ public class VertxThreads {
   }
 
   public static void main(String[] arguments) throws Exception {
+    InputStream seen = new FileInputStream(arguments[0]);
     ServerSocket server = new ServerSocket(0, 64, InetAddress.getLoopbackAddress());
     Thread acceptor = new Thread(() -> {
       try {
@@ -68,6 +72,13 @@ public class VertxThreads {
         VertxThread self = (VertxThread) Thread.currentThread();
         List<int[]> contexts = new ArrayList<>();
         for (int i = 0; i < CONTEXTS; i++) contexts.add(new int[] {i});
+        self.context = contexts.get(0);
+        for (int i = 0; seen.available() == 0; i++) {
+          if (i == MOST_HELLOS) System.exit(1);
+          say(socket, "hello " + i);
+          Thread.sleep(HELLO_MS);
+        }
+        seen.read();
         for (int round = 0; round < ROUNDS; round++) {
           self.context = null;
           say(socket, "none");
@@ -75,10 +86,10 @@ public class VertxThreads {
             self.context = contexts.get(i);
             say(socket, "context " + i + " round " + round);
           }
-          Thread.sleep(PAUSE_MS);
+          seen.read();
           collect();
-          say(socket, "context " + (CONTEXTS - 1) + " moved"); // told of at once
-          Thread.sleep(PAUSE_MS);
+          say(socket, "context " + (CONTEXTS - 1) + " moved");
+          seen.read();
         }
         System.exit(0);
       } catch (IOException | InterruptedException e) {
@@ -89,8 +100,6 @@ public class VertxThreads {
     System.out.write('\n');
     System.out.flush();
     System.in.read();
-    // The agent looks for such threads now and then.
-    Thread.sleep(1000);
     synchronized (lock) {
       go[0] = true;
       lock.notifyAll();
