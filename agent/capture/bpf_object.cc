@@ -19,6 +19,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "agent/capture/probe_site.h"
 #include "agent/capture/syscalls.h"
 #include "agent/capture/trace_events.h"
 

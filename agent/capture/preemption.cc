@@ -1,7 +1,6 @@
 #include "agent/capture/preemption.h"
 
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -11,6 +10,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "agent/capture/detached_mount.h"
+
 namespace wirespan {
 namespace {
 
@@ -19,13 +20,8 @@ std::string text_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-// Where debugfs is mounted nowhere (containers), without mounting it, which takes CAP_SYS_ADMIN.
 std::string mode_in_detached_debugfs() {
-  const int context = fsopen("debugfs", FSOPEN_CLOEXEC);
-  if (context < 0) return {};
-  const bool made = fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
-  const int mount = made ? fsmount(context, FSMOUNT_CLOEXEC, 0) : -1;
-  close(context);
+  const int mount = detached_mount("debugfs");
   if (mount < 0) return {};
   const int file = openat(mount, "sched/preempt", O_RDONLY | O_CLOEXEC);
   close(mount);

@@ -9,18 +9,7 @@
 namespace wirespan {
 namespace {
 
-// By its bytes, as the kernel goes: `push` of a register, jumps with a distance, `nop`. Not calls: where shadow stacks
-// are on, an emulated one is not on them. None with a prefix but REX.B, nor the longer `nop`s, which came in 6.17.
-bool emulated(std::span<const std::uint8_t> bytes) {
-  const bool extended = bytes.size() == 2 && bytes[0] == 0x41;
-  const std::uint8_t first = bytes[extended ? 1 : 0];
-  if (first >= 0x50 && first <= 0x57) return bytes.size() == (extended ? 2U : 1U);
-  if (extended) return false;
-  if (first == 0x90) return bytes.size() == 1;
-  if (first == 0xeb || (first >= 0x70 && first <= 0x7f)) return bytes.size() == 2;
-  if (first == 0xe9) return bytes.size() == 5;
-  return first == 0x0f && bytes.size() == 6 && bytes[1] >= 0x80 && bytes[1] <= 0x8f;
-}
+constexpr std::uint8_t kCall = 0xe8;
 
 bool is_argument(std::uint16_t reg, std::size_t arguments) {
   constexpr std::array<std::array<x86_reg, 5>, 6> kArguments{
@@ -55,7 +44,8 @@ class Entry {
     std::uint64_t end = 0;
     while (capstone_.disasm_iter(handle_, &at, &left, &end, instruction_)) {
       const std::size_t begin = end - instruction_->size;
-      if (emulated(std::span(code_).subspan(begin, instruction_->size))) return begin;
+      // Not calls: where shadow stacks are on, an emulated one is not on them.
+      if (code_[begin] != kCall && kernel_emulates(std::span(code_).subspan(begin, instruction_->size))) return begin;
       if (leaves() || writes_argument(arguments)) return 0;
     }
     return 0;
@@ -84,6 +74,18 @@ class Entry {
 };
 
 }  // namespace
+
+// `push` of a register, jumps and calls with a distance, `nop`; none with a prefix but REX.B, nor the longer `nop`s,
+// which came in 6.17.
+bool kernel_emulates(std::span<const std::uint8_t> code) {
+  const auto is_push = [](std::uint8_t byte) { return byte >= 0x50 && byte <= 0x57; };
+  if (code.empty()) return false;
+  const std::uint8_t first = code[0];
+  const std::uint8_t second = code.size() > 1 ? code[1] : 0;
+  if (is_push(first) || (first == 0x41 && is_push(second))) return true;
+  if (first == 0x0f) return second >= 0x80 && second <= 0x8f;
+  return (first >= 0x70 && first <= 0x7f) || first == 0x90 || first == kCall || first == 0xe9 || first == 0xeb;
+}
 
 std::size_t probe_site(const std::vector<std::uint8_t>& code, std::size_t arguments) {
   const auto capstone = Capstone::load();

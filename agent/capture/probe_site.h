@@ -6,11 +6,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace wirespan {
 
 inline constexpr std::size_t kProbeSiteCode = 128;  // bytes of a function that are looked at
+
+// Whether the kernel does the instruction itself that the bytes begin with. False where not known.
+[[nodiscard]] bool kernel_emulates(std::span<const std::uint8_t> code);
 
 // Of a function that begins with `code`: how far from its entry the first instruction lies that the kernel does itself,
 // that every call comes to, and at which the first `arguments` (in registers, as of System V) are still untouched.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/perf_event.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,18 +9,10 @@
 #include <cerrno>
 #include <charconv>
 
+#include "agent/capture/detached_mount.h"
+
 namespace wirespan {
 namespace {
-
-// A tracefs that is in no directory; -1: not allowed to.
-int detached_tracefs() {
-  const int context = fsopen("tracefs", FSOPEN_CLOEXEC);
-  if (context < 0) return -1;
-  int mount = -1;
-  if (fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0) mount = fsmount(context, FSMOUNT_CLOEXEC, 0);
-  close(context);
-  return mount;
-}
 
 // On all CPUs. -1: errno says why.
 int open_event(std::uint32_t type, std::uint64_t config) {
@@ -53,7 +44,7 @@ Result<std::uint32_t> trace_event_number(const std::string& event) {
     if (const std::uint32_t number = number_in(AT_FDCWD, mounted + id); number != 0) return number;
   }
   const int failed = errno;
-  if (const int mount = detached_tracefs(); mount >= 0) {
+  if (const int mount = detached_mount("tracefs"); mount >= 0) {
     const std::uint32_t number = number_in(mount, id);
     close(mount);
     if (number != 0) return number;

@@ -69,15 +69,6 @@ double least_ns(Function function) {
 
 }  // namespace
 
-bool kernel_emulates(std::span<const std::uint8_t> code) {
-  if (code.size() < 2) return false;
-  const auto is_push = [](std::uint8_t byte) { return byte >= 0x50 && byte <= 0x57; };
-  if (is_push(code[0]) || (code[0] == 0x41 && is_push(code[1]))) return true;
-  if (code[0] >= 0x70 && code[0] <= 0x7f) return true;
-  if (code[0] == 0x0f) return code[1] >= 0x80 && code[1] <= 0x8f;
-  return code[0] == 0x90 || code[0] == 0xe8 || code[0] == 0xe9 || code[0] == 0xeb;
-}
-
 TrapCost measure_trap_cost(const std::function<Result<Uprobes>(const std::string& path, std::uint64_t offset)>& attach,
                            const std::function<void(Uprobes probe)>& detach) {
   TrapCost out;

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 
 #include "agent/capture/uprobes.h"
@@ -18,10 +17,6 @@ struct TrapCost {
   double emulated_ns = 1000;  // until measured
   double stepped_ns = 3000;
 };
-
-// By the first bytes of the instruction a probe stands at: push_setup_xol_ops() and branch_setup_xol_ops() of the
-// kernel's arch/x86/kernel/uprobes.c. False where not known.
-[[nodiscard]] bool kernel_emulates(std::span<const std::uint8_t> code);
 
 // attach() puts some probe there, detach() takes it off again, some time later. Takes some ms.
 [[nodiscard]] TrapCost measure_trap_cost(

@@ -117,7 +117,7 @@ class Toolchains:
         need("cargo")
         crate = SERVICES / kind
         target = self.build / "cargo"
-        inputs = [crate / "Cargo.toml", crate / "Cargo.lock", *crate.rglob("*.rs")]
+        inputs = [crate / "Cargo.toml", crate / "Cargo.lock", *crate.rglob("*.rs"), SERVICES / "common/plan.rs"]
         self._once(f"cargo-{kind}", inputs, lambda: self._run(
             ["cargo", "build", "--release", "--locked", "-j", "2"], cwd=crate, env={"CARGO_TARGET_DIR": str(target)}))
         return target / "release" / kind
