@@ -20,7 +20,7 @@ def host_khz():
 class Machine:
     """Boots at once. `wait` gives all its console said."""
 
-    def __init__(self, kernel, image, append="", network=None, clock=None, memory=1536, seconds=1800, echo=None, log=None):
+    def __init__(self, kernel, image, append="", network=None, clock=None, memory=1536, seconds=3600, echo=None, log=None):
         # no_timer_check: on a busy host the timer interrupt comes too late for the test at boot, which then panics (5.10).
         # The guest's clock is the host's counter; measured under load its rate can come out several times wrong.
         counter = f"tsc=reliable tsc_early_khz={host_khz()}" if host_khz() else ""

@@ -20,6 +20,7 @@
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
 #include "agent/capture/java_threads.h"
+#include "agent/capture/load_plan.h"
 #include "agent/capture/node_probes.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/proc.h"
@@ -72,49 +73,6 @@ std::uint64_t boot_offset() {
     return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(t.tv_nsec);
   };
   return ns(boot) - ns(monotonic);
-}
-
-Status attach_all(BpfObject& object, const std::vector<Hook>& hooks, std::span<const char* const> programs) {
-  for (std::size_t i = 0; i < hooks.size(); ++i) {
-    const bool now = hooks[i].attached == Hook::Attached::kAlways || hooks[i].attached == Hook::Attached::kAtFirst;
-    if (programs[i] == nullptr || !now) continue;
-    Status attached = object.attach(programs[i]);
-    if (!attached && hooks[i].required) return attached;
-  }
-  return {};
-}
-
-std::vector<Candidate> in_order(const Hook& hook, const std::string& prefer) {
-  std::vector<Candidate> candidates(hook.candidates.begin(), hook.candidates.end());
-  std::stable_partition(candidates.begin(), candidates.end(), [&](const Candidate& c) {
-    return !prefer.empty() && std::string_view(c.program).ends_with(prefer);
-  });
-  return candidates;
-}
-
-// The first candidate of every hook, and for a hook whose program the kernel refuses its next: a load for each refusal,
-// because each costs the reading of all the kernel's types. `programs` gets one for each hook, nullptr where none
-// works.
-Result<std::unique_ptr<BpfObject>> load_plan(const BpfSettings& settings, const std::vector<Hook>& hooks,
-                                             const std::string& prefer, std::vector<const char*>& programs) {
-  programs.clear();
-  std::vector<std::vector<Candidate>> left;
-  for (const Hook& hook : hooks) {
-    left.push_back(in_order(hook, prefer));
-    programs.push_back(left.back().front().program);
-  }
-  for (;;) {
-    std::string refused;
-    auto object = BpfObject::load(settings, programs, &refused);
-    if (object) return object;
-    const auto which =
-        std::find_if(programs.begin(), programs.end(), [&](const char* p) { return p != nullptr && refused == p; });
-    if (which == programs.end()) return object;
-    const auto i = static_cast<std::size_t>(which - programs.begin());
-    left[i].erase(left[i].begin());
-    if (left[i].empty() && hooks[i].required) return object;
-    programs[i] = left[i].empty() ? nullptr : left[i].front().program;
-  }
 }
 
 class KernelTargets : public TargetSet {
@@ -425,8 +383,6 @@ class LiveSource : public KernelSource, private Sink<Event> {
     exited_.clear();
   }
 
-  // Unix sockets that nobody has open any more. Only those unused for a while: looking at every descriptor of the host
-  // takes milliseconds, and a socket on its way between two processes is in no table.
   // Requests that were read before we came are known by the inodes of their connections, the low half of the ids those
   // will get.
   void tell_asked() {
@@ -436,6 +392,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
     }
   }
 
+  // Unix sockets that nobody has open any more. Only those unused for a while: looking at every descriptor of the host
+  // takes milliseconds, and a socket on its way between two processes is in no table.
   template <class Suspected>
   void reap_unix(Suspected&& suspected) {
     if (conns_.unix_sockets() == 0) return;

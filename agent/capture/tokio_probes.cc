@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <utility>
 
 #include "agent/capture/proc_maps.h"
@@ -33,11 +34,13 @@ void TokioProbes::found(std::uint32_t pid, BootTime now, LazyMaps& maps) {
   Process& process = processes_[pid];
   process.since = now;
   process.looks = 0;
+  due_ = now;
   if (wanted_) look(pid, process, maps);
 }
 
 void TokioProbes::follow(bool wanted) {
   if (std::exchange(wanted_, wanted) == wanted) return;
+  due_ = {};
   for (auto& [pid, process] : processes_) {
     if (process.state == State::kRefused) continue;
     process.looks = 0;
@@ -52,6 +55,7 @@ void TokioProbes::exited(std::uint32_t pid) {
   if (it == processes_.end()) return;
   forget(pid, it->second);
   processes_.erase(it);
+  due_ = {};
 }
 
 void TokioProbes::detach(std::vector<int>& probes) {
@@ -210,18 +214,24 @@ void TokioProbes::find_driver(std::uint32_t pid, Process& process) {
 }
 
 void TokioProbes::sweep(BootTime now) {
+  if (now < due_) return;
+  due_ = {std::numeric_limits<std::uint64_t>::max()};
   std::uint64_t refused = 0;
   std::uint64_t known = 0;
   for (auto& [pid, process] : processes_) {
-    if (process.state == State::kRefused) ++refused;
-    if (wanted_ ? process.watched : process.paused) ++known;
+    const auto to_look = [&process, this] {
+      return wanted_ && process.state == State::kNothing && process.looks < kLooks.size();
+    };
     if (process.state == State::kLearns) learn(pid, process);
     if (process.watched && process.wakes_seen > kWakesToJudge) tell_by_value(pid, process, process.needed.all(now));
-    if (wanted_ && process.state == State::kNothing && process.looks < kLooks.size() &&
-        now - process.since >= kLooks[process.looks]) {
+    if (to_look() && now - process.since >= kLooks[process.looks]) {
       LazyMaps maps(pid);
       look(pid, process, maps);
     }
+    if (to_look()) due_ = std::min(due_, process.since + kLooks[process.looks]);
+    if (process.state == State::kLearns || process.watched) due_ = now;
+    if (process.state == State::kRefused) ++refused;
+    if (wanted_ ? process.watched : process.paused) ++known;
   }
   known_.set(known);
   refused_.set(refused);

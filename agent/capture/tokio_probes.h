@@ -87,6 +87,7 @@ class TokioProbes : public RuntimeWatch {
   ReadFiles<TokioExecutable> executables_;
   std::unordered_map<std::uint32_t, Process> processes_;
   bool wanted_ = true;
+  BootTime due_{};  // when sweep() has something to do
   Counter& known_;
   Counter& refused_;
   Counter& probes_;
