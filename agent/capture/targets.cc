@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kMostCgroupPids = 65'536;
 constexpr std::int64_t kSweepNs = 1'000'000'000;
 constexpr std::int64_t kLongestSweepNs = 5'000'000'000;
-constexpr std::int64_t kSweepShare = 2000;  // 0.05 % of a core
+constexpr std::int64_t kSweepShare = 4000;  // 0.025 % of a core
 constexpr std::uint32_t kReadsPerSecond = 200;
 
 // What this thread has used; not what has passed: on a busy machine we may have been put aside.

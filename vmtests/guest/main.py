@@ -18,7 +18,7 @@ import checks  # noqa: E402 - after the path
 import hosts
 
 
-CHECK_SECONDS = 900  # of the guest's own time, which is slow
+CHECK_SECONDS = 1800  # of the guest's own time, which is slow
 
 
 def option(name, default=""):
