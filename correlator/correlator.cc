@@ -512,6 +512,9 @@ bool Correlator::overdue(const Node& server) const {
 void Correlator::settle(BootTime now, bool all) {
   now_ = std::max(now_, now);
   if (older_until_.ns != 0 && now_ > older_until_) forget_older();
+  if (all) {
+    for (const auto& evidence : evidence_) evidence->closing(world_);
+  }
   if (inference_) all ? inference_->finish() : inference_->advance(now_);
   std::erase_if(undecided_, [&](const NodePtr& node) {
     if (!node->decided && (all || overdue(*node))) decide(node, true);

@@ -210,6 +210,19 @@ TEST(Tokio, ChildrenBegunSinceTheRequestWasReadWorkForIt) {
   EXPECT_FALSE(s.is_parent(first, of_old));
 }
 
+// Nobody waits for half a second after the last request.
+TEST(Tokio, ChildrenOfTheLastRequestsAreBelievedWhereTheyWereWatchedBefore) {
+  for (const bool watched : {true, false}) {
+    ChildrenScene s;
+    if (watched) s.show();
+    const auto a = s.serve(s.in(10));
+    s.spawns(10, 31);
+    const auto made = s.round(31, 20);
+    s.finish(a, s.in(10));
+    EXPECT_EQ(s.is_parent(a, made), watched);
+  }
+}
+
 TEST(Tokio, AChildWithAConnectionOfItsOwn) {
   ChildrenScene s;
   s.show();

@@ -44,6 +44,9 @@ class Evidence {
   [[nodiscard]] virtual bool needs_all_requests() const { return false; }
   // Whether its claims rest on what the messages themselves say, which no loss of others changes.
   [[nodiscard]] virtual bool told_by_messages() const { return false; }
+  // Nothing more will be seen of what is under way (a sampling window ends, or the agent): the last chance to say whose
+  // calls those are.
+  virtual void closing(World& /*world*/) {}
   // A sampling window ended: forget what is under way, keep what was learned of how processes work.
   virtual void restart() {}
 

@@ -105,6 +105,19 @@ class ByTokio : public Evidence {
   [[nodiscard]] std::string_view name() const override { return "tokio"; }
   [[nodiscard]] int rank() const override { return 21; }
 
+  // Where children were watched for long enough before, those of the last requests are believed without.
+  void closing(World& world) override {
+    for (auto& [pid, process] : processes_) {
+      if (process.children.held >= kProven) {
+        for (Process::Waiting& one : process.children_calls) {
+          if (ended(pid, one)) process.unproven.push_back(std::move(one));
+        }
+        take_unproven(process, world);
+      }
+      process.children_calls.clear();
+    }
+  }
+
   // Who began whom, and how the processes work, still holds.
   void restart() override {
     tasks_.restart();
@@ -371,14 +384,22 @@ class ByTokio : public Evidence {
   void take_children(std::uint32_t pid, Process& process, BootTime now, World& world) {
     while (!process.children_calls.empty() && now - process.children_calls.front().answered >= kAfterwards) {
       Process::Waiting& first = process.children_calls.front();
-      const Task* const child = tasks_.find(key(pid, first.task));
-      const bool ended = child == nullptr || !child->outlives;
-      process.children.add(ended);
-      if (ended && !first.call->decided && process.unproven.size() < kMostWaiting)
+      const bool held = ended(pid, first);
+      process.children.add(held);
+      if (held && !first.call->decided && process.unproven.size() < kMostWaiting)
         process.unproven.push_back(std::move(first));
       process.children_calls.pop_front();
     }
-    if (process.unproven.empty() || process.children.held < kProven) return;
+    if (process.children.held >= kProven) take_unproven(process, world);
+  }
+
+  // Whether the child that made the call is not known to have worked for others since.
+  bool ended(std::uint32_t pid, const Process::Waiting& one) {
+    const Task* const child = tasks_.find(key(pid, one.task));
+    return child == nullptr || !child->outlives;
+  }
+
+  static void take_unproven(Process& process, World& world) {
     if (!fails(process.children) && !fails(process.answers)) {
       for (Process::Waiting& one : process.unproven) {
         if (!one.call->decided) world.found(one.call, Claim{one.parent, std::nullopt, "tokio", kBoth});
