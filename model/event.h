@@ -187,6 +187,15 @@ struct Async {
   std::uint32_t sequence = 0;   // of these events of the process: a gap tells that one was lost
 };
 
+// Told just before the response that is read on a connection: whose answer waits for it, by what its process's objects
+// refer to (Java).
+struct Leads {
+  BootTime time{};
+  std::uint32_t pid = 0;
+  ConnId call{};     // the response's connection
+  ConnId request{};  // the only accepted connection that is reached from there
+};
+
 struct Forked {
   BootTime time{};
   ThreadRef parent;
@@ -268,6 +277,6 @@ struct Tick {
 using Event =
     std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births, event::Lineage,
                  event::Async, event::Forked, event::Process, event::ProcessExited, event::ThreadExited, event::Lost,
-                 event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted>;
+                 event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted, event::Leads>;
 
 }  // namespace wirespan

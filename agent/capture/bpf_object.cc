@@ -347,6 +347,14 @@ void BpfObject::remove_java_process(std::uint32_t pid) {
   if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_java_processes), &pid) == 0) begin_runtime_epoch();
 }
 
+bool BpfObject::set_java_way(const ws_java_class_of& of, const ws_java_way& way) {
+  return bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_java_ways), &of, &way, BPF_ANY) == 0;
+}
+
+void BpfObject::remove_java_way(const ws_java_class_of& of) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_java_ways), &of);
+}
+
 void BpfObject::set_node_process(std::uint32_t pid, const ws_node_process& process) {
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid, &process, BPF_ANY);
   begin_runtime_epoch();

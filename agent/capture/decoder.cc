@@ -129,6 +129,11 @@ void Decoder::decode(Bytes record, Sink<Event>& sink) {
       return lineage(record, sink);
     case WS_EV_ASYNC:
       return async(record, sink);
+    case WS_EV_LEADS: {
+      const auto ev = read<ws_ev_leads>(record);
+      if (!ev) return malformed_.add();
+      return sink.accept(event::Leads{time, ev->h.pid, ConnId{ev->call}, ConnId{ev->request}});
+    }
     default:
       return malformed_.add();
   }

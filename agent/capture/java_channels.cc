@@ -100,9 +100,6 @@ Result<bool> find_java_channels(std::uint32_t pid, JavaProcess& process) {
     at.descriptors[count++] = *descriptor_at;
   }
   if (count == 0 || !*always || !*clients) return false;
-  at.heap = heap.begin;
-  at.heap_end = heap.end;
-  at.array = heap.array;
   at.handler_class = classes.get(kHandler);
   at.client_class = classes.get(kClient);
   at.server_class = *servers ? classes.get(kServer) : 0;

@@ -185,6 +185,33 @@ Result<JavaProcess> read_java_process(std::uint32_t pid, const MappedFile& mappi
   return out;
 }
 
+void set_java_heap(const JavaHeap& heap, ws_java_process& at) {
+  at.class_at = heap.class_at;
+  at.class_shift = heap.class_shift;
+  at.class_mask = heap.class_mask;
+  at.reference_size = heap.reference_size;
+  at.reference_shift = heap.reference_shift;
+  at.reference_base = heap.reference_base;
+  at.collecting = heap.collecting;
+  at.collections = heap.collections;
+  at.heap = heap.begin;
+  at.heap_end = heap.end;
+  at.array = heap.array;
+}
+
+std::vector<std::uint64_t> java_thread_objects(const ProcessMemory& memory, const JavaProcess& process) {
+  std::vector<std::uint64_t> out;
+  for (const Thread& thread : threads_of(memory, process.table, process.where, kMostThreads)) {
+    std::uint64_t handle = 0;
+    std::uint64_t object = 0;
+    if (memory.read(thread.self + process.where.thread_object, &handle, sizeof(handle)) &&
+        memory.read(handle, &object, sizeof(object)) && object != 0) {
+      out.push_back(object);
+    }
+  }
+  return out;
+}
+
 Result<bool> find_java_contexts(std::uint32_t pid, JavaProcess& process) {
   if (!process.no_contexts.empty()) return Error{process.no_contexts, ENOTSUP, {}};
   const ProcessMemory memory(pid);
@@ -212,16 +239,8 @@ Result<bool> find_java_contexts(std::uint32_t pid, JavaProcess& process) {
     if (count < WS_JAVA_CLASSES) at.classes[count++] = named;
   }
   if (!context) return false;
-  const JavaHeap& heap = process.heap;
   at.context = *context;
-  at.class_at = heap.class_at;
-  at.class_shift = heap.class_shift;
-  at.class_mask = heap.class_mask;
-  at.reference_size = heap.reference_size;
-  at.reference_shift = heap.reference_shift;
-  at.reference_base = heap.reference_base;
-  at.collecting = heap.collecting;
-  at.collections = heap.collections;
+  set_java_heap(process.heap, at);
   return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "agent/capture/java_objects.h"
 #include "agent/capture/java_table.h"
@@ -28,6 +29,12 @@ struct JavaProcess {
 // EAGAIN: not yet, it is still starting. Else Error.what says why not, for people.
 [[nodiscard]] Result<JavaProcess> read_java_process(std::uint32_t pid, const MappedFile& mapping,
                                                     const JavaSymbols& symbols);
+
+// Tells the kernel side how objects are read.
+void set_java_heap(const JavaHeap& heap, ws_java_process& at);
+
+// The java.lang.Thread of each of its threads, until the next collection of garbage.
+[[nodiscard]] std::vector<std::uint64_t> java_thread_objects(const ProcessMemory& memory, const JavaProcess& process);
 
 // Where event loops of Vert.x name the context they work in. False: it has no thread of Vert.x's, yet.
 [[nodiscard]] Result<bool> find_java_contexts(std::uint32_t pid, JavaProcess& process);

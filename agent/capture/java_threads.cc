@@ -42,8 +42,11 @@ bool has_loops(std::uint32_t pid) {
 
 }  // namespace
 
-JavaThreads::JavaThreads(RuntimeKernel& kernel, Counters& counters)
-    : MappedRuntime("java", "virtual threads", kLooks, counters), kernel_(kernel), contexts_(counters) {}
+JavaThreads::JavaThreads(RuntimeKernel& kernel, Counters& counters, JavaContinuations::Sides sides)
+    : MappedRuntime("java", "virtual threads", kLooks, counters),
+      kernel_(kernel),
+      contexts_(counters),
+      continuations_(kernel, counters, std::move(sides)) {}
 
 MappedFile JavaThreads::mapping_of(std::uint32_t pid, const std::string& maps) const {
   return java_mapping(pid, maps);
@@ -55,6 +58,7 @@ Status JavaThreads::understand(std::uint32_t pid, const std::string& /*maps*/, c
   const auto process = read_java_process(pid, mapping, *symbols);
   if (!process) return process.error();
   known_.insert_or_assign(pid, Known{*process, {}, {}, false, {}});
+  continuations_.found(pid, *process);
   if (process->no_virtual_threads.empty()) kernel_.set_java_process(pid, process->where);
   return {};
 }
@@ -70,6 +74,7 @@ void JavaThreads::look_for_contexts(std::uint32_t pid, Known& known, BootTime no
     if (!found || !*found) return;
     known.since = now;
     contexts_.found(pid, process.heap);
+    continuations_.exited(pid);  // contexts say more, for less
   }
   const auto found = find_java_channels(pid, process);
   known.settled = !found || *found;
@@ -94,6 +99,15 @@ void JavaThreads::sweep(BootTime now) {
     look_for_contexts(pid, known, now);
     --left;
   }
+  continuations_.sweep(now, [this](std::uint32_t pid, const JavaLearning& learning) {
+    const auto it = known_.find(pid);
+    if (it == known_.end()) return;
+    ws_java_process& where = it->second.process.where;
+    if (std::exchange(where.way_class, learning.channel) == learning.channel) return;
+    where.way_descriptor = learning.descriptor;
+    set_java_heap(learning.process.heap, where);
+    kernel_.set_java_process(pid, where);
+  });
 }
 
 std::string JavaThreads::nothing_because(std::uint32_t pid) const {
@@ -104,11 +118,13 @@ std::string JavaThreads::nothing_because(std::uint32_t pid) const {
 void JavaThreads::release(std::uint32_t pid) {
   kernel_.remove_java_process(pid);
   contexts_.exited(pid);
+  continuations_.exited(pid);
   known_.erase(pid);
 }
 
 std::vector<std::string> JavaThreads::describe() const {
   std::vector<std::string> out = MappedRuntime::describe();
+  for (std::string& line : continuations_.describe()) out.push_back(std::move(line));
   for (const auto& [pid, known] : known_) {
     if (known.process.where.context == 0) continue;
     out.push_back(std::to_string(pid) + " java: contexts of Vert.x are seen" +

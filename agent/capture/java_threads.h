@@ -1,5 +1,5 @@
-// Virtual threads and contexts of Vert.x in traced Java processes: tells the kernel side where each JVM keeps which of
-// them a thread runs. Nothing is attached to the process.
+// Virtual threads and contexts of Vert.x in traced Java processes, and what their calls lead to: tells the kernel side
+// where each JVM keeps which of them a thread runs. Nothing is attached to the process.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/capture/java_contexts.h"
+#include "agent/capture/java_continuations.h"
 #include "agent/capture/java_machine.h"
 #include "agent/capture/mapped_runtime.h"
 #include "agent/capture/runtime_kernel.h"
@@ -17,7 +18,7 @@ namespace wirespan {
 // One thread.
 class JavaThreads : public MappedRuntime {
  public:
-  JavaThreads(RuntimeKernel& kernel, Counters& counters);
+  JavaThreads(RuntimeKernel& kernel, Counters& counters, JavaContinuations::Sides sides);
 
   void sweep(BootTime now) override;
   [[nodiscard]] std::vector<std::string> describe() const override;
@@ -42,6 +43,7 @@ class JavaThreads : public MappedRuntime {
   RuntimeKernel& kernel_;
   ReadFiles<JavaSymbols> libraries_;
   JavaContexts contexts_;
+  JavaContinuations continuations_;
   std::unordered_map<std::uint32_t, Known> known_;
 };
 

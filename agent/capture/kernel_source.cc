@@ -98,7 +98,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_(*object_, counters),
         gate_(*object_, counters),
         python_(*object_, counters),
-        java_(*object_, counters),
+        java_(*object_, counters, [this](std::uint32_t pid) { return sides_of(pid); }),
         node_(*object_, counters),
         tokio_(*object_, counters),
         everybody_(options.selectors.all),
@@ -247,13 +247,23 @@ class LiveSource : public KernelSource, private Sink<Event> {
     sink_->accept(event);
   }
 
+  ConnSides sides_of(std::uint32_t pid) {
+    ConnSides out;
+    conns_.visit([&](ConnId id, const KnownConn& known) {
+      if (known.conn && known.conn->pid == pid && known.conn->transport == Transport::kTcp)
+        out.emplace(static_cast<std::uint32_t>(id), known.conn->side);  // the lower half is the inode
+    });
+    return out;
+  }
+
   // What belongs to a window only. Who writes a Go connection's requests holds for later ones as well.
   static bool of_data(const Event& event) {
     if (const auto* handover = std::get_if<event::Handover>(&event)) {
       return handover->role != event::Handover::Role::kWrites;
     }
     return std::holds_alternative<event::Data>(event) || std::holds_alternative<event::Wake>(event) ||
-           std::holds_alternative<event::Births>(event) || std::holds_alternative<event::Async>(event);
+           std::holds_alternative<event::Births>(event) || std::holds_alternative<event::Async>(event) ||
+           std::holds_alternative<event::Leads>(event);
   }
 
   void turn_gate() {

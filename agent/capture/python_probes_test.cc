@@ -35,6 +35,8 @@ class FakeKernel : public RuntimeKernel {
   void remove_python_process(std::uint32_t pid) override { known.erase(pid); }
   void set_java_process(std::uint32_t, const ws_java_process&) override {}
   void remove_java_process(std::uint32_t) override {}
+  bool set_java_way(const ws_java_class_of&, const ws_java_way&) override { return true; }
+  void remove_java_way(const ws_java_class_of&) override {}
   void set_node_process(std::uint32_t, const ws_node_process&) override {}
   void remove_node_process(std::uint32_t) override {}
   void set_tokio_process(std::uint32_t, const ws_tokio_process&) override {}

@@ -160,6 +160,10 @@ void encode(Writer& w, const event::Async& e) {
   w.begin(Type::kAsync).put(e.time).put(e.pid).put(static_cast<std::uint8_t>(e.where));
   w.put(static_cast<std::uint64_t>(e.connection)).put(e.execution).put(e.trigger).put(e.given).put(e.sequence).end();
 }
+void encode(Writer& w, const event::Leads& e) {
+  w.begin(Type::kLeads).put(e.time).put(e.pid).put(static_cast<std::uint64_t>(e.call));
+  w.put(static_cast<std::uint64_t>(e.request)).end();
+}
 void encode(Writer& w, const event::Lineage& e) {
   w.begin(Type::kLineage).put(e.time).put(e.pid).put(e.task).put(e.count);
   for (std::uint32_t i = 0; i < e.count; ++i) w.put(e.ancestors[i]);
@@ -306,6 +310,14 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
       f.get(e.time).get(e.pid).get_up_to(e.where, event::Async::Where::kResolves).get(conn);
       f.get(e.execution).get(e.trigger).get(e.given).get(e.sequence);
       e.connection = ConnId{conn};
+      return finish(f, e, event);
+    }
+    case Type::kLeads: {
+      event::Leads e;
+      std::uint64_t request = 0;
+      f.get(e.time).get(e.pid).get(conn).get(request);
+      e.call = ConnId{conn};
+      e.request = ConnId{request};
       return finish(f, e, event);
     }
     case Type::kLineage: {

@@ -45,8 +45,9 @@ enum class Type : std::uint16_t {
   kMissed = 30,
   kLineage,
   kAsync,
+  kLeads,
 };
-constexpr Type kLastType = Type::kAsync;
+constexpr Type kLastType = Type::kLeads;
 
 // Appends one record.
 void encode_clock(std::string& out, std::int64_t offset_ns);

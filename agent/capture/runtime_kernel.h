@@ -27,6 +27,9 @@ class RuntimeKernel {
   virtual void remove_python_process(std::uint32_t pid) = 0;
   virtual void set_java_process(std::uint32_t pid, const ws_java_process& process) = 0;
   virtual void remove_java_process(std::uint32_t pid) = 0;
+  // The references of a class's objects that are followed; false: there is no room.
+  virtual bool set_java_way(const ws_java_class_of& of, const ws_java_way& way) = 0;
+  virtual void remove_java_way(const ws_java_class_of& of) = 0;
   virtual void set_node_process(std::uint32_t pid, const ws_node_process& process) = 0;
   virtual void remove_node_process(std::uint32_t pid) = 0;
   virtual void set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) = 0;

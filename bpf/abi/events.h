@@ -19,6 +19,7 @@ enum ws_event_type {
   WS_EV_LINEAGE,
   WS_EV_ASYNC,
   WS_EV_TOKIO,
+  WS_EV_LEADS,
 };
 
 enum ws_direction { WS_RECEIVED = 0, WS_SENT = 1 };
@@ -233,5 +234,13 @@ struct ws_ev_async {
   __u32 where;           /* enum ws_async_where */
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_async) == 56, "ws_ev_async");
+
+/* Told just before the record of a response: whose answer waits for it in a Java process, see core/continuation.h. */
+struct ws_ev_leads {
+  struct ws_ev_header h;
+  __u64 call;    /* connection the response came on */
+  __u64 request; /* connection of the request */
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_leads) == 32, "ws_ev_leads");
 
 #endif

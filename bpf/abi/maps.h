@@ -197,8 +197,27 @@ struct ws_java_process {
   __u16 answering;       /* in a server's connection: the request that is answered */
   __u16 request_context; /* in it */
   __u16 array;           /* of an array's first element; its length lies in the four bytes before */
+  /* Ways from what waits for a response to whose answer waits for it (core/continuation.h). */
+  __u64 way_class;      /* of channels, where they begin and end; 0: none is known */
+  __u16 way_descriptor; /* in them: the file descriptor, 32 bits */
+  __u16 _pad[3];
 };
-WS_ABI_ASSERT(sizeof(struct ws_java_process) == 160, "ws_java_process");
+WS_ABI_ASSERT(sizeof(struct ws_java_process) == 176, "ws_java_process");
+
+enum { WS_WAY_FIELDS = 6, WS_WAY_ELEMENTS = 16 };
+
+/* Which references of a class's objects such ways follow. */
+struct ws_java_class_of {
+  __u32 pid;
+  __u32 named; /* as an object's header names its class, see ws_java_process */
+};
+struct ws_java_way {
+  __u8 count;
+  __u8 is_array; /* all elements, of arrays of up to WS_WAY_ELEMENTS */
+  __u16 fields[WS_WAY_FIELDS];
+  __u16 _pad;
+};
+WS_ABI_ASSERT(sizeof(struct ws_java_way) == 16, "ws_java_way");
 
 /* Where a process's Node keeps what we read, of its main thread. */
 struct ws_node_process {

@@ -18,6 +18,14 @@ struct ws_walk {
   __u64 last;
 };
 
+/* Where a search through a Java process's objects is (core/continuation.h). */
+struct ws_search {
+  __u64 begin;
+  __u64 found;
+  __u32 count; /* places yet to be looked at, in ws_scratch.stack */
+  __u32 fails;
+};
+
 struct ws_scratch {
   __u64 records; /* told so far */
   struct ws_ev_data data;
@@ -27,6 +35,7 @@ struct ws_scratch {
   struct ws_ev_lineage lineage;
   struct ws_walk walk;
   __u64 stack[WS_STACK_WORDS]; /* of the calling thread */
+  struct ws_search search;
 };
 
 struct {

@@ -6,6 +6,7 @@
 
 #include "bpf/core/announce.h"
 #include "bpf/core/call.h"
+#include "bpf/core/continuation.h"
 #include "bpf/core/data.h"
 #include "bpf/core/payload.h"
 #include "bpf/core/sent.h"
@@ -122,6 +123,7 @@ WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 directi
   conn = ws_conn_in_sight(&sight, conn, how);
   if (!conn) return 0;
   ws_tell_context(sight.thread.runtime, &sight, conn);
+  if (call.op != WS_OP_RING) ws_tell_continuation(&sight, conn, regs, how);
   return ws_data(&sight, &memory, conn, how);
 }
 

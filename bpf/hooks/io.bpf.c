@@ -12,6 +12,7 @@
 /* The cast before anything that loads: with it, loads may cast. */
 #include "bpf/core/announce.h"
 #include "bpf/core/call.h"
+#include "bpf/core/continuation.h"
 #include "bpf/core/data.h"
 #include "bpf/core/payload.h"
 #include "bpf/core/socket.h"
@@ -110,6 +111,7 @@ WS_INLINE int ws_on_return(struct pt_regs *regs, long result, const enum ws_how_
   conn = ws_conn_in_sight(&sight, conn, how);
   if (!conn) return 0;
   ws_tell_context(sight.thread.runtime, &sight, conn);
+  ws_tell_continuation(&sight, conn, regs, how);
   return ws_data(&sight, &memory, conn, how);
 }
 

@@ -70,6 +70,10 @@ class Printer : public Sink<Event> {
                 static_cast<unsigned long long>(e.connection), static_cast<unsigned long long>(e.execution),
                 static_cast<unsigned long long>(e.trigger), static_cast<unsigned long long>(e.given));
   }
+  void print(const event::Leads& e) {
+    std::printf("leads pid %u conn %llx -> conn %llx\n", e.pid, static_cast<unsigned long long>(e.call),
+                static_cast<unsigned long long>(e.request));
+  }
   void print(const event::Lineage& e) {
     std::printf("lineage pid %u task %llu:", e.pid, static_cast<unsigned long long>(e.task & ~kContextTask));
     for (std::uint32_t i = 0; i < e.count; ++i) {

@@ -1,0 +1,231 @@
+#include "agent/capture/java_continuations.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <unordered_set>
+#include <utility>
+
+#include "agent/capture/java_references.h"
+
+namespace wirespan {
+namespace {
+
+constexpr const char* kChannel = "sun/nio/ch/SocketChannelImpl";
+constexpr const char* kDescriptor = "fdVal";
+constexpr std::size_t kMostRead = 40'000;  // objects, on the way to channels: some 0.5 us each
+constexpr std::size_t kFewestAccepted = 2;
+constexpr std::int64_t kFirstBetween = 100'000'000;
+constexpr int kFirstLooks = 8;   // that found ways, before they become rarer
+constexpr int kFirstTries = 16;  // looks at a process, which may follow at once: some 0.15 s of CPU time each
+constexpr std::int64_t kMostBetween = 60'000'000'000;
+// After those looks may take a twentieth of a core.
+constexpr std::int64_t kPauses = 20;
+
+std::uint64_t inode_of(std::uint32_t pid, std::int32_t fd) {
+  std::error_code error;
+  const std::string link =
+      std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd), error).string();
+  constexpr std::string_view kSocket = "socket:[";
+  return link.starts_with(kSocket) ? std::strtoull(link.c_str() + kSocket.size(), nullptr, 10) : 0;
+}
+
+// The channels of a process's connections, from its threads on: selectors know those they wait for.
+class Channels {
+ public:
+  Channels(JavaLearning& learning, JavaReferences& references, const ConnSides& sides)
+      : learning_(learning), references_(references), sides_(sides) {}
+
+  // Those of connections the process has made.
+  std::vector<std::uint64_t> find(const std::vector<std::uint64_t>& threads) {
+    std::vector<std::uint64_t> out;
+    std::unordered_set<std::uint64_t> seen(threads.begin(), threads.end());
+    std::vector<std::uint64_t> frontier = threads;
+    while (!frontier.empty() && seen.size() < kMostRead && out.size() < JavaWays::kMost) {
+      std::vector<std::uint64_t> next;
+      for (const std::uint64_t object : frontier) {
+        const JavaGraph::Object& read = references_.read(object);
+        if (read.named == 0 || references_.is_code(read.named)) continue;
+        if (read.named == learning_.channel) {
+          if (side(object) == TcpSide::kActive) out.push_back(object);
+          continue;
+        }
+        for (const JavaReference& reference : read.references) {
+          if (seen.size() < kMostRead && seen.insert(reference.to).second) next.push_back(reference.to);
+        }
+      }
+      frontier = std::move(next);
+    }
+    return out;
+  }
+
+  TcpSide side(std::uint64_t channel) {
+    const std::int32_t fd = references_.number(channel, learning_.descriptor);
+    const auto [it, fresh] = inodes_.try_emplace(fd);
+    if (fresh) it->second = inode_of(learning_.pid, fd);
+    const auto found = sides_.find(it->second);
+    return found == sides_.end() ? TcpSide::kUnknown : found->second;
+  }
+
+ private:
+  JavaLearning& learning_;
+  JavaReferences& references_;
+  const ConnSides& sides_;
+  std::unordered_map<std::int32_t, std::uint64_t> inodes_;
+};
+
+struct Collections {
+  std::uint8_t now = 1;  // objects are being moved
+  std::uint32_t number = 0;
+  bool operator==(const Collections&) const = default;
+};
+Collections collections_of(const ProcessMemory& memory, const JavaHeap& heap) {
+  Collections out;
+  if (!memory.read(heap.collecting, &out.now, sizeof(out.now)) ||
+      !memory.read(heap.collections, &out.number, sizeof(out.number))) {
+    out.now = 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+bool look_for_ways(JavaLearning& learning, const ConnSides& sides) {
+  const ProcessMemory memory(learning.pid);
+  const JavaProcess& process = learning.process;
+  const JavaObjects objects(memory, process.table, process.heap);
+  if (learning.channel == 0) {
+    JavaClasses& classes = learning.process.classes;
+    classes.wanted.insert(kChannel);
+    objects.find(classes);
+    const std::uint64_t channel = classes.get(kChannel);
+    const auto descriptor = channel != 0 ? objects.field(channel, kDescriptor) : std::nullopt;
+    if (!descriptor) return false;
+    learning.channel = channel;
+    learning.descriptor = *descriptor;
+  }
+  const Collections before = collections_of(memory, process.heap);
+  if (before.now != 0) return false;
+  JavaReferences references(memory, process.table, process.heap);
+  Channels channels(learning, references, sides);
+  const std::vector<std::uint64_t> begins = channels.find(java_thread_objects(memory, process));
+  const bool learned = learning.ways.learn(references, begins, [&](std::uint64_t object, std::uint32_t named) {
+    if (named != learning.channel) return JavaWays::End::kNone;
+    return channels.side(object) == TcpSide::kPassive ? JavaWays::End::kAccepted : JavaWays::End::kOther;
+  });
+  // What was read while objects were moved is nothing.
+  if (collections_of(memory, process.heap) == before) return learned;
+  if (learned) learning.ways.take_back();
+  return false;
+}
+
+JavaContinuations::JavaContinuations(RuntimeKernel& kernel, Counters& counters, Sides sides)
+    : kernel_(kernel),
+      sides_(std::move(sides)),
+      looks_(counters.get("capture.java.looks_for_ways")),
+      learned_(counters.get("capture.java.looks_that_found_ways")),
+      took_(counters.get("capture.java.looks_us")) {}
+
+JavaContinuations::~JavaContinuations() {
+  if (look_.valid()) look_.wait();
+}
+
+void JavaContinuations::found(std::uint32_t pid, const JavaProcess& process) {
+  // Compact headers and classes without compression: the kernel side knows classes by 32 bits.
+  if (!process.no_contexts.empty() || process.heap.array == 0 || process.heap.begin == 0) return;
+  auto learning = std::make_shared<JavaLearning>();
+  learning->pid = pid;
+  learning->process = process;
+  known_[pid] = Known{std::move(learning), {}, kFirstBetween, 0, 0, {}};
+}
+
+void JavaContinuations::exited(std::uint32_t pid) {
+  const auto it = known_.find(pid);
+  if (it == known_.end()) return;
+  for (const ws_java_class_of& of : it->second.told) kernel_.remove_java_way(of);
+  known_.erase(it);
+}
+
+void JavaContinuations::publish(std::uint32_t pid, Known& known) {
+  const std::vector<ws_java_class_of> before = std::exchange(known.told, {});
+  for (const auto& [named, fields] : known.learning->ways.found()) {
+    ws_java_class_of of{pid, named};
+    ws_java_way way{};
+    // Where there are more ways on than can be followed, any of them may lead elsewhere.
+    if (fields.size() > WS_WAY_FIELDS) continue;
+    for (const std::uint16_t field : fields) {
+      if (field == JavaReference::kElement) way.is_array = 1;
+      way.fields[way.count++] = field;
+    }
+    if (kernel_.set_java_way(of, way)) known.told.push_back(of);
+  }
+  for (const ws_java_class_of& of : before) {
+    const auto same = [&of](const ws_java_class_of& other) { return other.named == of.named; };
+    if (std::ranges::none_of(known.told, same)) kernel_.remove_java_way(of);
+  }
+}
+
+void JavaContinuations::finish(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told) {
+  if (!look_.valid() || look_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
+  const bool learned = look_.get();
+  const std::shared_ptr<JavaLearning> learning = std::exchange(looking_, nullptr);
+  const std::int64_t pause = static_cast<std::int64_t>(looking_us_) * 1000 * kPauses;
+  looks_.add();
+  took_.add(std::exchange(looking_us_, 0));
+  const auto it = known_.find(learning->pid);
+  if (it == known_.end() || it->second.learning != learning) return;  // it is gone
+  Known& known = it->second;
+  // What is seldom asked for shows later; and many processes will never show anything.
+  if (known.looks >= kFirstLooks || ++known.tries > kFirstTries) {
+    not_before_ = now + pause;
+    known.between = std::min(known.between * 2, kMostBetween);
+  }
+  known.due = now + known.between;
+  if (!learned) return;
+  learned_.add();
+  ++known.looks;
+  publish(learning->pid, known);
+  if (!known.told.empty()) told(learning->pid, *learning);
+}
+
+void JavaContinuations::begin(BootTime now) {
+  if (look_.valid() || now < not_before_) return;
+  for (auto& [pid, known] : known_) {
+    if (now < known.due) continue;
+    known.due = now + known.between;
+    ConnSides sides = sides_(pid);
+    const auto count = [&sides](TcpSide side) {
+      return static_cast<std::size_t>(
+          std::ranges::count_if(sides, [side](const auto& one) { return one.second == side; }));
+    };
+    if (count(TcpSide::kActive) < JavaWays::kFewest || count(TcpSide::kPassive) < kFewestAccepted) continue;
+    looking_ = known.learning;
+    look_ = std::async(std::launch::async, [this, learning = known.learning, sides = std::move(sides)] {
+      const auto from = std::chrono::steady_clock::now();
+      const bool learned = look_for_ways(*learning, sides);
+      looking_us_ = static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - from).count());
+      return learned;
+    });
+    return;
+  }
+}
+
+void JavaContinuations::sweep(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told) {
+  finish(now, told);
+  begin(now);
+}
+
+std::vector<std::string> JavaContinuations::describe() const {
+  std::vector<std::string> out;
+  for (const auto& [pid, known] : known_) {
+    if (known.told.empty()) continue;
+    out.push_back(std::to_string(pid) + " java: which request waits for a call is read from references of " +
+                  std::to_string(known.told.size()) + " classes");
+  }
+  return out;
+}
+
+}  // namespace wirespan

@@ -1,0 +1,134 @@
+// java_ways on made-up objects: calls of a client that all share, futures, exchanges of a server.
+#include "agent/capture/java_ways.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace wirespan {
+namespace {
+
+enum Class : std::uint32_t { kChannel = 1, kCall, kFuture, kExchange, kClient, kServer, kExecutor };
+
+class World : public JavaGraph {
+ public:
+  const Object& read(std::uint64_t object) override { return objects_[object]; }
+  bool is_shared(std::uint32_t named) override { return named == kExecutor; }
+
+  std::uint64_t make(Class named) {
+    objects_[++last_].named = named;
+    return last_;
+  }
+  void refer(std::uint64_t from, std::uint16_t field, std::uint64_t to) {
+    objects_[from].references.push_back({field, to});
+  }
+
+  // A connection that the process accepted; its server knows it.
+  std::uint64_t accepted() {
+    const std::uint64_t channel = make(kChannel);
+    refer(server, 8, channel);
+    ends[channel] = JavaWays::End::kAccepted;
+    return channel;
+  }
+  // A connection of the client's, which knows it.
+  std::uint64_t made() {
+    const std::uint64_t channel = make(kChannel);
+    const std::uint64_t call = make(kCall);
+    refer(channel, 8, call);
+    refer(call, 8, client);
+    refer(call, 12, executor);
+    refer(client, 8, channel);
+    ends[channel] = JavaWays::End::kOther;
+    begins.push_back(channel);
+    return call;
+  }
+  // The call's response is waited for by whoever answers on that connection.
+  void waits(std::uint64_t call, std::uint64_t connection) {
+    const std::uint64_t future = make(kFuture);
+    const std::uint64_t next = make(kFuture);
+    const std::uint64_t exchange = make(kExchange);
+    refer(call, 16, future);
+    refer(future, 8, next);
+    refer(next, 12, exchange);
+    refer(exchange, 8, connection);
+    refer(exchange, 12, server);
+  }
+  bool learn(JavaWays& ways) {
+    return ways.learn(*this, begins, [this](std::uint64_t object, std::uint32_t) {
+      const auto it = ends.find(object);
+      return it == ends.end() ? JavaWays::End::kNone : it->second;
+    });
+  }
+
+ private:
+  std::map<std::uint64_t, Object> objects_;
+  std::uint64_t last_ = 0;
+
+ public:
+  const std::uint64_t client = make(kClient);
+  const std::uint64_t server = make(kServer);
+  const std::uint64_t executor = make(kExecutor);
+  std::map<std::uint64_t, JavaWays::End> ends;
+  std::vector<std::uint64_t> begins;
+};
+
+using Fields = std::vector<std::uint16_t>;
+
+TEST(JavaWays, LeadFromCallsToTheirRequestsAndNotToWhatAllShare) {
+  World world;
+  for (int i = 0; i < 8; ++i) world.waits(world.made(), world.accepted());
+  JavaWays ways;
+  ASSERT_TRUE(world.learn(ways));
+  const auto found = ways.found();
+  EXPECT_EQ(found.at(kCall), Fields{16});  // neither its client nor its executor
+  EXPECT_EQ(found.at(kFuture), (Fields{8, 12}));
+  EXPECT_EQ(found.at(kExchange), Fields{8});  // not its server
+  EXPECT_FALSE(found.contains(kClient));
+  EXPECT_FALSE(found.contains(kServer));
+}
+
+TEST(JavaWays, AreNotFoundFromTooFewConnections) {
+  World world;
+  for (std::size_t i = 0; i + 1 < JavaWays::kFewest; ++i) world.waits(world.made(), world.accepted());
+  JavaWays ways;
+  EXPECT_FALSE(world.learn(ways));
+  EXPECT_TRUE(ways.found().empty());
+}
+
+TEST(JavaWays, AreNotFoundWhereNothingWaits) {
+  World world;
+  for (int i = 0; i < 8; ++i) {
+    world.made();
+    world.accepted();
+  }
+  JavaWays ways;
+  EXPECT_FALSE(world.learn(ways));
+  EXPECT_TRUE(ways.found().empty());
+}
+
+TEST(JavaWays, ACallThatSeveralRequestsWaitForShowsNone) {
+  World world;
+  for (int i = 0; i < 8; ++i) {
+    const std::uint64_t call = world.made();
+    world.waits(call, world.accepted());
+    world.waits(call, world.accepted());
+  }
+  JavaWays ways;
+  EXPECT_FALSE(world.learn(ways));
+  EXPECT_TRUE(ways.found().empty());
+}
+
+TEST(JavaWays, OnceTakenBackAreNotFound) {
+  World world;
+  for (int i = 0; i < 8; ++i) world.waits(world.made(), world.accepted());
+  JavaWays ways;
+  ASSERT_TRUE(world.learn(ways));
+  ways.take_back();
+  EXPECT_TRUE(ways.found().empty());
+}
+
+}  // namespace
+}  // namespace wirespan

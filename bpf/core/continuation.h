@@ -1,0 +1,134 @@
+/* Whose answer waits for a response, in Java processes that block no thread while it is under way.
+ *
+ * What is to be done once the response is there must be reachable from the connection it comes on: from the channel,
+ * over its key and the client's objects, through futures and what lambdas captured, to the exchange that is to be
+ * answered, and so to that one's channel. The agent has learned which references lead there and which to what all
+ * requests share (agent/capture/java_ways). Here they are followed, when the response's first bytes have been read: a
+ * call that reaches the channel of exactly one connection that was accepted is that one's.
+ *
+ * key: process and class   value: the references to follow
+ * set: the agent, as it learns   cleared: the agent, at the process's exit */
+#ifndef WIRESPAN_BPF_CORE_CONTINUATION_H
+#define WIRESPAN_BPF_CORE_CONTINUATION_H
+
+#include "bpf/core/announce.h"
+#include "bpf/core/java.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 16384);
+  __type(key, struct ws_java_class_of);
+  __type(value, struct ws_java_way);
+} ws_java_ways __weak SEC(".maps");
+
+enum {
+  WS_WAY_STEPS = 192,   /* 60 to 70 for java.net.http and CompletableFuture */
+  WS_WAY_PENDING = 128, /* places yet to be looked at, in the scratch words */
+};
+
+/* These are global so that the verifier looks at each once: a search goes on in its scratch memory only. */
+
+/* Begins at the channel the thread reads from: it reads in a method of that, so it is named near the top of the stack.
+ * 0: it is not. */
+__weak __noinline int ws_way_begin(__u32 pid, __u64 stack, __u32 fd) {
+  const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
+  struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
+  if (!java || !scratch || bpf_probe_read_user(scratch->stack, sizeof(scratch->stack), (void *)stack)) return 0;
+  for (int i = 0; i < WS_STACK_WORDS; i++) {
+    const __u64 word = scratch->stack[i];
+    if (word < java->heap || word >= java->heap_end || word & ((1U << WS_OBJECT_ALIGNMENT) - 1)) continue;
+    if (ws_java_class(java, word) != java->way_class || (__u32)ws_user_word(word + java->way_descriptor) != fd)
+      continue;
+    const struct ws_search begun = {.begin = word, .count = 1};
+    scratch->search = begun;
+    scratch->stack[0] = word;
+    return 1;
+  }
+  return 0;
+}
+
+/* The channel of a connection was reached: it counts if that was accepted, and is the only one. */
+__weak __noinline int ws_way_end(__u32 fd) {
+  struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
+  struct ws_socket s = {};
+  if (!scratch || !ws_socket_of_fd((struct task_struct *)bpf_get_current_task(), fd, &s, WS_PROBE)) return 0;
+  const struct ws_conn *conn = ws_conn_find((__u64)s.sk);
+  if (!conn || (__u32)conn->id != s.inode || conn->side != WS_SIDE_PASSIVE) return 0;
+  if (scratch->search.found && scratch->search.found != conn->id) scratch->search.fails = 1;
+  scratch->search.found = conn->id;
+  return 0;
+}
+
+WS_INLINE void ws_way_push(struct ws_scratch *scratch, __u64 object) {
+  const __u32 count = scratch->search.count;
+  if (!object) return;
+  if (count >= WS_WAY_PENDING) {
+    scratch->search.fails = 1;
+    return;
+  }
+  scratch->stack[count & (WS_WAY_PENDING - 1)] = object;
+  scratch->search.count = count + 1;
+}
+
+/* Looks at one place. 0: there is none, or the search fails. Some three reads of user memory. */
+__weak __noinline int ws_way_step(__u32 pid) {
+  const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
+  struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
+  if (!java || !scratch || !scratch->search.count || scratch->search.fails) return 0;
+  const __u64 object = scratch->stack[--scratch->search.count & (WS_WAY_PENDING - 1)];
+  const __u64 named = ws_java_class(java, object);
+  if (named == java->way_class && object != scratch->search.begin) {
+    ws_way_end((__u32)ws_user_word(object + java->way_descriptor));
+    return 1;
+  }
+  const struct ws_java_class_of key = {.pid = pid, .named = (__u32)named};
+  const struct ws_java_way *way = bpf_map_lookup_elem(&ws_java_ways, &key);
+  if (!way) return 1;
+  if (!way->is_array) {
+    for (__u32 i = 0; i < WS_WAY_FIELDS && i < way->count; i++)
+      ws_way_push(scratch, ws_java_reference(java, object + way->fields[i]));
+    return 1;
+  }
+  const __u32 length = (__u32)ws_user_word(object + java->array - 4);
+  if (length > WS_WAY_ELEMENTS) scratch->search.fails = 1;
+  for (__u32 i = 0; i < WS_WAY_ELEMENTS && i < length; i++)
+    ws_way_push(scratch, ws_java_reference(java, object + java->array + i * java->reference_size));
+  return 1;
+}
+
+/* Tells whose answer waits for the response that was just read. Some 200 reads of user memory. `stack`: pointer of the
+ * calling thread, which has read from fd. */
+__weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd) {
+  const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
+  if (!java || !java->way_class) return 0;
+  struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
+  if (!scratch || ws_user_word(java->collecting) & 0xff) return 0;
+  const __u32 collections = (__u32)ws_user_word(java->collections);
+  if (!ws_way_begin(pid, stack, fd)) return 0;
+  for (int i = 0; i < WS_WAY_STEPS; i++) {
+    if (!ws_way_step(pid)) break;
+  }
+  /* Objects may have been moved meanwhile. */
+  if (scratch->search.count || scratch->search.fails || !scratch->search.found ||
+      ws_user_word(java->collecting) & 0xff || (__u32)ws_user_word(java->collections) != collections)
+    return 0;
+  struct ws_ev_leads ev = {.h = {.type = WS_EV_LEADS, .pid = pid, .time = bpf_ktime_get_boot_ns()},
+                           .call = call,
+                           .request = scratch->search.found};
+  ws_emit(&ev, sizeof(ev));
+  return 0;
+}
+
+/* Before ws_data(), which begins the turn. */
+WS_INLINE void ws_tell_continuation(const struct ws_sight *sight, const struct ws_conn *conn, struct pt_regs *regs,
+                                    const enum ws_how_to_load how) {
+#if defined(__TARGET_ARCH_x86)
+  if (sight->thread.runtime != WS_RUNTIME_JAVA || sight->direction != WS_RECEIVED || ws_gate_shut ||
+      conn->direction != WS_SENT || conn->side != WS_SIDE_ACTIVE)
+    return;
+  ws_tell_lead(sight->pid, conn->id, WS_LOAD(how, regs, sp), (__u32)WS_LOAD(how, regs, di));
+#endif
+}
+
+#endif

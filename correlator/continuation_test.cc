@@ -1,0 +1,102 @@
+// evidence/continuation: scenes it must link and scenes it must refuse.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "correlator/testing/scene.h"
+
+namespace wirespan {
+namespace {
+
+using testing::Scene;
+using testing::thread;
+
+constexpr std::uint32_t kPid = 1;
+constexpr int kUntilProven = 20;
+
+struct Futures : Scene {
+  Futures() : Scene(CorrelatorOptions{}) {}  // calls wait for what proves them
+  void leads(const ExchangePtr& made, const ExchangePtr& request) {
+    now = now + 1000;
+    correlator.on_event(event::Leads{now, kPid, made->conn->id, request->conn->id});
+  }
+  [[nodiscard]] std::string method(const ExchangePtr& made) { return std::string(span(made).parent.method); }
+  // A call made by one thread and read by another, for a request that two more have to do with.
+  void proves() {
+    for (int i = 0; i < kUntilProven; ++i) {
+      const auto a = serve(thread(kPid, 10));
+      const auto b = serve(thread(kPid, 11));
+      const auto of_a = call(thread(kPid, 12));
+      leads(of_a, a);
+      finish(of_a, thread(kPid, 13));
+      finish(b, thread(kPid, 14));
+      finish(a, thread(kPid, 14));
+    }
+  }
+};
+
+TEST(Continuation, LinksACallToWhoseAnswerWaitsForIt) {
+  Futures s;
+  s.proves();
+  const auto a = s.serve(thread(kPid, 10));
+  const auto b = s.serve(thread(kPid, 11));
+  const auto of_a = s.call(thread(kPid, 12));
+  const auto of_b = s.call(thread(kPid, 12));
+  s.leads(of_b, b);
+  s.finish(of_b, thread(kPid, 13));
+  s.leads(of_a, a);
+  s.finish(of_a, thread(kPid, 13));
+  s.finish(b, thread(kPid, 14));
+  s.finish(a, thread(kPid, 14));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_EQ(s.method(of_a), "continuation");
+}
+
+TEST(Continuation, SaysNothingBeforeItIsProven) {
+  Futures s;
+  const auto a = s.serve(thread(kPid, 10));
+  const auto b = s.serve(thread(kPid, 11));
+  const auto of_a = s.call(thread(kPid, 12));
+  s.leads(of_a, a);
+  s.finish(of_a, thread(kPid, 13));
+  s.finish(a, thread(kPid, 14));
+  s.finish(b, thread(kPid, 14));
+  EXPECT_NE(s.method(of_a), "continuation");
+}
+
+TEST(Continuation, IsNotBelievedWhereCallsAreOlderThanTheirRequests) {
+  Futures s;
+  s.proves();
+  const auto early = s.call(thread(kPid, 12));
+  const auto a = s.serve(thread(kPid, 10));
+  const auto b = s.serve(thread(kPid, 11));
+  s.leads(early, a);
+  const auto of_a = s.call(thread(kPid, 12));
+  s.leads(of_a, a);
+  s.finish(of_a, thread(kPid, 13));
+  s.finish(early, thread(kPid, 13));
+  s.finish(a, thread(kPid, 14));
+  s.finish(b, thread(kPid, 14));
+  EXPECT_NE(s.method(early), "continuation");
+  EXPECT_NE(s.method(of_a), "continuation");
+}
+
+TEST(Continuation, OfSeveralCallsOnOneConnectionNobodyKnowsWhich) {
+  Futures s;
+  s.proves();
+  const auto a = s.serve(thread(kPid, 10));
+  const auto b = s.serve(thread(kPid, 11));
+  const auto one = s.call(thread(kPid, 12));
+  const auto other = s.call(thread(kPid, 12), one->conn);
+  s.leads(one, a);
+  s.finish(one, thread(kPid, 13));
+  s.finish(other, thread(kPid, 13));
+  s.finish(a, thread(kPid, 14));
+  s.finish(b, thread(kPid, 14));
+  EXPECT_NE(s.method(one), "continuation");
+  EXPECT_NE(s.method(other), "continuation");
+}
+
+}  // namespace
+}  // namespace wirespan
