@@ -18,7 +18,8 @@ constexpr const char* kDescriptor = "fdVal";
 constexpr std::size_t kMostRead = 40'000;  // objects, on the way to channels: some 0.5 us each
 constexpr std::size_t kFewestAccepted = 2;
 constexpr std::int64_t kFirstBetween = 100'000'000;
-constexpr int kFirstLooks = 8;   // that found ways, before they become rarer
+constexpr std::int64_t kCheckBetween = 1'000'000'000;  // of who has too few connections
+constexpr int kFirstLooks = 8;                         // that found ways, before they become rarer
 constexpr int kFirstTries = 16;  // looks at a process, which may follow at once: some 0.15 s of CPU time each
 constexpr std::int64_t kMostBetween = 60'000'000'000;
 // After those looks may take a twentieth of a core.
@@ -192,25 +193,28 @@ void JavaContinuations::finish(BootTime now, const std::function<void(std::uint3
 
 void JavaContinuations::begin(BootTime now) {
   if (look_.valid() || now < not_before_) return;
-  for (auto& [pid, known] : known_) {
-    if (now < known.due) continue;
-    known.due = now + known.between;
-    ConnSides sides = sides_(pid);
-    const auto count = [&sides](TcpSide side) {
-      return static_cast<std::size_t>(
-          std::ranges::count_if(sides, [side](const auto& one) { return one.second == side; }));
-    };
-    if (count(TcpSide::kActive) < JavaWays::kFewest || count(TcpSide::kPassive) < kFewestAccepted) continue;
-    looking_ = known.learning;
-    look_ = std::async(std::launch::async, [this, learning = known.learning, sides = std::move(sides)] {
-      const auto from = std::chrono::steady_clock::now();
-      const bool learned = look_for_ways(*learning, sides);
-      looking_us_ = static_cast<std::uint64_t>(
-          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - from).count());
-      return learned;
-    });
+  // One a sweep: its connections are looked for among all there are.
+  const auto first = std::ranges::min_element(known_, {}, [](const auto& one) { return one.second.due; });
+  if (first == known_.end() || now < first->second.due) return;
+  auto& [pid, known] = *first;
+  ConnSides sides = sides_(pid);
+  const auto count = [&sides](TcpSide side) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(sides, [side](const auto& one) { return one.second == side; }));
+  };
+  if (count(TcpSide::kActive) < JavaWays::kFewest || count(TcpSide::kPassive) < kFewestAccepted) {
+    known.due = now + kCheckBetween;
     return;
   }
+  known.due = now + known.between;
+  looking_ = known.learning;
+  look_ = std::async(std::launch::async, [this, learning = known.learning, sides = std::move(sides)] {
+    const auto from = std::chrono::steady_clock::now();
+    const bool learned = look_for_ways(*learning, sides);
+    looking_us_ = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - from).count());
+    return learned;
+  });
 }
 
 void JavaContinuations::sweep(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "agent/capture/proc_maps.h"
 
@@ -59,8 +60,21 @@ Status JavaThreads::understand(std::uint32_t pid, const std::string& /*maps*/, c
   if (!process) return process.error();
   known_.insert_or_assign(pid, Known{*process, {}, {}, false, {}});
   continuations_.found(pid, *process);
-  if (process->no_virtual_threads.empty()) kernel_.set_java_process(pid, process->where);
+  if (process->no_virtual_threads.empty()) tell(pid, process->where);
   return {};
+}
+
+void JavaThreads::tell(std::uint32_t pid, const ws_java_process& where) {
+  ws_java_process told = where;
+  if (!wanted_) told.way_class = 0;
+  kernel_.set_java_process(pid, told);
+}
+
+void JavaThreads::follow(bool wanted) {
+  if (std::exchange(wanted_, wanted) == wanted) return;
+  for (const auto& [pid, known] : known_) {
+    if (known.process.where.way_class != 0) tell(pid, known.process.where);
+  }
 }
 
 void JavaThreads::look_for_contexts(std::uint32_t pid, Known& known, BootTime now) {
@@ -79,7 +93,7 @@ void JavaThreads::look_for_contexts(std::uint32_t pid, Known& known, BootTime no
   const auto found = find_java_channels(pid, process);
   known.settled = !found || *found;
   if (!found) known.why = found.error().what;
-  if (fresh || known.settled) kernel_.set_java_process(pid, process.where);
+  if (fresh || known.settled) tell(pid, process.where);
   if (!known.settled) return;
   process.table = {};
   process.classes = {};
@@ -99,6 +113,7 @@ void JavaThreads::sweep(BootTime now) {
     look_for_contexts(pid, known, now);
     --left;
   }
+  if (!wanted_) return;
   continuations_.sweep(now, [this](std::uint32_t pid, const JavaLearning& learning) {
     const auto it = known_.find(pid);
     if (it == known_.end()) return;
@@ -106,7 +121,7 @@ void JavaThreads::sweep(BootTime now) {
     if (std::exchange(where.way_class, learning.channel) == learning.channel) return;
     where.way_descriptor = learning.descriptor;
     set_java_heap(learning.process.heap, where);
-    kernel_.set_java_process(pid, where);
+    tell(pid, where);
   });
 }
 

@@ -23,6 +23,9 @@ class JavaThreads : public MappedRuntime {
   void sweep(BootTime now) override;
   [[nodiscard]] std::vector<std::string> describe() const override;
 
+  // False: what calls lead to is neither learned nor followed, and costs nothing, until it is true again.
+  void follow(bool wanted);
+
   [[nodiscard]] JavaContexts& contexts() { return contexts_; }
 
  private:
@@ -34,6 +37,7 @@ class JavaThreads : public MappedRuntime {
     std::string why;  // not all is seen, for people
   };
 
+  void tell(std::uint32_t pid, const ws_java_process& where);
   void look_for_contexts(std::uint32_t pid, Known& known, BootTime now);
   [[nodiscard]] MappedFile mapping_of(std::uint32_t pid, const std::string& maps) const override;
   [[nodiscard]] Status understand(std::uint32_t pid, const std::string& maps, const MappedFile& mapping) override;
@@ -44,6 +48,7 @@ class JavaThreads : public MappedRuntime {
   ReadFiles<JavaSymbols> libraries_;
   JavaContexts contexts_;
   JavaContinuations continuations_;
+  bool wanted_ = true;  // what those lead to
   std::unordered_map<std::uint32_t, Known> known_;
 };
 

@@ -271,6 +271,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       const std::lock_guard lock(limits_mutex_);
       gate_.set_limits(limits_);
       tokio_.follow(limits_.wakeups);
+      java_.follow(limits_.wakeups);
     }
     const BootTime now = clock_.now();
     if (!gate_.due(clock_.to_wall(now))) return;

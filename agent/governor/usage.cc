@@ -41,6 +41,7 @@ UsageMeter::UsageMeter(Counters& counters)
       otlp_bytes_(counters.get("exporters.otlp.bytes.sent")),
       trap_ns_(counters.get("self.trap_ns")),
       tokio_(counters.get("capture.tokio.processes")),
+      java_ways_(counters.get("capture.java.looks_that_found_ways")),
       last_time_(std::chrono::steady_clock::now()),
       last_cpu_(cpu_now()) {}
 
@@ -70,7 +71,7 @@ Usage UsageMeter::sample() {
   const std::uint64_t lost = ring_full_.value();
   usage.lost = lost - last_lost_;
   usage.window_open = window_open_.value() != 0;
-  usage.task_wakeups = tokio_.value() != 0;
+  usage.task_wakeups = tokio_.value() != 0 || java_ways_.value() != 0;
   last_time_ = now;
   last_cpu_ = cpu;
   last_bytes_ = bytes;

@@ -18,7 +18,7 @@ struct Usage {
   std::uint64_t ring_permille = 0;  // of the ring buffer, the fullest it was found
   std::uint64_t lost = 0;           // events that did not fit
   bool window_open = true;
-  bool task_wakeups = false;  // processes whose tasks' wake-ups are probed, or would be on a higher rung
+  bool task_wakeups = false;  // processes whose tasks are followed so, or would be on a higher rung
 };
 
 // One thread.
@@ -42,6 +42,7 @@ class UsageMeter {
   Counter& otlp_bytes_;
   Counter& trap_ns_;
   Counter& tokio_;
+  Counter& java_ways_;
   std::chrono::steady_clock::time_point last_time_;
   double last_cpu_ = 0;
   std::uint64_t last_bytes_ = 0;
