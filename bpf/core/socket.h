@@ -123,7 +123,8 @@ WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 directi
   conn = ws_conn_in_sight(&sight, conn, how);
   if (!conn) return 0;
   ws_tell_context(sight.thread.runtime, &sight, conn);
-  if (call.op != WS_OP_RING) ws_tell_continuation(&sight, conn, regs, how);
+  /* Not asked of senders at all: the verifier (7.2) follows each question of theirs to the end. */
+  if (direction == WS_RECEIVED && call.op != WS_OP_RING) ws_tell_continuation(&sight, conn, regs, how);
   return ws_data(&sight, &memory, conn, how);
 }
 
