@@ -103,6 +103,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         tokio_(*object_, counters),
         everybody_(options.selectors.all),
         goroutines_(options.follow.goroutines),
+        continuations_(options.follow.continuations),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")),
@@ -112,6 +113,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         trap_ns_(counters.get("self.trap_ns")),
         late_records_(counters.get("governor.late_records")) {
     decoder_.set_contexts(&java_.contexts());
+    java_.follow(continuations_);
     if (options.follow.goroutines) runtimes_.push_back(&go_);
     if (options.follow.contexts) runtimes_.insert(runtimes_.end(), {&python_, &java_});
     if (options.follow.async_ids) runtimes_.push_back(&node_);
@@ -271,7 +273,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       const std::lock_guard lock(limits_mutex_);
       gate_.set_limits(limits_);
       tokio_.follow(limits_.wakeups);
-      java_.follow(limits_.wakeups);
+      java_.follow(continuations_ && limits_.wakeups);
     }
     const BootTime now = clock_.now();
     if (!gate_.due(clock_.to_wall(now))) return;
@@ -475,6 +477,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   TokioProbes tokio_;
   bool everybody_;
   bool goroutines_;
+  bool continuations_;
   std::vector<RuntimeWatch*> runtimes_;  // those of the above that are followed
   Counter& missed_;
   Counter& missed_states_;

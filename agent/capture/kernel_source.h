@@ -26,8 +26,12 @@ struct KernelOptions {
   std::optional<Plan> plan;  // nullopt: the first that works
   // Programs whose name ends so are tried first, "raw_tp": to compare ways to attach. "": best first.
   std::string prefer;
-  Following follow{
-      .by_perf = programs_are_preempted(), .goroutines = true, .contexts = true, .async_ids = true, .tokio = true};
+  Following follow{.by_perf = programs_are_preempted(),
+                   .goroutines = true,
+                   .contexts = true,
+                   .async_ids = true,
+                   .continuations = true,
+                   .tokio = true};
 };
 
 // open() attaches everything: from its return on nothing is missed, though it is delivered by run() only. Destruction

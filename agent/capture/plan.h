@@ -44,12 +44,13 @@ inline constexpr std::array<Plan, 3> kPlans{Plan::kSockets, Plan::kFunctions, Pl
 
 // What is followed besides processes, connections and bytes, and how.
 struct Following {
-  bool by_perf = false;     // tracepoints first by perf, where that is of use; else not at all
-  bool wakeups = false;     // threads that wake each other: event::Wake, at the rate of the scheduler
-  bool goroutines = false;  // Go: uprobes on net/http's client and on channels, two user reads an event
-  bool contexts = false;    // Python: uprobes; Java's virtual threads: none; a few user reads an event
-  bool async_ids = false;   // Node: uprobes, a user read an event
-  bool tokio = false;       // Rust: uprobes at each wake-up of a task, a user read an event
+  bool by_perf = false;        // tracepoints first by perf, where that is of use; else not at all
+  bool wakeups = false;        // threads that wake each other: event::Wake, at the rate of the scheduler
+  bool goroutines = false;     // Go: uprobes on net/http's client and on channels, two user reads an event
+  bool contexts = false;       // Python: uprobes; Java's virtual threads: none; a few user reads an event
+  bool async_ids = false;      // Node: uprobes, a user read an event
+  bool continuations = false;  // with contexts. Asynchronous Java: 200 user reads a response
+  bool tokio = false;          // Rust: uprobes at each wake-up of a task, a user read an event
 };
 // All there is, in the way that is best on this kernel.
 [[nodiscard]] Following everything_followed();

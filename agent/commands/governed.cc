@@ -18,7 +18,8 @@ GovernorOptions governor_options(const Config& config) {
   options.budgets.export_bytes_per_second = static_cast<double>(config.governor.network);
   options.period_seconds = std::chrono::duration<double>(config.governor.period).count();
   options.wakeups = config.capture.wakeups;
-  options.task_wakeups = kernel_options(config).follow.tokio;
+  const Following follow = kernel_options(config).follow;
+  options.task_wakeups = follow.tokio || follow.continuations;
   return options;
 }
 
