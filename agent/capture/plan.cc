@@ -46,7 +46,13 @@ std::string why_not(Plan plan) {
 }
 
 Following everything_followed() {
-  return {programs_are_preempted(), true, true, true, true, true};
+  return {.by_perf = programs_are_preempted(),
+          .wakeups = true,
+          .goroutines = true,
+          .contexts = true,
+          .async_ids = true,
+          .continuations = true,
+          .tokio = true};
 }
 
 std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
