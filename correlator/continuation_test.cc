@@ -20,6 +20,8 @@ struct Futures : Scene {
     now = now + 1000;
     correlator.on_event(event::Leads{now, kPid, made->conn->id, request->conn->id});
   }
+  void answer(const ExchangePtr& request) { finish(request, thread(kPid, 14)); }
+  void responds(const ExchangePtr& made) { finish(made, thread(kPid, 13)); }
   [[nodiscard]] std::string method(const ExchangePtr& made) { return std::string(span(made).parent.method); }
   // A call made by one thread and read by another, for a request that two more have to do with.
   void proves() {
@@ -28,9 +30,9 @@ struct Futures : Scene {
       const auto b = serve(thread(kPid, 11));
       const auto of_a = call(thread(kPid, 12));
       leads(of_a, a);
-      finish(of_a, thread(kPid, 13));
-      finish(b, thread(kPid, 14));
-      finish(a, thread(kPid, 14));
+      responds(of_a);
+      answer(b);
+      answer(a);
     }
   }
 };
@@ -43,11 +45,11 @@ TEST(Continuation, LinksACallToWhoseAnswerWaitsForIt) {
   const auto of_a = s.call(thread(kPid, 12));
   const auto of_b = s.call(thread(kPid, 12));
   s.leads(of_b, b);
-  s.finish(of_b, thread(kPid, 13));
+  s.responds(of_b);
   s.leads(of_a, a);
-  s.finish(of_a, thread(kPid, 13));
-  s.finish(b, thread(kPid, 14));
-  s.finish(a, thread(kPid, 14));
+  s.responds(of_a);
+  s.answer(b);
+  s.answer(a);
   EXPECT_TRUE(s.is_parent(a, of_a));
   EXPECT_TRUE(s.is_parent(b, of_b));
   EXPECT_EQ(s.method(of_a), "continuation");
@@ -59,9 +61,9 @@ TEST(Continuation, SaysNothingBeforeItIsProven) {
   const auto b = s.serve(thread(kPid, 11));
   const auto of_a = s.call(thread(kPid, 12));
   s.leads(of_a, a);
-  s.finish(of_a, thread(kPid, 13));
-  s.finish(a, thread(kPid, 14));
-  s.finish(b, thread(kPid, 14));
+  s.responds(of_a);
+  s.answer(a);
+  s.answer(b);
   EXPECT_NE(s.method(of_a), "continuation");
 }
 
@@ -74,10 +76,10 @@ TEST(Continuation, IsNotBelievedWhereCallsAreOlderThanTheirRequests) {
   s.leads(early, a);
   const auto of_a = s.call(thread(kPid, 12));
   s.leads(of_a, a);
-  s.finish(of_a, thread(kPid, 13));
-  s.finish(early, thread(kPid, 13));
-  s.finish(a, thread(kPid, 14));
-  s.finish(b, thread(kPid, 14));
+  s.responds(of_a);
+  s.responds(early);
+  s.answer(a);
+  s.answer(b);
   EXPECT_NE(s.method(early), "continuation");
   EXPECT_NE(s.method(of_a), "continuation");
 }
@@ -90,10 +92,10 @@ TEST(Continuation, OfSeveralCallsOnOneConnectionNobodyKnowsWhich) {
   const auto one = s.call(thread(kPid, 12));
   const auto other = s.call(thread(kPid, 12), one->conn);
   s.leads(one, a);
-  s.finish(one, thread(kPid, 13));
-  s.finish(other, thread(kPid, 13));
-  s.finish(a, thread(kPid, 14));
-  s.finish(b, thread(kPid, 14));
+  s.responds(one);
+  s.responds(other);
+  s.answer(a);
+  s.answer(b);
   EXPECT_NE(s.method(one), "continuation");
   EXPECT_NE(s.method(other), "continuation");
 }

@@ -207,14 +207,18 @@ void JavaContinuations::begin(BootTime now) {
     return;
   }
   known.due = now + known.between;
+  try {
+    look_ = std::async(std::launch::async, [this, learning = known.learning, sides = std::move(sides)] {
+      const auto from = std::chrono::steady_clock::now();
+      const bool learned = look_for_ways(*learning, sides);
+      looking_us_ = static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - from).count());
+      return learned;
+    });
+  } catch (const std::system_error&) {
+    return;  // no thread is to be had: later
+  }
   looking_ = known.learning;
-  look_ = std::async(std::launch::async, [this, learning = known.learning, sides = std::move(sides)] {
-    const auto from = std::chrono::steady_clock::now();
-    const bool learned = look_for_ways(*learning, sides);
-    looking_us_ = static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - from).count());
-    return learned;
-  });
 }
 
 void JavaContinuations::sweep(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told) {

@@ -218,13 +218,7 @@ Result<bool> find_java_contexts(std::uint32_t pid, JavaProcess& process) {
   const JavaObjects objects(memory, process.table, process.heap);
   ws_java_process& at = process.where;
   std::map<std::uint64_t, std::optional<std::uint64_t>> classes;
-  for (const Thread& thread : threads_of(memory, process.table, at, kMostThreads)) {
-    std::uint64_t handle = 0;
-    std::uint64_t object = 0;
-    if (!memory.read(thread.self + at.thread_object, &handle, sizeof(handle)) ||
-        !memory.read(handle, &object, sizeof(object))) {
-      continue;
-    }
+  for (const std::uint64_t object : java_thread_objects(memory, process)) {
     const auto named = objects.class_of(object);
     if (named && !classes.contains(*named)) classes[*named] = class_in_contexts(objects, *named);
   }

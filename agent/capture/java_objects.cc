@@ -116,7 +116,7 @@ Result<JavaHeap> read_java_heap(const ProcessMemory& memory, const JavaTable& ta
   // ZGC and Shenandoah move objects while the program runs. Parallel's full collections leave no trace of where an
   // object went, and keep its age: another one that slid to its old place would be taken for it.
   if (!flags["UseSerialGC"] && !flags["UseG1GC"])
-    return Error{"its garbage collector does not show where objects go", ENOTSUP, {}};
+    return Error{"its garbage collector does not show where objects go (G1 and Serial do)", ENOTSUP, {}};
   if (flags["UseCompressedOops"]) {
     heap.reference_size = 4;
     std::int32_t shift = -1;

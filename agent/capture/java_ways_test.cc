@@ -56,6 +56,9 @@ class World : public JavaGraph {
     refer(exchange, 8, connection);
     refer(exchange, 12, server);
   }
+  void calls_wait(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) waits(made(), accepted());
+  }
   bool learn(JavaWays& ways) {
     return ways.learn(*this, begins, [this](std::uint64_t object, std::uint32_t) {
       const auto it = ends.find(object);
@@ -75,11 +78,17 @@ class World : public JavaGraph {
   std::vector<std::uint64_t> begins;
 };
 
+void expect_nothing(World& world) {
+  JavaWays ways;
+  EXPECT_FALSE(world.learn(ways));
+  EXPECT_TRUE(ways.found().empty());
+}
+
 using Fields = std::vector<std::uint16_t>;
 
 TEST(JavaWays, LeadFromCallsToTheirRequestsAndNotToWhatAllShare) {
   World world;
-  for (int i = 0; i < 8; ++i) world.waits(world.made(), world.accepted());
+  world.calls_wait(8);
   JavaWays ways;
   ASSERT_TRUE(world.learn(ways));
   const auto found = ways.found();
@@ -92,10 +101,8 @@ TEST(JavaWays, LeadFromCallsToTheirRequestsAndNotToWhatAllShare) {
 
 TEST(JavaWays, AreNotFoundFromTooFewConnections) {
   World world;
-  for (std::size_t i = 0; i + 1 < JavaWays::kFewest; ++i) world.waits(world.made(), world.accepted());
-  JavaWays ways;
-  EXPECT_FALSE(world.learn(ways));
-  EXPECT_TRUE(ways.found().empty());
+  world.calls_wait(JavaWays::kFewest - 1);
+  expect_nothing(world);
 }
 
 TEST(JavaWays, AreNotFoundWhereNothingWaits) {
@@ -104,9 +111,7 @@ TEST(JavaWays, AreNotFoundWhereNothingWaits) {
     world.made();
     world.accepted();
   }
-  JavaWays ways;
-  EXPECT_FALSE(world.learn(ways));
-  EXPECT_TRUE(ways.found().empty());
+  expect_nothing(world);
 }
 
 TEST(JavaWays, ACallThatSeveralRequestsWaitForShowsNone) {
@@ -116,14 +121,12 @@ TEST(JavaWays, ACallThatSeveralRequestsWaitForShowsNone) {
     world.waits(call, world.accepted());
     world.waits(call, world.accepted());
   }
-  JavaWays ways;
-  EXPECT_FALSE(world.learn(ways));
-  EXPECT_TRUE(ways.found().empty());
+  expect_nothing(world);
 }
 
 TEST(JavaWays, OnceTakenBackAreNotFound) {
   World world;
-  for (int i = 0; i < 8; ++i) world.waits(world.made(), world.accepted());
+  world.calls_wait(8);
   JavaWays ways;
   ASSERT_TRUE(world.learn(ways));
   ways.take_back();
