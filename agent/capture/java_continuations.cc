@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 #include <unordered_set>
 #include <utility>
 
@@ -16,10 +17,15 @@ namespace {
 constexpr const char* kChannel = "sun/nio/ch/SocketChannelImpl";
 constexpr const char* kDescriptor = "fdVal";
 constexpr std::size_t kMostRead = 40'000;  // objects, on the way to channels: some 0.5 us each
+// Those not registered with a selector are not found: so many more objects than led to the last one are looked at.
+constexpr std::size_t kMostBeyond = 2;
+constexpr std::size_t kFirstBeyond = 1000;
 constexpr std::size_t kFewestAccepted = 2;
+constexpr int kMostAttempts = 4;  // of a look, as objects are moved
+constexpr std::chrono::milliseconds kCollection{10};
 constexpr std::int64_t kFirstBetween = 100'000'000;
-constexpr std::int64_t kCheckBetween = 1'000'000'000;  // of who has too few connections
-constexpr int kFirstLooks = 8;                         // that found ways, before they become rarer
+constexpr std::int64_t kCheckBetween = 100'000'000;  // of who has too few connections
+constexpr int kFirstLooks = 8;                       // that found ways, before they become rarer
 constexpr int kFirstTries = 16;  // looks at a process, which may follow at once: some 0.15 s of CPU time each
 constexpr std::int64_t kMostBetween = 60'000'000'000;
 // After those looks may take a twentieth of a core.
@@ -33,33 +39,52 @@ std::uint64_t inode_of(std::uint32_t pid, std::int32_t fd) {
   return link.starts_with(kSocket) ? std::strtoull(link.c_str() + kSocket.size(), nullptr, 10) : 0;
 }
 
+std::size_t count_of(const ConnSides& sides, TcpSide side) {
+  return static_cast<std::size_t>(std::ranges::count_if(sides, [side](const auto& one) { return one.second == side; }));
+}
+
 // The channels of a process's connections, from its threads on: selectors know those they wait for.
 class Channels {
  public:
-  Channels(JavaLearning& learning, JavaReferences& references, const ConnSides& sides)
-      : learning_(learning), references_(references), sides_(sides) {}
+  Channels(JavaLearning& learning, const JavaObjects& objects, JavaReferences& references, const ConnSides& sides)
+      : learning_(learning), objects_(objects), references_(references), sides_(sides) {}
 
-  // Those of connections the process has made.
+  // Those of connections the process has made. Selectors are near their threads: most objects need not be read.
   std::vector<std::uint64_t> find(const std::vector<std::uint64_t>& threads) {
+    const std::size_t most = std::min(count_of(sides_, TcpSide::kActive), JavaWays::kMost);
     std::vector<std::uint64_t> out;
     std::unordered_set<std::uint64_t> seen(threads.begin(), threads.end());
     std::vector<std::uint64_t> frontier = threads;
-    while (!frontier.empty() && seen.size() < kMostRead && out.size() < JavaWays::kMost) {
+    std::size_t enough = kMostRead;
+    while (!frontier.empty() && seen.size() < enough && out.size() < most) {
       std::vector<std::uint64_t> next;
       for (const std::uint64_t object : frontier) {
+        if (out.size() == most) break;
         const JavaGraph::Object& read = references_.read(object);
-        if (read.named == 0 || references_.is_code(read.named)) continue;
-        if (read.named == learning_.channel) {
-          if (side(object) == TcpSide::kActive) out.push_back(object);
+        if (read.named == 0 || references_.layout_of(read.named).code) continue;
+        if (is_channel(read.named)) {
+          if (side(object) != TcpSide::kActive) continue;
+          out.push_back(object);
+          if (out.size() >= JavaWays::kFewest) enough = std::min(kMostRead, seen.size() * kMostBeyond + kFirstBeyond);
           continue;
         }
         for (const JavaReference& reference : read.references) {
-          if (seen.size() < kMostRead && seen.insert(reference.to).second) next.push_back(reference.to);
+          if (seen.size() < enough && seen.insert(reference.to).second) next.push_back(reference.to);
         }
       }
       frontier = std::move(next);
     }
     return out;
+  }
+
+  [[nodiscard]] bool is_channel(std::uint32_t named) {
+    if (learning_.channel != 0) return named == learning_.channel;
+    if (references_.layout_of(named).name != kChannel) return false;
+    const auto descriptor = objects_.field(named, kDescriptor);
+    if (!descriptor) return false;
+    learning_.channel = named;
+    learning_.descriptor = *descriptor;
+    return true;
   }
 
   TcpSide side(std::uint64_t channel) {
@@ -72,24 +97,11 @@ class Channels {
 
  private:
   JavaLearning& learning_;
+  const JavaObjects& objects_;
   JavaReferences& references_;
   const ConnSides& sides_;
   std::unordered_map<std::int32_t, std::uint64_t> inodes_;
 };
-
-struct Collections {
-  std::uint8_t now = 1;  // objects are being moved
-  std::uint32_t number = 0;
-  bool operator==(const Collections&) const = default;
-};
-Collections collections_of(const ProcessMemory& memory, const JavaHeap& heap) {
-  Collections out;
-  if (!memory.read(heap.collecting, &out.now, sizeof(out.now)) ||
-      !memory.read(heap.collections, &out.number, sizeof(out.number))) {
-    out.now = 1;
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -97,28 +109,21 @@ bool look_for_ways(JavaLearning& learning, const ConnSides& sides) {
   const ProcessMemory memory(learning.pid);
   const JavaProcess& process = learning.process;
   const JavaObjects objects(memory, process.table, process.heap);
-  if (learning.channel == 0) {
-    JavaClasses& classes = learning.process.classes;
-    classes.wanted.insert(kChannel);
-    objects.find(classes);
-    const std::uint64_t channel = classes.get(kChannel);
-    const auto descriptor = channel != 0 ? objects.field(channel, kDescriptor) : std::nullopt;
-    if (!descriptor) return false;
-    learning.channel = channel;
-    learning.descriptor = *descriptor;
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    JavaReferences references(memory, process.table, process.heap, learning.layouts);
+    if (references.moved()) {
+      std::this_thread::sleep_for(kCollection);
+      continue;
+    }
+    Channels channels(learning, objects, references, sides);
+    const std::vector<std::uint64_t> begins = channels.find(java_thread_objects(memory, process));
+    const auto end_of = [&](std::uint64_t object, std::uint32_t named) {
+      if (!channels.is_channel(named)) return JavaWays::End::kNone;
+      return channels.side(object) == TcpSide::kPassive ? JavaWays::End::kAccepted : JavaWays::End::kOther;
+    };
+    if (learning.ways.learn(references, begins, end_of)) return true;
+    if (!references.moved()) return false;
   }
-  const Collections before = collections_of(memory, process.heap);
-  if (before.now != 0) return false;
-  JavaReferences references(memory, process.table, process.heap);
-  Channels channels(learning, references, sides);
-  const std::vector<std::uint64_t> begins = channels.find(java_thread_objects(memory, process));
-  const bool learned = learning.ways.learn(references, begins, [&](std::uint64_t object, std::uint32_t named) {
-    if (named != learning.channel) return JavaWays::End::kNone;
-    return channels.side(object) == TcpSide::kPassive ? JavaWays::End::kAccepted : JavaWays::End::kOther;
-  });
-  // What was read while objects were moved is nothing.
-  if (collections_of(memory, process.heap) == before) return learned;
-  if (learned) learning.ways.take_back();
   return false;
 }
 
@@ -178,6 +183,7 @@ void JavaContinuations::finish(BootTime now, const std::function<void(std::uint3
   const auto it = known_.find(learning->pid);
   if (it == known_.end() || it->second.learning != learning) return;  // it is gone
   Known& known = it->second;
+  if (known.looks >= kFirstLooks) learning->layouts.clear();  // classes come and go
   // What is seldom asked for shows later; and many processes will never show anything.
   if (known.looks >= kFirstLooks || ++known.tries > kFirstTries) {
     not_before_ = now + pause;
@@ -198,11 +204,7 @@ void JavaContinuations::begin(BootTime now) {
   if (first == known_.end() || now < first->second.due) return;
   auto& [pid, known] = *first;
   ConnSides sides = sides_(pid);
-  const auto count = [&sides](TcpSide side) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(sides, [side](const auto& one) { return one.second == side; }));
-  };
-  if (count(TcpSide::kActive) < JavaWays::kFewest || count(TcpSide::kPassive) < kFewestAccepted) {
+  if (count_of(sides, TcpSide::kActive) < JavaWays::kFewest || count_of(sides, TcpSide::kPassive) < kFewestAccepted) {
     known.due = now + kCheckBetween;
     return;
   }

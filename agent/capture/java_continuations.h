@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/capture/java_machine.h"
+#include "agent/capture/java_references.h"
 #include "agent/capture/java_ways.h"
 #include "agent/capture/runtime_kernel.h"
 #include "base/clock.h"
@@ -29,6 +30,7 @@ struct JavaLearning {
   std::uint32_t pid = 0;
   JavaProcess process;
   JavaWays ways;
+  JavaLayouts layouts;
   std::uint64_t channel = 0;  // class of channels, once it is loaded
   std::uint16_t descriptor = 0;
 };

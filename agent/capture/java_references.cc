@@ -33,12 +33,21 @@ constexpr std::array<std::string_view, 2> kCode{"java/lang/Class", "java/lang/Cl
 
 }  // namespace
 
+JavaReferences::Collections JavaReferences::collections() const {
+  Collections out;
+  if (!memory_.read(heap_.collecting, &out.now, sizeof(out.now)) ||
+      !memory_.read(heap_.collections, &out.number, sizeof(out.number))) {
+    out.now = 1;
+  }
+  return out;
+}
+
 std::int32_t JavaReferences::number(std::uint64_t object, std::uint16_t field) const {
   std::int32_t value = -1;
   return memory_.read(object + field, &value, sizeof(value)) ? value : -1;
 }
 
-void JavaReferences::read_layout(std::uint64_t klass, Class& to) const {
+void JavaReferences::read_layout(std::uint64_t klass, JavaLayout& to) const {
   std::int32_t layout = 0;
   if (!memory_.read(klass + table_.offset("Klass::_layout_helper"), &layout, sizeof(layout))) return;
   if (layout <= 0) {
@@ -63,16 +72,20 @@ void JavaReferences::read_layout(std::uint64_t klass, Class& to) const {
   for (const auto& [offset, count] : maps) to.references.emplace_back(offset, count);
 }
 
-const JavaReferences::Class& JavaReferences::class_of(std::uint32_t named) {
-  const auto [it, fresh] = classes_.try_emplace(named);
-  Class& of = it->second;
+const JavaLayout& JavaReferences::layout_of(std::uint32_t named, std::size_t below) {
+  const auto [it, fresh] = layouts_.try_emplace(named);
+  JavaLayout& of = it->second;  // stays where it is
   if (!fresh || named == 0) return of;
-  std::uint64_t above = named;
-  for (std::size_t i = 0; above != 0 && i < kMostAbove; ++i, above = objects_.above(above)) {
-    const auto name = objects_.name(above);
-    if (!name) return of;  // it is none
-    of.shared = of.shared || std::ranges::find(kShared, *name) != kShared.end();
-    of.code = of.code || std::ranges::find(kCode, *name) != kCode.end();
+  auto name = objects_.name(named);
+  if (!name) return of;  // it is none
+  of.name = *std::move(name);
+  of.shared = std::ranges::find(kShared, of.name) != kShared.end();
+  of.code = std::ranges::find(kCode, of.name) != kCode.end();
+  const auto above = static_cast<std::uint32_t>(objects_.above(named));
+  if (above != 0 && below < kMostAbove) {
+    const JavaLayout& parent = layout_of(above, below + 1);
+    of.shared = of.shared || parent.shared;
+    of.code = of.code || parent.code;
   }
   read_layout(heap_.class_base + (std::uint64_t{named} << heap_.class_unit), of);
   return of;
@@ -115,6 +128,11 @@ void JavaReferences::keep() {
   read_.clear();
 }
 
+void JavaReferences::forget() {
+  refresh();
+  kept_.clear();
+}
+
 const JavaReferences::Object& JavaReferences::read(std::uint64_t object) {
   if (const auto it = kept_.find(object); it != kept_.end()) return it->second;
   const auto [it, fresh] = read_.try_emplace(object);
@@ -126,7 +144,7 @@ const JavaReferences::Object& JavaReferences::read(std::uint64_t object) {
   std::uint64_t word = 0;
   std::memcpy(&word, &bytes[heap_.class_at], sizeof(word));
   out.named = static_cast<std::uint32_t>(word >> heap_.class_shift & heap_.class_mask);
-  const Class& of = class_of(out.named);
+  const JavaLayout& of = layout_of(out.named);
   const auto have_at_least = [&](std::size_t size) {
     if (size <= have) return true;
     have = size;

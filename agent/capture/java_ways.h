@@ -36,6 +36,10 @@ class JavaGraph {
   // called last is forgotten, unless it was to be kept.
   virtual void refresh() {}
   virtual void keep() {}
+  // And that as well.
+  virtual void forget() {}
+  // Whether objects have been moved: what was read is nothing.
+  [[nodiscard]] virtual bool moved() { return false; }
   // Whether objects of the class serve all requests by their nature: threads, executors.
   [[nodiscard]] virtual bool is_shared(std::uint32_t named) = 0;
 };
@@ -49,62 +53,44 @@ class JavaWays {
 
   // What an object is, besides one to go on from.
   enum class End : std::uint8_t { kNone, kAccepted, kOther };
+  using EndOf = std::function<End(std::uint64_t object, std::uint32_t named)>;
 
-  // From these channels, of connections the process has made. False: they were too few, or none has found its request.
-  bool learn(JavaGraph& graph, const std::vector<std::uint64_t>& channels,
-             const std::function<End(std::uint64_t object, std::uint32_t named)>& end_of);
-
-  // What was read was not what it seemed to be: forgets the ways found by the last look.
-  void take_back() {
-    used_ = used_before_;
-    ways_ = ways_before_;
-  }
+  // From these channels, of connections the process has made. False: they were too few, or none has found its request,
+  // or objects were moved meanwhile.
+  bool learn(JavaGraph& graph, const std::vector<std::uint64_t>& channels, const EndOf& end_of);
 
   // References that were on enough ways, by class.
-  [[nodiscard]] std::map<std::uint32_t, std::vector<std::uint16_t>> found() const;
+  using Ways = std::map<std::uint32_t, std::vector<std::uint16_t>>;
+  [[nodiscard]] Ways found() const;
 
  private:
   using Edge = std::uint64_t;  // class and field
-  struct Step {
-    std::uint64_t from = 0;
-    Edge by = 0;
-  };
-  struct Search {
-    std::uint64_t begin = 0;
-    std::unordered_map<std::uint64_t, Step> reached;
-    std::vector<std::uint64_t> frontier;
-    std::vector<std::uint64_t> ends;  // accepted
-  };
-  struct Look {
-    JavaGraph& graph;
-    const std::function<End(std::uint64_t, std::uint32_t)>& end_of;
-    std::size_t many = 0;
-    std::unordered_set<std::uint64_t> shared;                  // objects
-    std::unordered_map<std::uint64_t, std::uint32_t> reached;  // by how many searches
-  };
+  class Look;
+  struct Search;
+  struct Found;
 
   static Edge edge(std::uint32_t named, std::uint16_t field) { return std::uint64_t{named} << 16U | field; }
   [[nodiscard]] bool is_shared(std::uint32_t named) const {
     const auto it = shared_.find(named);
     return it != shared_.end() && it->second > 0;
   }
-  // `read`: counts objects.
-  bool read_ahead(JavaGraph& graph, std::uint64_t begin, std::size_t& read,
-                  const std::function<End(std::uint64_t, std::uint32_t)>& end_of) const;
-  [[nodiscard]] std::vector<std::uint64_t> harvest(
-      JavaGraph& graph, const std::vector<std::uint64_t>& begins,
-      const std::function<End(std::uint64_t, std::uint32_t)>& end_of) const;
-  void remember_shared(Look& look, const std::vector<Search>& searches);
-  static bool grow(Look& look, Search& search);
-  static bool search_all(Look& look, std::vector<Search>& searches);
-  void remember(const Search& search);
+  struct Ahead {
+    std::size_t read = 0;  // objects
+    bool ends = false;     // an accepted connection is among them
+  };
+  Ahead read_ahead(JavaGraph& graph, std::uint64_t begin, const EndOf& end_of) const;
+  [[nodiscard]] std::vector<std::uint64_t> harvest(JavaGraph& graph, const std::vector<std::uint64_t>& begins,
+                                                   const EndOf& end_of) const;
+  // Whether a request was found.
+  bool search(JavaGraph& graph, const std::vector<std::uint64_t>& begins, const EndOf& end_of);
+  void remember_shared(const Look& look);
+  static std::size_t led(Look& look, const std::vector<Found>& found, const Ways& ways);
+  void drop_spoilers(Look& look, const std::vector<Found>& found);
 
   std::unordered_map<std::uint32_t, int> shared_;  // classes, by how often all of their objects reached were shared
   std::unordered_map<Edge, std::uint32_t> used_;   // on how many ways
+  std::unordered_set<Edge> spoilers_;              // lead to other requests as well
   std::uint32_t ways_ = 0;
-  std::unordered_map<Edge, std::uint32_t> used_before_;  // the last look
-  std::uint32_t ways_before_ = 0;
-  std::uint32_t looks_ = 0;
 };
 
 }  // namespace wirespan

@@ -204,7 +204,12 @@ struct ws_java_process {
 };
 WS_ABI_ASSERT(sizeof(struct ws_java_process) == 176, "ws_java_process");
 
-enum { WS_WAY_FIELDS = 6, WS_WAY_ELEMENTS = 16 };
+enum {
+  WS_WAY_FIELDS = 6,
+  WS_WAY_ELEMENTS = 16,
+  WS_WAY_STEPS = 192,   /* 60 to 70 for java.net.http and CompletableFuture */
+  WS_WAY_PENDING = 128, /* places yet to be looked at */
+};
 
 /* Which references of a class's objects such ways follow. */
 struct ws_java_class_of {

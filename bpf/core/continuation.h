@@ -22,11 +22,6 @@ struct {
   __type(value, struct ws_java_way);
 } ws_java_ways __weak SEC(".maps");
 
-enum {
-  WS_WAY_STEPS = 192,   /* 60 to 70 for java.net.http and CompletableFuture */
-  WS_WAY_PENDING = 128, /* places yet to be looked at, in the scratch words */
-};
-
 /* These are global so that the verifier looks at each once: a search goes on in its scratch memory only. */
 
 /* Begins at the channel the thread reads from: it reads in a method of that, so it is named near the top of the stack.

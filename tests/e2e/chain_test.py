@@ -5,7 +5,7 @@ import pytest
 from harness.agent import Agent
 from harness.load import drive
 from harness.spans import CLIENT, SERVER, Forest
-from harness.truth import judge
+from harness.truth import SLACK_NS, judge
 
 
 def test_one_request_at_a_time_is_one_whole_trace(stack, ledger):
@@ -75,6 +75,22 @@ def test_concurrency_64_no_guess(stack, ledger, kind):
     verdict = judge(agent.spans(), sent, ledger.truth, hops=3)
     assert (verdict.wrong, verdict.unseen, verdict.doubled) == (0, 0, 0), verdict
     assert verdict.right + verdict.missing == 1000
+
+
+def test_futures_of_java_are_followed_once_they_are_known(stack, ledger):
+    """No thread stays with a request. Which references lead from calls to requests is learned from the first ones."""
+    service = stack.java(ledger.url, "TaxAsync")
+    with Agent(stack.directory, stack.selectors()) as agent:
+        first = drive(service, 2000, 32)
+        later = drive(service, 1000, 32)
+    assert {request.status for request in first + later} == {200}
+    spans = agent.spans()
+    verdict = judge(spans, first + later, ledger.truth, hops=3)
+    assert (verdict.unseen, verdict.doubled) == (0, 0), verdict
+    assert verdict.wrong <= 6, verdict  # what inference makes of the first ones
+    began = min(request.began for request in later) - SLACK_NS
+    known = judge([span for span in spans if span.start > began], later, ledger.truth, hops=3)
+    assert known.wrong == 0 and known.right >= 970, known
 
 
 def test_ids_that_are_handed_on_link_what_timers_hide(stack, ledger):

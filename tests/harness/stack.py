@@ -230,6 +230,6 @@ def built_go():
 
 def built_java():
     directory = ROOT / "build/services/java"
-    sources = [SERVICES / "Tax.java", SERVICES / "TaxThreads.java"]
+    sources = sorted(SERVICES.glob("*.java"))
     _build(directory / "Tax.class", sources, "javac", "-d", directory, *sources)
     return directory
