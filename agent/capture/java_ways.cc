@@ -266,6 +266,7 @@ void JavaWays::remember_shared(const Look& look) {
 bool JavaWays::Look::leads(std::size_t search, const Ways& ways, std::uint64_t request) {
   const std::uint32_t begin = searches_[search].begin;
   std::vector<std::uint32_t> pending{begin};
+  std::unordered_set<std::uint32_t> seen{begin};
   bool found = false;
   for (std::size_t step = 0; !pending.empty(); ++step) {
     const std::uint32_t at = pending.back();
@@ -281,7 +282,7 @@ bool JavaWays::Look::leads(std::size_t search, const Ways& ways, std::uint64_t r
     };
     const auto from = pending.size();
     for (const auto& reference : node.references) {
-      if (follow(reference)) pending.push_back(reference.first);
+      if (follow(reference) && seen.insert(reference.first).second) pending.push_back(reference.first);
     }
     if (pending.size() > WS_WAY_PENDING || pending.size() - from > WS_WAY_ELEMENTS) return false;
   }

@@ -22,6 +22,9 @@ struct {
   __type(value, struct ws_java_way);
 } ws_java_ways __weak SEC(".maps");
 
+enum { WS_WAY_SEEN_BITS = 9 };
+_Static_assert(sizeof(((struct ws_scratch *)0)->bytes) >= sizeof(__u64) << WS_WAY_SEEN_BITS, "room for what was seen");
+
 /* These are global so that the verifier looks at each once: a search goes on in its scratch memory only. */
 
 /* Begins at the channel the thread reads from: it reads in a method of that, so it is named near the top of the stack.
@@ -35,7 +38,7 @@ __weak __noinline int ws_way_begin(__u32 pid, __u64 stack, __u32 fd) {
     if (word < java->heap || word >= java->heap_end || word & ((1U << WS_OBJECT_ALIGNMENT) - 1)) continue;
     if (ws_java_class(java, word) != java->way_class || (__u32)ws_user_word(word + java->way_descriptor) != fd)
       continue;
-    const struct ws_search begun = {.begin = word, .count = 1};
+    const struct ws_search begun = {.begin = word, .count = 1, .number = scratch->search.number + 1};
     scratch->search = begun;
     scratch->stack[0] = word;
     return 1;
@@ -55,9 +58,20 @@ __weak __noinline int ws_way_end(__u32 fd) {
   return 0;
 }
 
+/* Whether the search was there before: objects refer to each other in circles (Netty's channel and its pipeline). One
+ * may be forgotten for another. `bytes` are not in use yet. */
+WS_INLINE bool ws_way_seen(struct ws_scratch *scratch, __u64 object) {
+  __u64 *seen = (__u64 *)scratch->bytes;
+  const __u64 slot = object * 0x9e3779b97f4a7c15ULL >> (64 - WS_WAY_SEEN_BITS);
+  const __u64 mark = object ^ (__u64)scratch->search.number << 48;
+  if (seen[slot] == mark) return true;
+  seen[slot] = mark;
+  return false;
+}
+
 WS_INLINE void ws_way_push(struct ws_scratch *scratch, __u64 object) {
   const __u32 count = scratch->search.count;
-  if (!object) return;
+  if (!object || object == scratch->search.begin || ws_way_seen(scratch, object)) return;
   if (count >= WS_WAY_PENDING) {
     scratch->search.fails = 1;
     return;

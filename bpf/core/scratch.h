@@ -23,7 +23,8 @@ struct ws_search {
   __u64 begin;
   __u64 found;
   __u32 count; /* places yet to be looked at, in ws_scratch.stack */
-  __u32 fails;
+  __u16 fails;
+  __u16 number; /* of this search, on this CPU */
 };
 
 struct ws_scratch {

@@ -154,6 +154,7 @@ def _kinds():
     yield _java("java_servlet", _one("direct", workers=lambda c: c + 4))
     yield _java("java_virtual", _one("idle"), at_least=21)
     yield _java("java_async", POOLS, background=False)
+    yield _java("java_netty", LOOPS, background=False)
     yield _java("java_vertx", LOOPS, background=False)
     yield _java("java_vertx5", LOOPS, background=False)
     yield Kind("rust_tokio", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio"), _one("loop"),
