@@ -270,7 +270,7 @@ TEST(Batches, AnsweredTogetherProveNothing) {
   }
 }
 
-TEST(Batches, ATurnThatBeginsAConnectionOrLeavesSomethingOverSaysNothing) {
+TEST(Batches, ATurnThatLeavesSomethingOverSaysNothing) {
   Scene s(without_inference_links());
   std::uint32_t turn = 2;
   for (int i = 0; i < kRounds; ++i) by_batch(s, turn);
@@ -287,6 +287,60 @@ TEST(Batches, ATurnThatBeginsAConnectionOrLeavesSomethingOverSaysNothing) {
   s.finish(first, thread(kPid, 7, turn));
   s.serve(thread(kPid, 7, turn + 2));
   for (const auto& call : {for_waits, for_first}) EXPECT_NE(method(s, call), "batch");
+}
+
+// Both calls go over connections begun when their requests were read. `first`: which request the first one is for.
+Pair by_new_connections(Scene& s, std::uint32_t& turn, std::uint32_t first = 0) {
+  Pair p;
+  turn += 2;
+  std::array<ConnectionPtr, 2> conns;
+  for (auto& r : p.request) r = s.serve(thread(kPid, 7, turn));
+  for (const std::uint32_t i : {first, 1 - first})
+    conns[i] = s.connection(kPid, 0, 0, TcpSide::kActive, thread(kPid, 7, turn));
+  // The second is established first, when something else is read.
+  turn += 2;
+  p.call[1] = s.call(thread(kPid, 7, turn), conns[1]);
+  const auto other = s.serve(thread(kPid, 7, turn));
+  turn += 2;
+  p.call[0] = s.call(thread(kPid, 7, turn), conns[0]);
+  for (const std::uint32_t i : {1U, 0U}) {
+    turn += 2;
+    s.finish(p.call[i], thread(kPid, 7, turn));
+    s.finish(p.request[i], thread(kPid, 7, turn));
+  }
+  s.finish(other, thread(kPid, 7, turn));
+  return p;
+}
+
+TEST(Batches, AConnectionThatIsBegunIsTheCallSentOverItFirst) {
+  CorrelatorOptions options = without_inference_links();
+  options.disabled = {"turn", "answered"};
+  Scene s(options);
+  std::uint32_t turn = 2;
+  std::vector<Pair> all;
+  for (int i = 0; i < 2 * kRounds; ++i) all.push_back(by_new_connections(s, turn));
+  s.serve(thread(kPid, 7, turn + 2));
+  const Pair& last = all.back();
+  for (const std::size_t i : {0U, 1U}) EXPECT_TRUE(s.is_parent(last.request[i], last.call[i]));
+  EXPECT_EQ(method(s, last.call[0]), "batch");
+}
+
+TEST(Batches, ConnectionsBegunForAPoolAreNotBelieved) {
+  CorrelatorOptions options = without_inference_links();
+  options.disabled = {"turn", "answered"};
+  Scene s(options);
+  std::uint32_t turn = 2;
+  for (int i = 0; i < kRounds; ++i) by_batch(s, turn);
+  std::vector<Pair> all;
+  for (std::uint32_t i = 0; i < 2 * kRounds; ++i) all.push_back(by_new_connections(s, turn, i % 2));
+  s.serve(thread(kPid, 7, turn + 2));
+  for (const Pair& p : all) {
+    for (const std::size_t i : {0U, 1U}) {
+      if (method(s, p.call[i]) == "batch") {
+        EXPECT_TRUE(s.is_parent(p.request[i], p.call[i]));
+      }
+    }
+  }
 }
 
 }  // namespace

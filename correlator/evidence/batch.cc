@@ -5,8 +5,12 @@
 // among those answered then; by accident it is as often as they are many of all that are open, or of those it was read
 // with, which is what a proof counts for. (The order of answers is not that of responses: they wait for one another.)
 // Where work is put off to later turns, waits for others or takes its own order, the proofs fail, and the process is
-// not believed. A turn in which a connection was begun, or in which the numbers differ, says nothing.
+// not believed. A turn in which the numbers differ says nothing.
+//
+// A connection that is begun in a turn counts as the call that is sent over it first, turns later. That is proven by
+// itself: loops that begin connections for a pool send something else there.
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <unordered_map>
 #include <utility>
@@ -24,6 +28,7 @@ constexpr std::size_t kMostInTurn = 1024;
 constexpr std::size_t kMostGuesses = 32'768;
 constexpr std::size_t kMostWaiting = 1024;
 constexpr float kProven = 16;  // proofs, each as much as it was no accident
+constexpr float kProvenAsWell = 4;
 constexpr float kRare = 100;
 constexpr float kRemembered = 1024;
 // Proofs without a failure, from which on a call is believed whose own proof is missing.
@@ -37,15 +42,19 @@ class Batch : public Evidence {
   [[nodiscard]] bool needs_all_requests() const override { return true; }
   void restart() override {
     threads_.clear();
+    begun_.clear();
     guesses_.clear();
     older_guesses_.clear();
-    for (auto& [pid, process] : processes_) process.waiting.clear();
+    for (auto& [pid, process] : processes_) {
+      for (Record& record : process) record.waiting.clear();
+    }
   }
 
   void event(const Event& event, World& world) override {
     if (const auto* opened = std::get_if<event::Opened>(&event)) {
       if (opened->conn->side != TcpSide::kActive || opened->conn->adopted) return;
-      if (Turn* const turn = turn_of(opened->actor, world)) turn->unsure = true;
+      if (Turn* const turn = turn_of(opened->actor, world))
+        add(*turn, turn->calls, {opened->conn->opened, nullptr, opened->conn->id});
     } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
       threads_.erase(missed->thread.tid);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -57,7 +66,7 @@ class Batch : public Evidence {
     const Message& request = *node->exchange->request;
     if (node->role == SpanRole::kServer)
       add(&Turn::requests, node, request.first_byte, world);
-    else
+    else if (!over_begun(node, world))
       add(&Turn::calls, node, request.first_byte, world);
   }
 
@@ -70,6 +79,7 @@ class Batch : public Evidence {
   struct Place {
     BootTime time{};
     NodePtr node;
+    ConnId begun{};  // a connection, no call yet
   };
   using Places = std::vector<Place>;
   struct Turn {
@@ -77,20 +87,25 @@ class Batch : public Evidence {
     bool unsure = false;
     std::size_t open = 0;  // requests, when the first response was read
     Places requests;       // read
-    Places calls;          // sent
+    Places calls;          // sent, and connections begun
     Places responses;
     Places answers;
   };
-  struct Process {
+  struct Record {
     TrackRecord proofs;
     std::uint32_t unbroken = 0;                        // proofs since the last failure
     std::vector<std::pair<NodePtr, NodePtr>> waiting;  // call and request, found before that was proven
   };
+  // What is proven by itself: calls over connections that were there, over connections begun for them, and where a turn
+  // has both.
+  enum Sort : std::uint8_t { kSent, kBegun, kBoth };
+  using Process = std::array<Record, 3>;
   // The requests of a turn, by number, in order: with which of them a call may have been mistaken.
   using Mates = std::shared_ptr<const std::vector<std::uint64_t>>;
   struct Guess {
     std::uint64_t request = 0;  // 0: none
     Mates mates;
+    Sort sort = kSent;
   };
   using Guesses = std::unordered_map<std::uint64_t, Guess>;  // by call
 
@@ -112,12 +127,31 @@ class Batch : public Evidence {
   void add(Places Turn::* what, const NodePtr& node, const Touch& touch, World& world) {
     Turn* const turn = turn_of(touch.actor, world);
     if (turn == nullptr) return;
-    Places& places = turn->*what;
-    if (what == &Turn::responses && places.empty()) turn->open = world.open.serving(node->pid).size();
+    if (what == &Turn::responses && turn->responses.empty()) turn->open = world.open.serving(node->pid).size();
+    add(*turn, turn->*what, {touch.time, node, {}});
+  }
+
+  static void add(Turn& turn, Places& places, Place place) {
     if (places.size() >= kMostInTurn)
-      turn->unsure = true;
+      turn.unsure = true;
     else
-      places.push_back({touch.time, node});
+      places.push_back(std::move(place));
+  }
+
+  // Whether it is the first over a connection that was begun in a turn.
+  bool over_begun(const NodePtr& call, World& world) {
+    const ConnId conn = call->exchange->conn->id;
+    Turn* const turn = turn_of(call->exchange->request->first_byte.actor, world);  // ends the turn before
+    if (const auto it = begun_.find(conn); it != begun_.end()) {
+      if (it->second.request != 0) guess(*call, it->second);
+      begun_.erase(it);
+      return true;
+    }
+    if (turn == nullptr) return false;
+    const auto place = std::ranges::find(turn->calls, conn, &Place::begun);
+    if (place == turn->calls.end() || place->node) return false;
+    place->node = call;
+    return true;
   }
 
   static void in_order(Places& places) {
@@ -128,11 +162,19 @@ class Batch : public Evidence {
 
   void settle(Turn& turn, World& world) {
     if (!turn.unsure && !turn.calls.empty() && turn.requests.size() == turn.calls.size()) {
+      const auto begun = static_cast<std::size_t>(
+          std::ranges::count_if(turn.calls, [](const Place& call) { return call.begun != ConnId{}; }));
+      // A connection is begun when a request is looked at, but a call may be sent after all of them were.
+      const Sort sort = begun == 0 ? kSent : begun == turn.calls.size() ? kBegun : kBoth;
       in_order(turn.requests);
       in_order(turn.calls);
       auto mates = std::make_shared<std::vector<std::uint64_t>>();
       for (const Place& request : turn.requests) mates->push_back(request.node->number);
-      for (std::size_t i = 0; i < turn.calls.size(); ++i) sent_for(*turn.calls[i].node, *turn.requests[i].node, mates);
+      for (std::size_t i = 0; i < turn.calls.size(); ++i) sent_for(turn.calls[i], turn.requests[i], {0, mates, sort});
+    } else {
+      for (const Place& call : turn.calls) {
+        if (!call.node) begin(call.begun, {});
+      }
     }
     for (const Place& response : turn.responses) responded(response.node, turn, world);
     turn.requests.clear();
@@ -142,13 +184,23 @@ class Batch : public Evidence {
     turn.unsure = false;
   }
 
-  void sent_for(const Node& call, const Node& request, const Mates& mates) {
-    if (call.pid != request.pid || call.opened < request.opened) return;
+  void sent_for(const Place& call, const Place& request, Guess guessed) {
+    if (call.time >= request.time) guessed.request = request.node->number;
+    if (!call.node) return begin(call.begun, std::move(guessed));
+    if (guessed.request != 0 && call.node->pid == request.node->pid) guess(*call.node, guessed);
+  }
+
+  void begin(ConnId conn, Guess guessed) {
+    if (begun_.size() >= kMostGuesses) begun_.clear();
+    begun_[conn] = std::move(guessed);
+  }
+
+  void guess(const Node& call, const Guess& guessed) {
     if (guesses_.size() >= kMostGuesses) {
       older_guesses_ = std::move(guesses_);
       guesses_.clear();
     }
-    guesses_[call.number] = {request.number, mates};
+    guesses_[call.number] = guessed;
   }
 
   [[nodiscard]] Guess guess_of(std::uint64_t call) const {
@@ -173,6 +225,7 @@ class Batch : public Evidence {
     const Guess guess = guess_of(call->number);
     if (guess.request == 0) return;
     Process& process = process_of(call->pid);
+    Record& record = process[guess.sort];
     const auto answer =
         std::ranges::find_if(turn.answers, [&](const Place& place) { return place.node->number == guess.request; });
     // What is known for certain decides as well.
@@ -180,22 +233,26 @@ class Batch : public Evidence {
     const bool other = call->decided && link && link->parent && link->parent->number != guess.request;
     const bool even = turn.responses.size() == turn.answers.size();  // else some are still to come
     if (other || (answer == turn.answers.end() && even)) {
-      process.unbroken = 0;
-      return process.proofs.add(false, 1, kRemembered);
+      record.unbroken = 0;
+      return record.proofs.add(false, 1, kRemembered);
     }
     if (answer == turn.answers.end()) {
-      const NodePtr request = process.unbroken >= kProvenAlone ? world.open.find(guess.request) : nullptr;
+      const NodePtr request = record.unbroken >= kProvenAlone ? world.open.find(guess.request) : nullptr;
       if (request) found(call, request, world);
       return;
     }
-    ++process.unbroken;
-    process.proofs.add(true, 1 - by_accident(guess, turn), kRemembered);
+    ++record.unbroken;
+    record.proofs.add(true, 1 - by_accident(guess, turn), kRemembered);
     if (call->decided || call->blind) return;
-    if (process.waiting.size() >= kMostWaiting) process.waiting.clear();
-    process.waiting.emplace_back(call, answer->node);
-    if (!process.proofs.trusted(kProven, kRare)) return;
-    for (auto& [of, parent] : process.waiting) found(of, parent, world);
-    process.waiting.clear();
+    if (record.waiting.size() >= kMostWaiting) record.waiting.clear();
+    record.waiting.emplace_back(call, answer->node);
+    const bool proven = process[kSent].proofs.trusted(kProven, kRare);
+    for (Record& one : process) {
+      // Of a loop that is known to work things off in order less needs to be seen.
+      if (!one.proofs.trusted(proven ? kProvenAsWell : kProven, kRare)) continue;
+      for (auto& [of, parent] : one.waiting) found(of, parent, world);
+      one.waiting.clear();
+    }
   }
 
   static void found(const NodePtr& call, const NodePtr& request, World& world) {
@@ -209,6 +266,7 @@ class Batch : public Evidence {
 
   std::unordered_map<std::uint32_t, Turn> threads_;
   std::unordered_map<std::uint32_t, Process> processes_;
+  std::unordered_map<ConnId, Guess> begun_;  // connections in turns that are over, without a call yet
   Guesses guesses_;
   Guesses older_guesses_;
 };

@@ -47,6 +47,7 @@ class Scene : public Sink<Span>, public ProcessDirectory {
     conn->id = ConnId{++connections_};
     conn->pid = pid;
     conn->side = side;
+    conn->opened = now;
     conn->has_base = sent != 0;
     conn->sent_base = sent;
     conn->received_base = received;
