@@ -16,15 +16,13 @@
 #include <utility>
 #include <vector>
 
-#include "correlator/evidence/evidence.h"
 #include "correlator/evidence/track_record.h"
-#include "model/turn.h"
+#include "correlator/loop_evidence.h"
 
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostThreads = 65'536;
-constexpr std::size_t kMostInTurn = 1024;
+constexpr std::size_t kMostProcesses = 65'536;
 constexpr std::size_t kMostGuesses = 32'768;
 constexpr std::size_t kMostWaiting = 1024;
 constexpr float kProven = 16;  // proofs, each as much as it was no accident
@@ -35,13 +33,12 @@ constexpr float kRemembered = 1024;
 constexpr std::uint32_t kProvenAlone = 400;
 constexpr double kConfidence = 0.98;
 
-class Batch : public Evidence {
+class Batch : public LoopEvidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "batch"; }
   [[nodiscard]] int rank() const override { return 34; }
-  [[nodiscard]] bool needs_all_requests() const override { return true; }
   void restart() override {
-    threads_.clear();
+    LoopEvidence::restart();
     begun_.clear();
     guesses_.clear();
     older_guesses_.clear();
@@ -50,47 +47,7 @@ class Batch : public Evidence {
     }
   }
 
-  void event(const Event& event, World& world) override {
-    if (const auto* opened = std::get_if<event::Opened>(&event)) {
-      if (opened->conn->side != TcpSide::kActive || opened->conn->adopted) return;
-      if (Turn* const turn = turn_of(opened->actor, world))
-        add(*turn, turn->calls, {opened->conn->opened, nullptr, opened->conn->id});
-    } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
-      threads_.erase(missed->thread.tid);
-    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
-      processes_.erase(exited->pid);
-    }
-  }
-
-  void opened(const NodePtr& node, World& world) override {
-    const Message& request = *node->exchange->request;
-    if (node->role == SpanRole::kServer)
-      add(&Turn::requests, node, request.first_byte, world);
-    else if (!over_begun(node, world))
-      add(&Turn::calls, node, request.first_byte, world);
-  }
-
-  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
-    if (touched.kind != MessageKind::kResponse || !touched.first) return;
-    add(node->role == SpanRole::kServer ? &Turn::answers : &Turn::responses, node, touched.touch, world);
-  }
-
  private:
-  struct Place {
-    BootTime time{};
-    NodePtr node;
-    ConnId begun{};  // a connection, no call yet
-  };
-  using Places = std::vector<Place>;
-  struct Turn {
-    std::uint32_t loop = 0;
-    bool unsure = false;
-    std::size_t open = 0;  // requests, when the first response was read
-    Places requests;       // read
-    Places calls;          // sent, and connections begun
-    Places responses;
-    Places answers;
-  };
   struct Record {
     TrackRecord proofs;
     std::uint32_t unbroken = 0;                        // proofs since the last failure
@@ -109,50 +66,13 @@ class Batch : public Evidence {
   };
   using Guesses = std::unordered_map<std::uint64_t, Guess>;  // by call
 
-  // Null: the thread runs no loop, or that turn is over.
-  Turn* turn_of(const Actor& actor, World& world) {
-    if (actor.loop < 2 || !turn_known(actor) || actor.thread.tid == 0) return nullptr;
-    if (threads_.size() >= kMostThreads) threads_.clear();
-    Turn& turn = threads_[actor.thread.tid];
-    const std::uint32_t loop = actor.loop >> 1U;
-    if (turn.loop == loop) return &turn;
-    // Counted anew: another thread with the same number.
-    const bool late = turn.loop > loop && turn.loop - loop < kMostInTurn;
-    if (late) return nullptr;
-    settle(turn, world);
-    turn.loop = loop;
-    return &turn;
+  void first_over(const NodePtr& call, World& /*world*/) override {
+    const auto it = begun_.find(call->exchange->conn->id);
+    if (it == begun_.end()) return;
+    guess(*call, it->second);
+    begun_.erase(it);
   }
-
-  void add(Places Turn::* what, const NodePtr& node, const Touch& touch, World& world) {
-    Turn* const turn = turn_of(touch.actor, world);
-    if (turn == nullptr) return;
-    if (what == &Turn::responses && turn->responses.empty()) turn->open = world.open.serving(node->pid).size();
-    add(*turn, turn->*what, {touch.time, node, {}});
-  }
-
-  static void add(Turn& turn, Places& places, Place place) {
-    if (places.size() >= kMostInTurn)
-      turn.unsure = true;
-    else
-      places.push_back(std::move(place));
-  }
-
-  // Whether it is the first over a connection that was begun in a turn.
-  bool over_begun(const NodePtr& call, World& world) {
-    const ConnId conn = call->exchange->conn->id;
-    Turn* const turn = turn_of(call->exchange->request->first_byte.actor, world);  // ends the turn before
-    if (const auto it = begun_.find(conn); it != begun_.end()) {
-      if (it->second.request != 0) guess(*call, it->second);
-      begun_.erase(it);
-      return true;
-    }
-    if (turn == nullptr) return false;
-    const auto place = std::ranges::find(turn->calls, conn, &Place::begun);
-    if (place == turn->calls.end() || place->node) return false;
-    place->node = call;
-    return true;
-  }
+  void exited(std::uint32_t pid) override { processes_.erase(pid); }
 
   static void in_order(Places& places) {
     // They come all but in order.
@@ -160,10 +80,9 @@ class Batch : public Evidence {
       std::rotate(std::ranges::upper_bound(places.begin(), it, it->time, {}, &Place::time), it, it + 1);
   }
 
-  void settle(Turn& turn, World& world) {
+  void ended(Turn& turn, World& world) override {
     if (!turn.unsure && !turn.calls.empty() && turn.requests.size() == turn.calls.size()) {
-      const auto begun = static_cast<std::size_t>(
-          std::ranges::count_if(turn.calls, [](const Place& call) { return call.begun != ConnId{}; }));
+      const auto begun = static_cast<std::size_t>(std::ranges::count(turn.calls, true, &Place::begun));
       // A connection is begun when a request is looked at, but a call may be sent after all of them were.
       const Sort sort = begun == 0 ? kSent : begun == turn.calls.size() ? kBegun : kBoth;
       in_order(turn.requests);
@@ -171,28 +90,19 @@ class Batch : public Evidence {
       auto mates = std::make_shared<std::vector<std::uint64_t>>();
       for (const Place& request : turn.requests) mates->push_back(request.node->number);
       for (std::size_t i = 0; i < turn.calls.size(); ++i) sent_for(turn.calls[i], turn.requests[i], {0, mates, sort});
-    } else {
-      for (const Place& call : turn.calls) {
-        if (!call.node) begin(call.begun, {});
-      }
     }
     for (const Place& response : turn.responses) responded(response.node, turn, world);
-    turn.requests.clear();
-    turn.calls.clear();
-    turn.responses.clear();
-    turn.answers.clear();
-    turn.unsure = false;
   }
 
   void sent_for(const Place& call, const Place& request, Guess guessed) {
-    if (call.time >= request.time) guessed.request = request.node->number;
-    if (!call.node) return begin(call.begun, std::move(guessed));
-    if (guessed.request != 0 && call.node->pid == request.node->pid) guess(*call.node, guessed);
-  }
-
-  void begin(ConnId conn, Guess guessed) {
-    if (begun_.size() >= kMostGuesses) begun_.clear();
-    begun_[conn] = std::move(guessed);
+    if (call.time < request.time) return;
+    guessed.request = request.node->number;
+    if (!call.node) {
+      if (begun_.size() >= kMostGuesses) begun_.clear();
+      begun_[call.conn] = std::move(guessed);
+    } else if (call.node->pid == request.node->pid) {
+      guess(*call.node, guessed);
+    }
   }
 
   void guess(const Node& call, const Guess& guessed) {
@@ -260,13 +170,12 @@ class Batch : public Evidence {
   }
 
   Process& process_of(std::uint32_t pid) {
-    if (processes_.size() >= kMostThreads && !processes_.contains(pid)) processes_.clear();
+    if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) processes_.clear();
     return processes_[pid];
   }
 
-  std::unordered_map<std::uint32_t, Turn> threads_;
   std::unordered_map<std::uint32_t, Process> processes_;
-  std::unordered_map<ConnId, Guess> begun_;  // connections in turns that are over, without a call yet
+  std::unordered_map<ConnId, Guess> begun_;  // connections without a call yet
   Guesses guesses_;
   Guesses older_guesses_;
 };

@@ -167,6 +167,9 @@ def _kinds():
                background=False)
     yield Kind("haproxy", lambda s: ["haproxy", "-db", "-f", _filled_in(s, "haproxy.cfg")], lambda t: need("haproxy"),
                _one("loop"), planned=False, background=False)
+    yield Kind("envoy", lambda s: [s.tools.python() / "envoy", "--log-level", "warning", "--concurrency", "2",
+                                   "--use-dynamic-base-id", "-c", _filled_in(s, "envoy.yaml")],
+               Toolchains.python, _one("loop"), planned=False, background=False)
     yield Kind("php_builtin", _php_builtin, lambda t: need("php"), _one("direct", _processes), background=False)
     yield Kind("php_fpm", _php_fpm, lambda t: (php_fpm(), nginx()), _one("direct", _processes),
                background=False)
