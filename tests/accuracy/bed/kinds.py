@@ -167,6 +167,8 @@ def _kinds():
                background=False)
     yield Kind("haproxy", lambda s: ["haproxy", "-db", "-f", _filled_in(s, "haproxy.cfg")], lambda t: need("haproxy"),
                _one("loop"), planned=False, background=False)
+    yield Kind("apache", lambda s: ["apache2", "-f", _filled_in(s, "apache.conf"), "-DFOREGROUND"],
+               lambda t: need("apache2"), _one("direct"), planned=False, background=False)
     yield Kind("envoy", lambda s: [s.tools.python() / "envoy", "--log-level", "warning", "--concurrency", "2",
                                    "--use-dynamic-base-id", "-c", _filled_in(s, "envoy.yaml")],
                Toolchains.python, _one("loop"), planned=False, background=False)
