@@ -26,6 +26,7 @@ constexpr std::chrono::milliseconds kCollection{10};
 constexpr std::int64_t kFirstBetween = 100'000'000;
 constexpr std::int64_t kCheckBetween = 100'000'000;  // of who has too few connections
 constexpr int kFirstLooks = 8;                       // that found ways, before they become rarer
+constexpr int kMostStale = 2;                        // looks that bring nothing new, before they become rarer
 constexpr int kFirstTries = 16;  // looks at a process, which may follow at once: some 0.15 s of CPU time each
 constexpr std::int64_t kMostBetween = 60'000'000'000;
 // After those looks may take a twentieth of a core.
@@ -144,7 +145,7 @@ void JavaContinuations::found(std::uint32_t pid, const JavaProcess& process) {
   auto learning = std::make_shared<JavaLearning>();
   learning->pid = pid;
   learning->process = process;
-  known_[pid] = Known{std::move(learning), {}, kFirstBetween, 0, 0, {}};
+  known_[pid] = Known{std::move(learning), {}, kFirstBetween, 0, 0, 0, {}, {}};
 }
 
 void JavaContinuations::exited(std::uint32_t pid) {
@@ -154,9 +155,13 @@ void JavaContinuations::exited(std::uint32_t pid) {
   known_.erase(it);
 }
 
-void JavaContinuations::publish(std::uint32_t pid, Known& known) {
+// False: nothing is new.
+bool JavaContinuations::publish(std::uint32_t pid, Known& known) {
+  JavaWays::Ways ways = known.learning->ways.found();
+  if (ways == known.ways) return false;
+  known.ways = std::move(ways);
   const std::vector<ws_java_class_of> before = std::exchange(known.told, {});
-  for (const auto& [named, fields] : known.learning->ways.found()) {
+  for (const auto& [named, fields] : known.ways) {
     ws_java_class_of of{pid, named};
     ws_java_way way{};
     // Where there are more ways on than can be followed, any of them may lead elsewhere.
@@ -171,6 +176,7 @@ void JavaContinuations::publish(std::uint32_t pid, Known& known) {
     const auto same = [&of](const ws_java_class_of& other) { return other.named == of.named; };
     if (std::ranges::none_of(known.told, same)) kernel_.remove_java_way(of);
   }
+  return true;
 }
 
 void JavaContinuations::finish(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told) {
@@ -189,12 +195,17 @@ void JavaContinuations::finish(BootTime now, const std::function<void(std::uint3
     not_before_ = now + pause;
     known.between = std::min(known.between * 2, kMostBetween);
   }
+  if (learned) {
+    learned_.add();
+    ++known.looks;
+  }
+  if (learned && publish(learning->pid, known)) {
+    known.stale = 0;
+    if (!known.told.empty()) told(learning->pid, *learning);
+  } else if (!known.told.empty() && ++known.stale > kMostStale) {
+    known.between = std::min(known.between * 2, kMostBetween);
+  }
   known.due = now + known.between;
-  if (!learned) return;
-  learned_.add();
-  ++known.looks;
-  publish(learning->pid, known);
-  if (!known.told.empty()) told(learning->pid, *learning);
 }
 
 void JavaContinuations::begin(BootTime now) {

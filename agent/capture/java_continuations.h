@@ -60,12 +60,14 @@ class JavaContinuations {
     std::int64_t between = 0;
     int looks = 0;                       // that found ways
     int tries = 0;                       // looks, up to a number
+    int stale = 0;                       // that brought nothing new, one after the other
+    JavaWays::Ways ways;                 // as they are told
     std::vector<ws_java_class_of> told;  // to the kernel side
   };
 
   void finish(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told);
   void begin(BootTime now);
-  void publish(std::uint32_t pid, Known& known);
+  bool publish(std::uint32_t pid, Known& known);
 
   RuntimeKernel& kernel_;
   Sides sides_;

@@ -32,11 +32,11 @@ while True:
 """
 
 
-def one_round(stack, selectors, seconds):
+def one_round(stack, selectors, settle, seconds):
     began = time.monotonic()
     with Agent(stack.directory, selectors, "--json", "/dev/null", json=False) as agent:
         ready = time.monotonic() - began
-        time.sleep(1)  # what was found at start is looked at once
+        time.sleep(settle)
         before = on_cpu_seconds(agent.pid)
         time.sleep(seconds)
         cores = (on_cpu_seconds(agent.pid) - before) / seconds
@@ -51,6 +51,7 @@ def one_round(stack, selectors, seconds):
 def main():
     made = argparse.ArgumentParser(prog="bench/idle", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--rounds", type=int, default=3)
+    made.add_argument("--settle", type=float, default=1, help="seconds after ready that do not count: what was found at start is looked at, the last time after 30 s")
     made.add_argument("--seconds", type=int, default=10)
     made.add_argument("--processes", type=int, default=1000)
     made.add_argument("--json", metavar="FILE")
@@ -62,7 +63,7 @@ def main():
             stack.start("targets", [sys.executable, "-c", TARGETS, count, port], ("127.0.0.1", port))
             time.sleep(1)
             for name, selectors in (("cgroup", stack.selectors()), ("port", ["--port", port])):
-                rounds = [one_round(stack, selectors, options.seconds) for _ in range(options.rounds)]
+                rounds = [one_round(stack, selectors, options.settle, options.seconds) for _ in range(options.rounds)]
                 figures[f"{count} by {name}"] = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
     print(f"{'idle processes':<16}" + "".join(f"{key:>14}" for key in next(iter(figures.values()))))
     for name, row in figures.items():

@@ -7,8 +7,6 @@ bench/nginx --requests 2000000      one long traced run instead: losses, span co
 bench/nginx --requests N --governed     the same with the governor on: spans and what it counted must be the requests
 """
 
-import json
-import subprocess
 import sys
 import time
 import urllib.request
@@ -17,9 +15,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.compare import compare, finish, parser
+from common.hooks import hook_costs, print_hooks
 from common.loads import h2load, wrk
 from common.measure import Tracing, accounted, lost
-from harness.stack import NotHere, Stack, need
+from harness.stack import NotHere, Stack
 
 PAGE = 'location / { return 200 "hello from nginx, a small page\\n"; } location = /status { stub_status; }'
 
@@ -55,24 +54,10 @@ def long_run(stack, nginx, wanted, mode):
     return figures
 
 
-def hook_costs(stack, nginx, options):
-    """ns per run of each program, from the kernel's run-time statistics; they cost something themselves, so apart."""
-    switch = Path("/proc/sys/kernel/bpf_stats_enabled")
-    was = switch.read_text()
-    try:
-        with Tracing(stack, "on") as tracing:
-            ids = tracing.agent.bpf_objects()[0]["prog"]
-            switch.write_text("1")
-            served = wrk(nginx.url, options.seconds)["ops"]
-            listed = json.loads(subprocess.run([need("bpftool"), "-j", "prog", "show"], capture_output=True, check=True, text=True).stdout)
-    finally:
-        switch.write_text(was)
-    rows = [{"name": p["name"], "runs_per_request": p["run_cnt"] / served, "ns_per_run": p["run_time_ns"] / p["run_cnt"]}
-            for p in listed if p["id"] in ids and p.get("run_cnt")]
-    rows.sort(key=lambda row: -row["runs_per_request"] * row["ns_per_run"])
-    print(f"\n{'BPF program':28}{'runs/request':>16}{'ns/run':>10}{'us/request':>12}   (runs of the whole host)")
-    for row in rows:
-        print(f"{row['name']:28}{row['runs_per_request']:>16.2f}{row['ns_per_run']:>10.0f}{row['runs_per_request'] * row['ns_per_run'] / 1000:>12.3f}")
+def hooks(stack, nginx, options):
+    with Tracing(stack, "on") as tracing:
+        rows = hook_costs(tracing, lambda: wrk(nginx.url, options.seconds)["ops"])
+    print_hooks(rows)
     return rows
 
 
@@ -89,7 +74,7 @@ def main():
             else:
                 figures = compare("nginx, wrk -t2 -c64", "request", stack, lambda seconds: wrk(nginx.url, seconds or options.seconds), options,
                                   lambda rate: h2load(nginx.url, options.seconds, rate), lambda: requests_served(nginx))
-                figures["hooks"] = hook_costs(stack, nginx, options)
+                figures["hooks"] = hooks(stack, nginx, options)
     except NotHere as absent:
         sys.exit(f"bench/nginx: {absent} is not installed: sudo ./dev setup bench demo")
     finish(figures, options)
