@@ -224,7 +224,8 @@ Pair by_ends(Scene& s, std::uint32_t& turn, bool other = false) {
   for (const std::uint32_t i : {1U, 0U}) {
     turn += 2;
     s.now = s.now + 1000;
-    s.correlator.on_event(event::Data{p.call[i]->conn, Direction::kReceived, s.now, thread(kPid, 7, turn), 0, 0, {}, {}});
+    s.correlator.on_event(
+        event::Data{p.call[i]->conn, Direction::kReceived, s.now, thread(kPid, 7, turn), 0, 0, {}, {}});
     s.finish(p.request[other ? 1 - i : i], thread(kPid, 7, turn));
   }
   return p;

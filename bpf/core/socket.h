@@ -17,8 +17,8 @@ WS_INLINE void ws_tell_context(__u8 runtime, const struct ws_sight *sight, const
   if (runtime == WS_RUNTIME_NODE) ws_tell_async(sight->pid, sight->tid, conn->id, sight->direction);
 }
 
-/* An event loop has read the end of what answers it. Where an answer ends with its connection, what the loop does next it
- * does because of that. A record of no bytes: only who looks for it takes notice. */
+/* An event loop has read the end of what answers it. Where an answer ends with its connection, what the loop does next
+ * it does because of that. A record of no bytes: only who looks for it takes notice. */
 static __noinline int ws_tell_end(struct ws_conn *conn) {
   if (ws_gate_shut || !conn || !(conn->flags & WS_CONN_ANNOUNCED) || conn->verdict == WS_IGNORE) return 0;
   if (conn->side != WS_SIDE_ACTIVE || conn->direction != WS_RECEIVED) return 0;

@@ -1,4 +1,5 @@
-// The fields of an HTTP message, for every version of HTTP and for CGI, which took them over. Pure functions over bytes.
+// The fields of an HTTP message, for every version of HTTP and for CGI, which took them over. Pure functions over
+// bytes.
 #pragma once
 
 #include <cstddef>

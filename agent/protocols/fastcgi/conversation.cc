@@ -258,10 +258,11 @@ Step FastCgiConversation::adrift(Lane& l, const Input& in, Output& out) {
 }
 
 Step FastCgiConversation::asking_adrift(Lane& l, const Input& in, Output& out) {
-  const Skip pass{in.front_call(), only() != nullptr ? Skip::Why::kBody : Skip::Why::kUnrecognised};
+  Skip pass{in.front_call(), only() != nullptr ? Skip::Why::kBody : Skip::Why::kUnrecognised};
   if (!in.turn_start) return pass;
   const BootTime time = in.pieces.front().touch.time;
   const Began began = begins_request(in.bytes, true);
+  if (began.before > 0) pass.why = Skip::Why::kBody;  // what the request before left unread
   if (began.beginning == Beginning::kPartial && !in.cut) return NeedMore{};
   if (began.beginning == Beginning::kYes) {
     const auto h = header(in.bytes.subspan(began.before));

@@ -30,11 +30,11 @@ class FastCgiConversation : public protocols::Conversation {
 
  private:
   enum class State : std::uint8_t {
-    kRecord,  // a record begins here
-    kBegin,   // the body of BEGIN_REQUEST
-    kParams,  // the content of the first PARAMS record
-    kHead,    // the content of the first STDOUT record
-    kEnd,     // the body of END_REQUEST
+    kRecord,   // a record begins here
+    kBegin,    // the body of BEGIN_REQUEST
+    kParams,   // the content of the first PARAMS record
+    kHead,     // the content of the first STDOUT record
+    kEnd,      // the body of END_REQUEST
     kContent,  // `left` bytes to go, and the padding
     // The place of records was lost. The bytes belong to what is open ...
     kAdrift,
@@ -60,12 +60,12 @@ class FastCgiConversation : public protocols::Conversation {
     Role role{};
     std::uint64_t position = 0;
     Touch begun;
-    BootTime reused{};    // a request that waits for this one to end began then, with the same id
-    MessagePtr request;   // null until its head was read
-    MessagePtr response;  // null until its head was read
+    BootTime reused{};                  // a request that waits for this one to end began then, with the same id
+    MessagePtr request;                 // null until its head was read
+    MessagePtr response;                // null until its head was read
     std::uint64_t answer_position = 0;  // of the first record that answers, which may be one of STDERR
     Touch answer_begun;
-    std::uint64_t asked = 0;     // bytes of the bodies so far
+    std::uint64_t asked = 0;  // bytes of the bodies so far
     std::uint64_t answered = 0;
     std::optional<std::uint64_t> asked_length;  // as announced
     std::optional<std::uint64_t> answered_length;

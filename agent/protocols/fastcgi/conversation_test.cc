@@ -24,8 +24,8 @@ enum : std::uint8_t { kBegin = 1, kAbort, kEnd, kParams, kStdin, kStdout, kStder
 
 std::string record(std::uint8_t type, std::uint16_t id, const std::string& content, std::uint8_t padding = 0) {
   const auto byte = [](std::size_t value) { return static_cast<char>(value & 0xffU); };
-  std::string out{1, byte(type), byte(id >> 8U), byte(id), byte(content.size() >> 8U), byte(content.size()),
-                  byte(padding), 0};
+  std::string out{
+      1, byte(type), byte(id >> 8U), byte(id), byte(content.size() >> 8U), byte(content.size()), byte(padding), 0};
   return out + content + std::string(padding, '\0');
 }
 std::string pair(const std::string& name, const std::string& value) {
@@ -103,7 +103,8 @@ TEST(FastCgi, ReadPieceByPieceAsPhpDoes) {
 // PHP reads the empty record behind a request it wanted no body of only before the next request.
 TEST(FastCgi, TheEndOfTheInputIsReadLate) {
   const std::string last = record(kStdin, 1, "");
-  const Outcome out = replay(turns({">" + begin() + params("/a"), "<" + ok(), ">" + last + begin() + params("/b"), "<" + ok()}));
+  const Outcome out =
+      replay(turns({">" + begin() + params("/a"), "<" + ok(), ">" + last + begin() + params("/b"), "<" + ok()}));
   EXPECT_THAT(brief(out), ElementsAre("GET /a 200", "GET /b 200"));
   EXPECT_EQ(out.exchanges[0]->ended.ns, 200'000U);
 }
@@ -144,22 +145,25 @@ TEST(FastCgi, ManagementIsNoExchange) {
 
 TEST(FastCgi, RolesEndTheirInputDifferently) {
   EXPECT_THAT(play({">" + begin(1, 2) + params("/auth")}), ElementsAre("GET /auth none no_response"));
-  const std::string filter = begin(1, 3) + params("/f") + record(kStdin, 1, "") + record(kData, 1, "data") + record(kData, 1, "");
+  const std::string filter =
+      begin(1, 3) + params("/f") + record(kStdin, 1, "") + record(kData, 1, "data") + record(kData, 1, "");
   EXPECT_THAT(play({">" + filter, "<" + ok()}), ElementsAre("GET /f 200"));
 }
 
 TEST(FastCgi, HeadsInSeveralRecords) {
   const std::string pairs = pair("REQUEST_METHOD", "GET") + pair("REQUEST_URI", "/a");
-  const std::string split = begin() + record(kParams, 1, pairs.substr(0, 20), 3) + record(kParams, 1, pairs.substr(20)) +
-                            record(kParams, 1, "") + record(kStdin, 1, "");
-  const std::string answer = record(kStderr, 1, "oh") + output("Status: 2") + output("04 x\r\n\r") + output("\nab") + end();
+  const std::string split = begin() + record(kParams, 1, pairs.substr(0, 20), 3) +
+                            record(kParams, 1, pairs.substr(20)) + record(kParams, 1, "") + record(kStdin, 1, "");
+  const std::string answer =
+      record(kStderr, 1, "oh") + output("Status: 2") + output("04 x\r\n\r") + output("\nab") + end();
   const Outcome out = replay(turns({">" + split, "<" + answer}));
   EXPECT_THAT(brief(out), ElementsAre("GET /a 204"));
   EXPECT_EQ(std::get<std::int64_t>(*out.exchanges[0]->response->attributes.find("http.response.body.size")), 2);
 }
 
 TEST(FastCgi, VariablesThatWereNotCaptured) {
-  const std::string all = pair("REQUEST_METHOD", "GET") + pair("REQUEST_URI", "/a") + pair("HTTP_COOKIE", std::string(90, 'c'));
+  const std::string all =
+      pair("REQUEST_METHOD", "GET") + pair("REQUEST_URI", "/a") + pair("HTTP_COOKIE", std::string(90, 'c'));
   const std::string cut = begin() + record(kParams, 1, all) + record(kParams, 1, "") + record(kStdin, 1, "");
   ReplayOptions options;
   options.captured = 80;
@@ -198,7 +202,8 @@ TEST(FastCgi, BodiesAreNotRequests) {
 
 TEST(FastCgi, LengthsAreNotBelieved) {
   const std::string huge = std::string("\x01\x04\x00\x01\xff\xff\xff\x00", 8);
-  EXPECT_THAT(play({">" + begin() + huge + "\x0e\x03REQUEST_METHODGET"}), ElementsAre("GET request:head none no_response"));
+  EXPECT_THAT(play({">" + begin() + huge + "\x0e\x03REQUEST_METHODGET"}),
+              ElementsAre("GET request:head none no_response"));
   const std::string strange = std::string("\x01\x0b\x00\x01\xff\xff\xff\x00", 8);
   EXPECT_THAT(play({">" + get("/a") + strange, "<" + ok()}), ElementsAre("GET /a 200"));
   EXPECT_THAT(play({">" + get("/a"), "<" + strange + "garbage"}), ElementsAre("GET /a ? response:head"));

@@ -18,7 +18,7 @@ constexpr std::string_view kProtocol = "fastcgi";
 struct Shared {
   explicit Shared(const protocols::Options& options) : semantics(options) {}
   protocols::HttpSemantics semantics;
-  RequestHead request;    // scratch, as the others
+  RequestHead request;  // scratch, as the others
   ResponseHead response;
   std::string text;
 };

@@ -54,12 +54,19 @@ class FastCgiHead : public testing::Test {
 };
 
 TEST_F(FastCgiHead, VariablesOfNginx) {
-  const RequestHead& head = params(pairs({{"QUERY_STRING", "a=b"}, {"REQUEST_METHOD", "POST"}, {"CONTENT_LENGTH", "12"},
-                                          {"SCRIPT_NAME", "/index.php"}, {"REQUEST_URI", "/users/42?a=b"},
-                                          {"SERVER_PROTOCOL", "HTTP/2.0"}, {"REQUEST_SCHEME", "https"},
-                                          {"REMOTE_ADDR", "192.0.2.7"}, {"SERVER_NAME", "_"},
-                                          {"HTTP_HOST", "shop.example"}, {"HTTP_USER_AGENT", "t/1"},
-                                          {"HTTP_COOKIE", std::string(300, 'c')}, {"HTTP_X_SHOP", "7"}}));
+  const RequestHead& head = params(pairs({{"QUERY_STRING", "a=b"},
+                                          {"REQUEST_METHOD", "POST"},
+                                          {"CONTENT_LENGTH", "12"},
+                                          {"SCRIPT_NAME", "/index.php"},
+                                          {"REQUEST_URI", "/users/42?a=b"},
+                                          {"SERVER_PROTOCOL", "HTTP/2.0"},
+                                          {"REQUEST_SCHEME", "https"},
+                                          {"REMOTE_ADDR", "192.0.2.7"},
+                                          {"SERVER_NAME", "_"},
+                                          {"HTTP_HOST", "shop.example"},
+                                          {"HTTP_USER_AGENT", "t/1"},
+                                          {"HTTP_COOKIE", std::string(300, 'c')},
+                                          {"HTTP_X_SHOP", "7"}}));
   EXPECT_EQ(head.facts.method, "POST");
   EXPECT_EQ(head.facts.path, "/users/42");
   EXPECT_EQ(head.facts.query, "a=b");
@@ -73,15 +80,22 @@ TEST_F(FastCgiHead, VariablesOfNginx) {
 }
 
 TEST_F(FastCgiHead, IdentitiesComeAsInHttp) {
-  const RequestHead& head = params(pairs({{"HTTP_TRACEPARENT", "00-1"}, {"HTTP_B3", "0"}, {"HTTP_X_REQUEST_ID", "r"},
-                                          {"HTTP_X_ORDER_ID", "o"}, {"HTTP_PROXY", "no"}}));
-  EXPECT_THAT(head.carried,
-              ElementsAre(Pair("traceparent", "00-1"), Pair("b3", "0"), Pair("x-request-id", "r"), Pair("x-order-id", "o")));
+  const RequestHead& head = params(pairs({{"HTTP_TRACEPARENT", "00-1"},
+                                          {"HTTP_B3", "0"},
+                                          {"HTTP_X_REQUEST_ID", "r"},
+                                          {"HTTP_X_ORDER_ID", "o"},
+                                          {"HTTP_PROXY", "no"}}));
+  EXPECT_THAT(head.carried, ElementsAre(Pair("traceparent", "00-1"), Pair("b3", "0"), Pair("x-request-id", "r"),
+                                        Pair("x-order-id", "o")));
 }
 
 TEST_F(FastCgiHead, WithoutRequestUriAndHost) {
-  const RequestHead& head = params(pairs({{"SCRIPT_NAME", "/index.php"}, {"PATH_INFO", "/users/7"}, {"QUERY_STRING", "q=1"},
-                                          {"SERVER_NAME", "::1"}, {"SERVER_PORT", "8080"}, {"HTTPS", "on"}}));
+  const RequestHead& head = params(pairs({{"SCRIPT_NAME", "/index.php"},
+                                          {"PATH_INFO", "/users/7"},
+                                          {"QUERY_STRING", "q=1"},
+                                          {"SERVER_NAME", "::1"},
+                                          {"SERVER_PORT", "8080"},
+                                          {"HTTPS", "on"}}));
   EXPECT_EQ(head.facts.path, "/index.php/users/7");
   EXPECT_EQ(head.facts.query, "q=1");
   EXPECT_EQ(head.facts.authority, "[::1]:8080");

@@ -54,7 +54,11 @@ TEST(FastCgiRecord, WhatTheApplicationLeftUnreadStandsBefore) {
   EXPECT_EQ(began.beginning, Beginning::kYes);
   EXPECT_EQ(began.before, 8U);
   EXPECT_EQ(begins_request(as_bytes(left), false).beginning, Beginning::kPartial);
-  EXPECT_EQ(begins_request(as_bytes("\x01\x05\x00\x01\x00\x03\x00\x00""abc"s + kBegin), false).beginning,
+  EXPECT_EQ(begins_request(as_bytes("\x01\x05\x00\x01\x00\x03\x00\x00"
+                                    "abc"s +
+                                    kBegin),
+                           false)
+                .beginning,
             Beginning::kNo);
 }
 

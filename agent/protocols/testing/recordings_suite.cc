@@ -243,9 +243,8 @@ TEST_P(Recorded, JoinedAtEveryCall) {
         if (truth->request->first_byte.time.ns / 1000 <= one[from].time_us || !truth->incomplete.empty()) continue;
         const Exchange* const seen = find(part, truth->key);
         ASSERT_NE(seen, nullptr) << "joined at call " << from << ": " << truth->request->name;
-        EXPECT_TRUE(same(*seen, *truth))
-            << "joined at call " << from << ": "
-            << Json::diff(to_json(*truth), to_json(*seen)).dump(1);
+        EXPECT_TRUE(same(*seen, *truth)) << "joined at call " << from << ": "
+                                         << Json::diff(to_json(*truth), to_json(*seen)).dump(1);
       }
       if (HasFailure()) return;
     }
@@ -328,7 +327,8 @@ TEST_P(Recorded, NeighboursOutOfOrder) {
 
 }  // namespace
 
-INSTANTIATE_TEST_SUITE_P(Conversations, Recorded, gtest::ValuesIn(names()),
-                         [](const auto& param_info) { return std::string(recorded_protocol()) + "_" + param_info.param; });
+INSTANTIATE_TEST_SUITE_P(Conversations, Recorded, gtest::ValuesIn(names()), [](const auto& param_info) {
+  return std::string(recorded_protocol()) + "_" + param_info.param;
+});
 
 }  // namespace wirespan::protocols::testing
