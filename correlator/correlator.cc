@@ -90,6 +90,7 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
   std::sort(evidence_.begin(), evidence_.end(), [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
   for (const auto& evidence : evidence_) {
     if (evidence->watches_data()) data_watchers_.push_back(evidence.get());
+    if (evidence->watches_ends()) end_watchers_.push_back(evidence.get());
   }
 }
 
@@ -155,7 +156,7 @@ void Correlator::on_event(const Event& event) {
       // Who receives first was asked only after we had come: seen.
       answered_unseen(data->direction == Direction::kSent ? data->conn->id : by_inode(data->conn->id));
     }
-    for (Evidence* evidence : data_watchers_) evidence->event(event, world_);
+    for (Evidence* evidence : data->length == 0 ? end_watchers_ : data_watchers_) evidence->event(event, world_);
     return;
   }
   if (const auto* opened = std::get_if<event::Opened>(&event)) {

@@ -118,6 +118,7 @@ class Correlator : public Sink<ExchangeItem> {
                [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::vector<Evidence*> data_watchers_;
+  std::vector<Evidence*> end_watchers_;
   std::unique_ptr<LiveInference> inference_;  // null when switched off
   std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
   std::unordered_map<ConnId, std::uint32_t> unseen_;            // connection to process

@@ -211,6 +211,52 @@ TEST(Turns, ALoopThatGoesOnWithWhatItReadIsFollowedCallByCall) {
   for (const auto& [request, call] : links) EXPECT_TRUE(s.is_parent(request, call));
 }
 
+// Two requests at a time, each called for at once on a connection of its own; a response is read, and turns later, with
+// that connection's end, its request is answered, or the other.
+Pair by_ends(Scene& s, std::uint32_t& turn, bool other = false) {
+  Pair p;
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    turn += 2;
+    p.request[i] = s.serve(thread(kPid, 7, turn));
+    p.call[i] = s.call(thread(kPid, 7, turn));
+  }
+  for (const auto& call : p.call) s.finish(call, thread(kPid, 7, turn += 2));
+  for (const std::uint32_t i : {1U, 0U}) {
+    turn += 2;
+    s.now = s.now + 1000;
+    s.correlator.on_event(
+        event::Data{p.call[i]->conn, Direction::kReceived, s.now, thread(kPid, 7, turn), 0, 0, {}, {}});
+    s.finish(p.request[other ? 1 - i : i], thread(kPid, 7, turn));
+  }
+  return p;
+}
+
+TEST(Turns, AnAnswerFollowsTheEndOfAConnectionAsItDoesAResponse) {
+  Scene s(without_inference_links());
+  std::uint32_t turn = 2;
+  std::vector<Pair> all;
+  for (int i = 0; i < 2 * kRounds; ++i) all.push_back(by_ends(s, turn));
+  s.serve(thread(kPid, 7, turn + 2));
+  for (const Pair& p : all) {
+    for (std::uint32_t i = 0; i < 2; ++i) EXPECT_TRUE(s.is_parent(p.request[i], p.call[i]));
+  }
+  EXPECT_EQ(method(s, all.back().call[0]), "turn");
+}
+
+TEST(Turns, WhereTheEndIsFollowedByOthersAnswersNothingIsBelieved) {
+  Scene s(without_inference_links());
+  std::uint32_t turn = 2;
+  std::vector<Pair> all;
+  for (int i = 0; i < 2 * kRounds; ++i) all.push_back(by_ends(s, turn, i % 4 == 0));
+  s.serve(thread(kPid, 7, turn + 2));
+  for (const Pair& p : all) {
+    for (const auto& call : p.call) {
+      EXPECT_NE(method(s, call), "answered");
+      EXPECT_NE(method(s, call), "turn");
+    }
+  }
+}
+
 // A proxy that reads all there is, then works it off: two requests and their calls in one turn, each response and its
 // answer in a turn of their own, or all at once. `sent`: which request the first call is for.
 Pair by_batch(Scene& s, std::uint32_t& turn, std::uint32_t sent = 0, bool apart = true) {

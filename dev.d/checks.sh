@@ -51,7 +51,7 @@ run_fuzzers() {
     say "$name for $seconds s"
     corpus=build/corpus/$name
     mkdir -p "$corpus"
-    [[ $name != http1 ]] || python3 tests/tools/http_fuzz_seeds.py "$corpus"
+    [[ ! -d agent/protocols/$name/testdata ]] || python3 tests/tools/fuzz_seeds.py "$name" "$corpus"
     dictionary=$(find agent correlator exporters -name "$name.dict" -printf '-dict=%p')
     python3 tests/tools/results.py run build/results fuzz "$name" -- \
       "$target" "$corpus" ${dictionary:+"$dictionary"} -max_total_time="$seconds" -rss_limit_mb=2048 \

@@ -21,7 +21,7 @@ packages_of() {
       "libclang-rt-19-dev|libclang-rt-18-dev" "llvm-19|llvm-18" ;;
     vmtest) echo qemu-system-x86 kmod lz4 zstd busybox-static "$(bpftool_package)" iproute2 nftables util-linux nginx python3 ;;
     # Only asked for by CI and by --full: on a user's machine the demo uses the runtimes that are there.
-    runtimes) echo golang-go nodejs default-jdk-headless php-cli ;;
+    runtimes) echo golang-go nodejs default-jdk-headless php-cli php-fpm ;;
     *) fail "there is no package group '$1'" "" "build, demo, test, bench, lint, vmtest, runtimes, or --full" ;;
   esac
 }

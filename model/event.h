@@ -94,7 +94,8 @@ struct Opened {
   Actor actor;
 };
 
-// One I/O call. Positions count payload bytes from the connection's base, so a lost event is a visible gap.
+// One I/O call. Positions count payload bytes from the connection's base, so a lost event is a visible gap. Of length
+// 0: the end of what the connection receives was read, told only of event loops and connections they made.
 struct Data {
   ConnectionPtr conn;
   Direction direction{};

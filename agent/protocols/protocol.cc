@@ -1,5 +1,7 @@
 #include "agent/protocols/protocol.h"
 
+#include <algorithm>
+
 #include "model/recycle.h"
 
 namespace wirespan::protocols {
@@ -10,6 +12,11 @@ const Touch& Input::touch_at(std::size_t offset) const {
     if (at < piece.position + piece.length) return piece.touch;
   }
   return pieces.back().touch;
+}
+
+std::uint64_t Input::front_call() const {
+  const Piece& front = pieces.front();
+  return std::min<std::uint64_t>(front.position + front.length - position, bytes.size());
 }
 
 MessagePtr Output::make(std::string_view protocol, MessageKind kind, Direction direction) const {

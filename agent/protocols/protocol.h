@@ -70,6 +70,8 @@ struct Input {
 
   // When and by whom the byte at `offset` was moved.
   [[nodiscard]] const Touch& touch_at(std::size_t offset) const;
+  // What is left of the call at the front: only where a call begins may a message be found again.
+  [[nodiscard]] std::uint64_t front_call() const;
 };
 
 // Bytes that are not there, where the protocol would have looked at them.

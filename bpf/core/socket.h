@@ -17,6 +17,28 @@ WS_INLINE void ws_tell_context(__u8 runtime, const struct ws_sight *sight, const
   if (runtime == WS_RUNTIME_NODE) ws_tell_async(sight->pid, sight->tid, conn->id, sight->direction);
 }
 
+/* An event loop has read the end of what answers it. Where an answer ends with its connection, what the loop does next
+ * it does because of that. A record of no bytes: only who looks for it takes notice. */
+static __noinline int ws_tell_end(struct ws_conn *conn) {
+  if (ws_gate_shut || !conn || !(conn->flags & WS_CONN_ANNOUNCED) || conn->verdict == WS_IGNORE) return 0;
+  if (conn->side != WS_SIDE_ACTIVE || conn->direction != WS_RECEIVED) return 0;
+  const __u64 me = bpf_get_current_pid_tgid();
+  const struct ws_thread *thread = ws_thread_of_target(me >> 32, (__u32)me);
+  if (!thread || thread->loop < 2) return 0;
+  ws_flush_pending(conn);
+  struct ws_ev_data ev = {};
+  ws_data_header(&ev, conn);
+  ev.h.flags = conn->left ? 0 : WS_EV_SPENT;
+  ev.h.pid = me >> 32;
+  ev.h.time = bpf_ktime_get_boot_ns();
+  ev.tid = (__u32)me;
+  ev.loop = ws_turn(thread, ev.h.time);
+  ev.task = thread->task;
+  ev.position = conn->position[WS_RECEIVED];
+  ws_emit(&ev, sizeof(ev));
+  return 0;
+}
+
 /* The end of a Unix stream: nobody tells when its sockets are closed, but the one that reads the end of the stream sees
  * that its peer is gone. What it closes itself, unread, the agent finds (hooks/files). */
 static __noinline int ws_stream_ended(struct sock *sk) {
@@ -70,6 +92,7 @@ WS_INLINE int ws_tcp_untold(struct sock *sk, struct ws_conn *conn, __u32 pid, __
 
 WS_INLINE int ws_on_socket(struct sock *sk, int moved, __u64 flags, __u8 direction, const enum ws_how_to_load how) {
   if (moved <= 0) {
+    if (direction == WS_RECEIVED && !moved) ws_tell_end(ws_conn_find((__u64)sk));
     if (direction == WS_RECEIVED && (!moved || moved == -WS_ECONNRESET)) ws_stream_ended(sk);
     return 0;
   }

@@ -39,6 +39,8 @@ class Evidence {
   virtual void event(const Event& /*event*/, World& /*world*/) {}
   // Whether event() is to be called for event::Data as well, which nearly all events are.
   [[nodiscard]] virtual bool watches_data() const { return false; }
+  // The same for those of length 0: the end of what a connection receives was read.
+  [[nodiscard]] virtual bool watches_ends() const { return false; }
 
   // Whether its claims hold only if every request its process serves is known.
   [[nodiscard]] virtual bool needs_all_requests() const { return false; }

@@ -8,6 +8,9 @@
 // answer without having read anything. Both are counted, and the rules are not believed there. The second rule is
 // believed only where the first has confirmed it over and over: threads that write what other threads hand them (the
 // JDK's HttpClient) keep to it only by accident.
+//
+// Where a response ends with its connection (FastCGI without keep-alive, HTTP/1.0), that end is read last, some turns
+// later. The answer that follows must be to the request the second rule says, or both are counted as failed.
 #include "model/turn.h"
 
 #include <array>
@@ -23,6 +26,7 @@ namespace {
 
 constexpr std::size_t kMostThreads = 65'536;
 constexpr std::size_t kMostFresh = 16'384;
+constexpr std::size_t kMostSingle = 2048;
 constexpr float kProvenCalls = 32;
 constexpr float kRareCalls = 400;
 constexpr std::size_t kMostPutOff = 1024;
@@ -38,6 +42,7 @@ class Turn : public Evidence {
     unproven_ = nullptr;
     threads_.clear();
     fresh_.clear();
+    single_.clear();
     guesses_.clear();
     older_guesses_.clear();
     for (auto& [pid, process] : processes_) {
@@ -46,16 +51,20 @@ class Turn : public Evidence {
     }
   }
 
-  void event(const Event& event, World& /*world*/) override {
+  void event(const Event& event, World& world) override {
     if (const auto* opened = std::get_if<event::Opened>(&event)) return connecting(*opened);
     if (const auto* closed = std::get_if<event::Closed>(&event)) {
       fresh_.erase(closed->conn->id);
+      single_.erase(closed->conn->id);
+    } else if (const auto* data = std::get_if<event::Data>(&event)) {
+      if (data->length == 0 && !single_.empty()) ended(*data, world);
     } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
       threads_.erase(missed->thread.tid);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       processes_.erase(exited->pid);
     }
   }
+  [[nodiscard]] bool watches_ends() const override { return true; }
 
   void opened(const NodePtr& node, World& world) override {
     // Its claim has just been asked for.
@@ -64,6 +73,7 @@ class Turn : public Evidence {
     }
     const Message& request = *node->exchange->request;
     if (node->role == SpanRole::kServer) return read(node, MessageKind::kRequest, request.last_byte, world);
+    remember_single(node);
     // A call that goes out on the connection a response just freed may have waited for it: it says nothing of what
     // comes next.
     State* state = in_turn(request.first_byte.actor, node->opened);
@@ -107,6 +117,7 @@ class Turn : public Evidence {
     NodePtr call;           // "answered": proven once the next message is read and no other answer was sent before
     NodePtr request;
     bool clash = false;
+    bool end = false;  // what was read last is the end of `node`'s connection
   };
   // The request a call seems to be made for, by the second rule, and under what circumstances: each kind has to prove
   // itself. Where timers may run, or where the call goes out on the connection that the response just freed (perhaps
@@ -157,7 +168,20 @@ class Turn : public Evidence {
     state.message = message;
     state.node = node;
     state.kind = kind;
-    state.sent = state.answered = false;
+    state.sent = state.answered = state.end = false;
+  }
+
+  // A connection's end is read as a message is, unless the answer has begun: then nothing waited for it.
+  void ended(const event::Data& end, World& world) {
+    const auto single = single_.find(end.conn->id);
+    if (single == single_.end() || !in_loop(end.actor)) return;
+    const NodePtr call = std::move(single->second);
+    single_.erase(single);
+    const NodePtr request = world.open.find(guessed_of(call->number).request);
+    if (!request || request->answering) return;
+    read(call, MessageKind::kResponse, {end.time, end.actor}, world);
+    State& state = threads_[end.actor.thread.tid];
+    state.end = state.at == end.time && state.node == call;
   }
 
   void answer(const NodePtr& node, const Touch& touch) {
@@ -170,6 +194,9 @@ class Turn : public Evidence {
       state->clash = true;
     } else if (state->sent) {
       explained.add(false);
+    } else if (const Guess guess = guessed_of(state->node->number); state->end && guess.request != node->number) {
+      explained.add(false);
+      process_of(node->pid).calls[guess.circumstances].add(false);
     } else if (state->kind == MessageKind::kResponse) {
       state->call = state->node;
       state->request = node;
@@ -233,6 +260,18 @@ class Turn : public Evidence {
     pairs.clear();
   }
 
+  // The first call of a connection, as long as it is the only one.
+  void remember_single(const NodePtr& call) {
+    const Exchange& exchange = *call->exchange;
+    if (exchange.request->position != 0) {
+      if (!single_.empty()) single_.erase(exchange.conn->id);
+      return;
+    }
+    if (exchange.conn->adopted || guessed_of(call->number).request == 0) return;
+    if (single_.size() >= kMostSingle) single_.clear();
+    single_[exchange.conn->id] = call;
+  }
+
   void remember(std::uint64_t call, Guess guess) {
     if (guesses_.size() >= kMostGuesses) {
       older_guesses_ = std::move(guesses_);
@@ -264,7 +303,8 @@ class Turn : public Evidence {
   NodePtr unproven_;  // the parent of the call being opened, by a rule that is not believed yet
   std::unordered_map<std::uint32_t, State> threads_;
   std::unordered_map<std::uint32_t, Process> processes_;
-  std::unordered_map<ConnId, Guess> fresh_;  // made while working for a request, not used yet
+  std::unordered_map<ConnId, Guess> fresh_;     // made while working for a request, not used yet
+  std::unordered_map<ConnId, NodePtr> single_;  // the only call of a connection so far
   // By call. Not links before the rule is believed.
   std::unordered_map<std::uint64_t, Guess> guesses_;
   std::unordered_map<std::uint64_t, Guess> older_guesses_;

@@ -179,7 +179,28 @@ class Stack:
         command = [need("php"), "-S", f"127.0.0.1:{port}", SERVICES / "vat.php"]
         return self.start("php", command, ("127.0.0.1", port), "/vat", env)
 
-    def nginx(self, upstream, location="", host="127.0.0.1", listen=None, workers=1, extra=""):
+    def php_fpm(self, next_url="", workers=8, unix=True):
+        """Answers FastCGI: `fastcgi` is what nginx's fastcgi_pass takes."""
+        address = str(self.directory / "fpm.sock") if unix else ("127.0.0.1", free_port())
+        listen = address if unix else f"127.0.0.1:{address[1]}"
+        config = self.directory / "fpm.conf"
+        config.write_text("\n".join((
+            "[global]", "daemonize = no", f"error_log = {self.directory}/fpm.log", "[www]", "user = root", "group = root",
+            f"listen = {listen}", "listen.backlog = 1024", "pm = static", f"pm.max_children = {workers}", "clear_env = no", "")))
+        names = ["php-fpm", *(path.name for path in sorted(Path("/usr/sbin").glob("php-fpm*")))]
+        command = [need(*names), "--allow-to-run-as-root", "--fpm-config", config]
+        service = self.start("php-fpm", command, address, env={"NEXT": next_url})
+        service.fastcgi = f"unix:{address}" if unix else listen
+        return service
+
+    def nginx_fastcgi(self, fpm, keep=False, params=""):
+        """A web server in front of it, with the variables of Debian's fastcgi_params."""
+        pool = f"upstream php {{ server {fpm.fastcgi}; keepalive 16; }}"
+        return self.nginx("", http=pool, extra=f"""location / {{
+            include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME {SERVICES}/vat.php; {params}
+            fastcgi_pass php; fastcgi_keep_conn {'on' if keep else 'off'}; }}""")
+
+    def nginx(self, upstream, location="", host="127.0.0.1", listen=None, workers=1, extra="", http=""):
         """A reverse proxy in front of `upstream`, "127.0.0.1:80" or "unix:/path"; requests keep their path."""
         port = listen or free_port(host)
         config = self.directory / f"nginx-{port}.conf"
@@ -192,6 +213,7 @@ class Stack:
               access_log off; keepalive_requests 100000000; default_type text/plain;
               client_body_temp_path {self.directory}/body; proxy_temp_path {self.directory}/proxy;
               fastcgi_temp_path {self.directory}/f; uwsgi_temp_path {self.directory}/u; scgi_temp_path {self.directory}/s;
+              {http}
               {f"upstream next {{ server {upstream}; keepalive 64; keepalive_requests 100000000; }}" if upstream else ""}
               server {{
                 listen {bind} backlog=1024;

@@ -173,8 +173,8 @@ void HttpSemantics::request(Message& m, const HttpRequestFacts& facts) const {
   Attributes& a = m.attributes;
   const bool known_method = known(facts.method);
   const std::string_view method = facts.method.substr(0, kMaxMethod);
-  a.set_new("http.request.method", known_method ? method : std::string_view("_OTHER"));
-  if (!known_method) a.set_new("http.request.method_original", method);
+  if (!method.empty()) a.set_new("http.request.method", known_method ? method : std::string_view("_OTHER"));
+  if (!method.empty() && !known_method) a.set_new("http.request.method_original", method);
 
   std::string_view scheme = facts.scheme;
   std::string_view authority = facts.authority;
@@ -200,7 +200,7 @@ void HttpSemantics::request(Message& m, const HttpRequestFacts& facts) const {
     a.set_new("server.port", target.port);
   }
   a.set_new("network.protocol.name", "http");
-  a.set_new("network.protocol.version", facts.version);
+  if (!facts.version.empty()) a.set_new("network.protocol.version", facts.version);
   if (!facts.user_agent.empty()) {
     scratch_.clear();
     append_clean(scratch_, facts.user_agent, kMaxUserAgent);
@@ -209,6 +209,7 @@ void HttpSemantics::request(Message& m, const HttpRequestFacts& facts) const {
   if (server) {
     std::string_view client = node_address(forwarded_parameter(facts.forwarded, "for"));
     if (client.empty()) client = node_address(first_of_list(facts.x_forwarded_for));
+    if (client.empty()) client = node_address(facts.client);
     if (!client.empty()) a.set_new("client.address", client);
   }
 

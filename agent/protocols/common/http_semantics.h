@@ -17,7 +17,7 @@ namespace wirespan::protocols {
 
 // Views into the message as captured; nothing is copied before it is wanted.
 struct HttpRequestFacts {
-  std::string_view method;
+  std::string_view method;     // "" when it was not seen
   std::string_view scheme;     // "http" or "https"
   std::string_view authority;  // host[:port] the request names, userinfo removed; "" if none
   bool credentials = false;    // userinfo was there
@@ -29,6 +29,7 @@ struct HttpRequestFacts {
   std::string_view x_forwarded_for;
   std::string_view x_forwarded_host;
   std::string_view x_forwarded_proto;
+  std::string_view client;  // address of the first client, from a gateway that passes it on beside the fields
 };
 
 // "GET" and "/users/42?q=1" taken apart. False if the target has none of RFC 9112 3.2's four forms.

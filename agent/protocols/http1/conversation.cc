@@ -25,15 +25,8 @@ using protocols::Step;
 constexpr std::size_t kMaxPending = 1024;
 // Turns in a row that begin no message: whatever this is, it is not HTTP any more.
 constexpr std::uint8_t kMaxStrangeTurns = 16;
-constexpr std::size_t kMaxFieldValue = 4096;
 // A start line not complete is looked at anew with every call up to here, then only for its end.
 constexpr std::size_t kShortLine = 256;
-
-// What is left of the call at the front: only where a call begins may a message be found again.
-std::uint64_t front_call(const Input& in) {
-  const protocols::Piece& front = in.pieces.front();
-  return std::min<std::uint64_t>(front.position + front.length - in.position, in.bytes.size());
-}
 
 }  // namespace
 
@@ -58,7 +51,7 @@ Step HttpConversation::next(const Input& in, Output& out) {
       return resync(l, in, out);
     case State::kBody:
       // The length of an orphan's body may be wrong: it may answer a HEAD.
-      if (orphan_ && in.direction != requests_) return Skip{std::min(l.left, front_call(in))};
+      if (orphan_ && in.direction != requests_) return Skip{std::min(l.left, in.front_call())};
       return Skip{l.left};
     case State::kChunkData:
       return Skip{l.left};
@@ -69,7 +62,7 @@ Step HttpConversation::next(const Input& in, Output& out) {
     case State::kChunkLost:
     case State::kUntilClose:
     case State::kUntilTurn:
-      return Skip{front_call(in)};
+      return Skip{in.front_call()};
   }
   return GiveUp{};
 }
@@ -114,7 +107,7 @@ Step HttpConversation::at_start(Lane& l, const Input& in, Output& out) {
       if (partial) unseen(l, in.touch_at(0).time, out);
       if (!requesting) blind(in.pieces.front().touch.time);
       l.state = State::kResync;
-      return Skip{front_call(in), Skip::Why::kUnrecognised};
+      return Skip{in.front_call(), Skip::Why::kUnrecognised};
     }
     l.line_seen = true;
   }
@@ -152,7 +145,7 @@ Step HttpConversation::resync(Lane& l, const Input& in, Output& out) {
   }
   if (in.direction != requests_) blind(in.pieces.front().touch.time);
   l.after_loss = false;
-  return Skip{front_call(in), Skip::Why::kUnrecognised};
+  return Skip{in.front_call(), Skip::Why::kUnrecognised};
 }
 
 MessagePtr HttpConversation::make(const Input& in, MessageKind kind, std::size_t size, bool cut, Output& out) {
@@ -164,12 +157,7 @@ MessagePtr HttpConversation::make(const Input& in, MessageKind kind, std::size_t
     m->incomplete = "head";
     want_more(out);
   }
-  std::string value;
-  for (const auto& [key, raw] : shared_->head.captured) {
-    value.clear();
-    protocols::append_clean(value, raw, kMaxFieldValue);
-    m->attributes.add(key, value);
-  }
+  protocols::add_captured(*m, shared_->head);
   return m;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "agent/protocols/common/text.h"
 
@@ -10,6 +9,7 @@ namespace wirespan::http1 {
 namespace {
 
 using protocols::equals_lower;
+using protocols::find_byte;
 using protocols::HttpField;
 using protocols::is_digit;
 using protocols::is_token_char;
@@ -18,8 +18,6 @@ using protocols::trim;
 // Longer ones exist in no registry (the longest, BASELINE-CONTROL, has 16).
 constexpr std::size_t kMaxMethod = 32;
 constexpr std::string_view kVersion = "HTTP/1.";
-// More than this many fields of one kind are noise or an attack.
-constexpr std::size_t kMaxListed = 32;
 
 constexpr std::array<std::string_view, 15> kMethods = {"GET",      "POST",   "PUT",   "DELETE", "HEAD",
                                                        "OPTIONS",  "PATCH",  "TRACE", "QUERY",  "CONNECT",
@@ -34,12 +32,6 @@ constexpr std::array<bool, 256> kToken = token_table();
 
 bool in_token(char c) {
   return kToken[static_cast<unsigned char>(c)];
-}
-
-std::size_t find_byte(std::string_view text, char c, std::size_t from) {
-  if (from >= text.size()) return std::string_view::npos;
-  const void* at = std::memchr(text.data() + from, c, text.size() - from);
-  return at == nullptr ? std::string_view::npos : static_cast<std::size_t>(static_cast<const char*>(at) - text.data());
 }
 
 StartLine response_line(std::string_view text) {
@@ -122,21 +114,7 @@ void add_coding(std::string_view value, Head& head) {
 }
 
 void add_field(std::string_view name, std::string_view value, const protocols::HttpHeaderList& wanted, Head& head) {
-  if (!wanted.empty() && head.captured.size() < kMaxListed) {
-    if (const std::string_view key = wanted.key(name); !key.empty()) head.captured.emplace_back(key, value);
-  }
-  const protocols::HttpFieldName known = protocols::http_field(name);
-  switch (known.field) {
-    case HttpField::kOther:
-      if (const std::string_view id = wanted.id(name); !id.empty() && head.carried.size() < kMaxListed)
-        head.carried.emplace_back(id, value);
-      return;
-    case HttpField::kConnection:
-    case HttpField::kExpect:
-      return;
-    case HttpField::kHost:
-      if (head.facts.authority.empty()) head.facts.authority = value;
-      return;
+  switch (protocols::add_http_field(name, value, wanted, head)) {
     case HttpField::kContentLength:
       return add_length(value, head);
     case HttpField::kTransferEncoding:
@@ -144,35 +122,9 @@ void add_field(std::string_view name, std::string_view value, const protocols::H
     case HttpField::kUpgrade:
       head.upgrade = value;
       return;
-    case HttpField::kUserAgent:
-      head.facts.user_agent = value;
-      return;
-    case HttpField::kForwarded:
-      if (head.facts.forwarded.empty()) head.facts.forwarded = value;
-      return;
-    case HttpField::kXForwardedFor:
-      if (head.facts.x_forwarded_for.empty()) head.facts.x_forwarded_for = value;
-      return;
-    case HttpField::kXForwardedHost:
-      if (head.facts.x_forwarded_host.empty()) head.facts.x_forwarded_host = value;
-      return;
-    case HttpField::kXForwardedProto:
-      if (head.facts.x_forwarded_proto.empty()) head.facts.x_forwarded_proto = value;
-      return;
-    case HttpField::kCarried:
-      if (head.carried.size() < kMaxListed) head.carried.emplace_back(known.name, value);
+    default:
       return;
   }
-}
-
-// End of the field line at `from` with its continuation lines (obs-fold, RFC 9112 5.2): the position of its last LF,
-// npos if it is not complete.
-std::size_t field_end(std::string_view text, std::size_t from) {
-  std::size_t end = find_byte(text, '\n', from);
-  while (end != std::string_view::npos && end + 1 < text.size() && (text[end + 1] == ' ' || text[end + 1] == '\t')) {
-    end = find_byte(text, '\n', end + 1);
-  }
-  return end;
 }
 
 void clear(Head& head) {
@@ -181,14 +133,12 @@ void clear(Head& head) {
   head.minor_version = 1;
   head.status = 0;
   head.target = {};
-  head.facts = {};
   head.content_length.reset();
   head.bad_length = false;
   head.transfer_encoding = false;
   head.chunked = false;
   head.upgrade = {};
-  head.carried.clear();
-  head.captured.clear();
+  protocols::clear(head);
 }
 
 // "METHOD target HTTP/1.1" without its line end; the version is missing when the line was cut.
@@ -226,16 +176,6 @@ std::size_t empty_lines(std::string_view text) {
   return std::min(text.find_first_not_of("\r\n"), text.size());
 }
 
-std::optional<std::size_t> head_end(std::string_view text, std::size_t from) {
-  std::size_t line = find_byte(text, '\n', from);
-  while (line != std::string_view::npos) {
-    if (line + 1 < text.size() && text[line + 1] == '\n') return line + 2;
-    if (line + 2 < text.size() && text[line + 1] == '\r' && text[line + 2] == '\n') return line + 3;
-    line = find_byte(text, '\n', line + 1);
-  }
-  return std::nullopt;
-}
-
 void parse_head(std::string_view text, const protocols::HttpHeaderList& wanted, Head& head) {
   clear(head);
   const std::size_t line_end = find_byte(text, '\n', 0);
@@ -248,16 +188,8 @@ void parse_head(std::string_view text, const protocols::HttpHeaderList& wanted, 
     parse_request_line(line, head);
   }
   if (!head.line_complete) return;
-  for (std::size_t at = line_end + 1; at < text.size();) {
-    const std::size_t end = field_end(text, at);
-    if (end == std::string_view::npos) return;
-    const std::string_view field = text.substr(at, end - at);
-    at = end + 1;
-    const std::size_t colon = field.find(':');
-    // Spaces before the colon are an error that recipients forgive or refuse (RFC 9112 5.1); we only watch.
-    if (colon == 0 || colon == std::string_view::npos) continue;
-    add_field(trim(field.substr(0, colon)), trim(field.substr(colon + 1)), wanted, head);
-  }
+  protocols::HttpFieldLines fields(text.substr(line_end + 1));
+  while (fields.next()) add_field(fields.name(), fields.value(), wanted, head);
 }
 
 }  // namespace wirespan::http1

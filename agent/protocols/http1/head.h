@@ -5,11 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <utility>
-#include <vector>
 
-#include "agent/protocols/common/http_fields.h"
-#include "agent/protocols/common/http_semantics.h"
+#include "agent/protocols/common/http_head.h"
 
 namespace wirespan::http1 {
 
@@ -29,18 +26,15 @@ enum class StartLine : std::uint8_t {
 // Bytes of empty lines before a start line, which are to be ignored (RFC 9112 2.2).
 [[nodiscard]] std::size_t empty_lines(std::string_view text);
 
-// Length of the head with its empty line, looking from `from` on; nullopt when it does not end in `text`. Bare LF ends
-// a line as CRLF does (RFC 9112 2.2).
-[[nodiscard]] std::optional<std::size_t> head_end(std::string_view text, std::size_t from);
+using protocols::head_end;
 
 // Views into the text parsed. Kept by the caller from message to message, so that it allocates nothing.
-struct Head {
+struct Head : protocols::HttpHead {
   bool is_request = false;
   bool line_complete = false;  // else the target was cut
   unsigned minor_version = 1;
   unsigned status = 0;
   std::string_view target;
-  protocols::HttpRequestFacts facts;  // requests
 
   // Framing (RFC 9112, 6)
   std::optional<std::uint64_t> content_length;
@@ -48,9 +42,6 @@ struct Head {
   bool transfer_encoding = false;
   bool chunked = false;  // is the final coding
   std::string_view upgrade;
-
-  std::vector<std::pair<std::string_view, std::string_view>> carried;   // lower-case static name, value
-  std::vector<std::pair<std::string_view, std::string_view>> captured;  // attribute key, value
 };
 
 // Precondition: start_line(text) recognised it. `text` is the head, or what there is of it; lines that are not complete

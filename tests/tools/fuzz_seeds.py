@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Seeds for conversation_fuzz from the recordings: http_fuzz_seeds.py OUTDIR"""
+"""Seeds for conversation_fuzz from the recordings of a protocol: fuzz_seeds.py PROTOCOL OUTDIR"""
 
 import ast
 import pathlib
 import re
 import sys
 
-RECORDINGS = pathlib.Path(__file__).parents[2] / "agent/protocols/http1/testdata"
+PROTOCOLS = pathlib.Path(__file__).parents[2] / "agent/protocols"
 
 
 def main():
-    out = pathlib.Path(sys.argv[1])
+    out = pathlib.Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
-    for path in sorted(RECORDINGS.glob("*.rec")):
+    for path in sorted((PROTOCOLS / sys.argv[1] / "testdata").glob("*.rec")):
         seeds = {}
         for line in path.read_text().splitlines():
             match = re.match(r'(\d+) ([<>xr]) \d+(?: (".*"))?$', line)

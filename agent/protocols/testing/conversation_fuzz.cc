@@ -1,9 +1,11 @@
 // Anything at all through streams, protocols and pairing. The input is what two peers say, with commands in it, so that
-// plain HTTP text is already a good seed (tests/tools/http_fuzz_seeds.py makes some from the recordings):
-//   0xff 0..3   what came since the last command is one call: received, sent; the same with only its first bytes
-//   captured 0xff 4 n    n * 257 bytes pass uncaptured in the direction of the last call 0xff 5      the next call is
-//   lost 0xff 6 n    n * 10 ms go by; enough of them and everything waiting is due 0xff 7, 8   the connection is
-//   closed, reset; another begins 0xff 9      the next call is held back until the one after it has gone
+// plain text is already a good seed (tests/tools/fuzz_seeds.py makes some from a protocol's recordings). 0xff and
+//   0..3   what came since the last command is one call: received, sent; the same with only its first bytes captured
+//   4 n    n * 257 bytes pass uncaptured in the direction of the last call
+//   5      the next call is lost
+//   6 n    n * 10 ms go by; enough of them and everything waiting is due
+//   7, 8   the connection is closed, reset; another begins
+//   9      the next call is held back until the one after it has gone
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
