@@ -28,6 +28,8 @@ struct Build {
 class Goroutines : public ::testing::TestWithParam<Build> {
  protected:
   void SetUp() override {
+    if (std::string_view(GetParam().name) == "relocated" && std::getenv("CI") == nullptr)
+      GTEST_SKIP() << "Go's library is compiled anew for it: only where CI is set";
     directory_ = std::filesystem::temp_directory_path() / ("wirespan-go-" + std::to_string(getpid()));
     std::filesystem::create_directory(directory_);
     const std::string build =
@@ -38,7 +40,9 @@ class Goroutines : public ::testing::TestWithParam<Build> {
     if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "go is not installed";
     ASSERT_EQ(status, 0);
   }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
+  void TearDown() override {
+    if (!directory_.empty()) std::filesystem::remove_all(directory_);
+  }
   [[nodiscard]] std::string program() const { return directory_ / "goroutines"; }
 
  private:

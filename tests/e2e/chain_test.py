@@ -13,15 +13,15 @@ def test_one_request_at_a_time_is_one_whole_trace(stack, ledger):
     first = stack.flask(stack.go(stack.node(stack.java(ledger.url).url).url).url)
     nginx = stack.nginx(f"127.0.0.1:{first.port}")
     with Agent(stack.directory, stack.selectors()) as agent:
-        sent = drive(nginx, 200, 1, "/orders/")
+        sent = drive(nginx, 100, 1, "/orders/")
     assert agent.process.returncode == 0, agent.stderr()
     spans = agent.spans()
     verdict = judge(spans, sent, ledger.truth, hops=11)
-    assert verdict.right == 200, verdict
+    assert verdict.right == 100, verdict
 
     forest = Forest(spans)
-    assert len({span.trace for span in spans}) == 200
-    assert len(spans) == 200 * 11
+    assert len({span.trace for span in spans}) == 100
+    assert len(spans) == 100 * 11
     assert forest.not_nested() == []
     entries = [span for span in spans if not span.parent]
     assert {span.attributes["wirespan.trace.completeness"] for span in entries} == {1}
