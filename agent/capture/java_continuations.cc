@@ -4,6 +4,8 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <unordered_set>
@@ -14,8 +16,12 @@
 namespace wirespan {
 namespace {
 
+// Channels of the JDK's, and Netty's own over epoll, which name another object that has the descriptor.
 constexpr const char* kChannel = "sun/nio/ch/SocketChannelImpl";
 constexpr const char* kDescriptor = "fdVal";
+constexpr const char* kNettyChannel = "io/netty/channel/epoll/EpollSocketChannel";
+constexpr const char* kNettySocket = "socket";
+constexpr const char* kNettyDescriptor = "fd";
 constexpr std::size_t kMostRead = 40'000;  // objects, on the way to channels: some 0.5 us each
 // Those not registered with a selector are not found: so many more objects than led to the last one are looked at.
 constexpr std::size_t kMostBeyond = 2;
@@ -63,7 +69,7 @@ class Channels {
         if (out.size() == most) break;
         const JavaGraph::Object& read = references_.read(object);
         if (read.named == 0 || references_.layout_of(read.named).code) continue;
-        if (is_channel(read.named)) {
+        if (is_channel(object, read)) {
           if (side(object) != TcpSide::kActive) continue;
           out.push_back(object);
           if (out.size() >= JavaWays::kFewest) enough = std::min(kMostRead, seen.size() * kMostBeyond + kFirstBeyond);
@@ -78,18 +84,11 @@ class Channels {
     return out;
   }
 
-  [[nodiscard]] bool is_channel(std::uint32_t named) {
-    if (learning_.channel != 0) return named == learning_.channel;
-    if (references_.layout_of(named).name != kChannel) return false;
-    const auto descriptor = objects_.field(named, kDescriptor);
-    if (!descriptor) return false;
-    learning_.channel = named;
-    learning_.descriptor = *descriptor;
-    return true;
-  }
+  [[nodiscard]] bool is_channel(std::uint32_t named) const { return named != 0 && named == learning_.channel; }
 
   TcpSide side(std::uint64_t channel) {
-    const std::int32_t fd = references_.number(channel, learning_.descriptor);
+    const std::uint64_t socket = learning_.socket != 0 ? referred(channel, learning_.socket) : channel;
+    const std::int32_t fd = socket != 0 ? references_.number(socket, learning_.descriptor) : -1;
     const auto [it, fresh] = inodes_.try_emplace(fd);
     if (fresh) it->second = inode_of(learning_.pid, fd);
     const auto found = sides_.find(it->second);
@@ -97,6 +96,40 @@ class Channels {
   }
 
  private:
+  // The first one there is says what channels are here.
+  bool is_channel(std::uint64_t object, const JavaGraph::Object& read) {
+    if (learning_.channel != 0) return is_channel(read.named);
+    const std::string& name = references_.layout_of(read.named).name;
+    std::optional<std::uint16_t> descriptor;
+    std::uint16_t socket = 0;
+    if (name == kChannel) {
+      descriptor = field(read.named, kDescriptor);
+    } else if (name == kNettyChannel) {
+      socket = field(read.named, kNettySocket).value_or(0);
+      const std::uint64_t holder = socket != 0 ? referred(object, socket) : 0;
+      if (holder != 0) descriptor = field(references_.read(holder).named, kNettyDescriptor);
+    }
+    if (!descriptor) return false;
+    learning_.channel = read.named;
+    learning_.socket = socket;
+    learning_.descriptor = *descriptor;
+    return true;
+  }
+
+  // Of a class or of those above.
+  [[nodiscard]] std::optional<std::uint16_t> field(std::uint64_t named, const char* name) const {
+    for (; named != 0; named = objects_.above(named)) {
+      if (const auto found = objects_.field(named, name)) return found;
+    }
+    return std::nullopt;
+  }
+
+  std::uint64_t referred(std::uint64_t object, std::uint16_t field) {
+    const auto& references = references_.read(object).references;
+    const auto it = std::ranges::find(references, field, &JavaReference::field);
+    return it == references.end() ? 0 : it->to;
+  }
+
   JavaLearning& learning_;
   const JavaObjects& objects_;
   JavaReferences& references_;

@@ -32,6 +32,7 @@ struct JavaLearning {
   JavaWays ways;
   JavaLayouts layouts;
   std::uint64_t channel = 0;  // class of channels, once it is loaded
+  std::uint16_t socket = 0;   // in it: what has the descriptor; 0: it does itself
   std::uint16_t descriptor = 0;
 };
 // A look at its objects, some 10 to 100 ms. Whether anything was learned.

@@ -119,6 +119,7 @@ void JavaThreads::sweep(BootTime now) {
     if (it == known_.end()) return;
     ws_java_process& where = it->second.process.where;
     if (std::exchange(where.way_class, learning.channel) == learning.channel) return;
+    where.way_socket = learning.socket;
     where.way_descriptor = learning.descriptor;
     set_java_heap(learning.process.heap, where);
     tell(pid, where);

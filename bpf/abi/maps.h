@@ -199,8 +199,9 @@ struct ws_java_process {
   __u16 array;           /* of an array's first element; its length lies in the four bytes before */
   /* Ways from what waits for a response to whose answer waits for it (core/continuation.h). */
   __u64 way_class;      /* of channels, where they begin and end; 0: none is known */
-  __u16 way_descriptor; /* in them: the file descriptor, 32 bits */
-  __u16 _pad[3];
+  __u16 way_socket;     /* in them: their socket's object; 0: they are it themselves */
+  __u16 way_descriptor; /* in that: the file descriptor, 32 bits */
+  __u16 _pad[2];
 };
 WS_ABI_ASSERT(sizeof(struct ws_java_process) == 176, "ws_java_process");
 

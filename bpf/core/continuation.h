@@ -27,6 +27,11 @@ _Static_assert(sizeof(((struct ws_scratch *)0)->bytes) >= sizeof(__u64) << WS_WA
 
 /* These are global so that the verifier looks at each once: a search goes on in its scratch memory only. */
 
+WS_INLINE __u32 ws_way_descriptor(const struct ws_java_process *java, __u64 channel) {
+  const __u64 socket = java->way_socket ? ws_java_reference(java, channel + java->way_socket) : channel;
+  return socket ? (__u32)ws_user_word(socket + java->way_descriptor) : ~0U;
+}
+
 /* Begins at the channel the thread reads from: it reads in a method of that, so it is named near the top of the stack.
  * 0: it is not. */
 __weak __noinline int ws_way_begin(__u32 pid, __u64 stack, __u32 fd) {
@@ -36,8 +41,7 @@ __weak __noinline int ws_way_begin(__u32 pid, __u64 stack, __u32 fd) {
   for (int i = 0; i < WS_STACK_WORDS; i++) {
     const __u64 word = scratch->stack[i];
     if (word < java->heap || word >= java->heap_end || word & ((1U << WS_OBJECT_ALIGNMENT) - 1)) continue;
-    if (ws_java_class(java, word) != java->way_class || (__u32)ws_user_word(word + java->way_descriptor) != fd)
-      continue;
+    if (ws_java_class(java, word) != java->way_class || ws_way_descriptor(java, word) != fd) continue;
     const struct ws_search begun = {.begin = word, .count = 1, .number = scratch->search.number + 1};
     scratch->search = begun;
     scratch->stack[0] = word;
@@ -88,7 +92,7 @@ __weak __noinline int ws_way_step(__u32 pid) {
   const __u64 object = scratch->stack[--scratch->search.count & (WS_WAY_PENDING - 1)];
   const __u64 named = ws_java_class(java, object);
   if (named == java->way_class && object != scratch->search.begin) {
-    ws_way_end((__u32)ws_user_word(object + java->way_descriptor));
+    ws_way_end(ws_way_descriptor(java, object));
     return 1;
   }
   const struct ws_java_class_of key = {.pid = pid, .named = (__u32)named};

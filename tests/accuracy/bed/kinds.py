@@ -89,7 +89,7 @@ def _go(s: Start):
 def _java(name, variants, at_least=17, background=True):
     def command(s: Start):
         java, *rest = s.tools.java(s.kind, at_least)
-        return [java, f"-Dhttp.maxConnections={s.connections}", "-Dsun.net.httpserver.nodelay=true", *rest]
+        return [java, f"-Dvariant={s.variant.name}", f"-Dhttp.maxConnections={s.connections}", "-Dsun.net.httpserver.nodelay=true", *rest]
     return Kind(name, command, lambda t: t.java(name, at_least), variants, background=background)
 
 
@@ -154,7 +154,8 @@ def _kinds():
     yield _java("java_servlet", _one("direct", workers=lambda c: c + 4))
     yield _java("java_virtual", _one("idle"), at_least=21)
     yield _java("java_async", POOLS, background=False)
-    yield _java("java_netty", LOOPS, background=False)
+    # Over Java's selectors, and over Netty's own epoll.
+    yield _java("java_netty", (*LOOPS, Variant("epoll", "loop", lambda c: 1, ample)), background=False)
     yield _java("java_vertx", LOOPS, background=False)
     yield _java("java_vertx5", LOOPS, background=False)
     yield Kind("rust_tokio", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio"), _one("loop"),

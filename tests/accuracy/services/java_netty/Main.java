@@ -9,6 +9,9 @@ import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.channel.epoll.EpollEventLoopGroup;
+import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.nio.NioEventLoopGroup;
 import io.netty.channel.pool.AbstractChannelPoolHandler;
 import io.netty.channel.pool.ChannelPool;
@@ -35,16 +38,21 @@ import java.nio.charset.StandardCharsets;
 import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
 
-/** Netty alone: two event loops for connections of both sides, calls over a pool of connections that both share. */
+/**
+ * Netty alone: two event loops for connections of both sides, calls over a pool of connections that both share. The
+ * variant "epoll" has Netty's own transport.
+ */
 public final class Main {
   private static final int EVENT_LOOPS = 2;
   private static final int LARGEST = 1 << 20;
   private static final AttributeKey<Promise<Void>> WAITING = AttributeKey.valueOf("waiting");
-  private static final EventLoopGroup LOOPS = new NioEventLoopGroup(EVENT_LOOPS);
+  private static final boolean OWN = System.getProperty("variant", "").equals("epoll");
+  private static final EventLoopGroup LOOPS =
+      OWN ? new EpollEventLoopGroup(EVENT_LOOPS) : new NioEventLoopGroup(EVENT_LOOPS);
   private static final ChannelPool POOL = pool();
 
   public static void main(String[] args) {
-    new ServerBootstrap().group(LOOPS).channel(NioServerSocketChannel.class)
+    new ServerBootstrap().group(LOOPS).channel(OWN ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
         .option(ChannelOption.SO_BACKLOG, 4096)
         .childHandler(new ChannelInitializer<Channel>() {
           @Override
@@ -55,8 +63,9 @@ public final class Main {
   }
 
   private static ChannelPool pool() {
-    Bootstrap bootstrap =
-        new Bootstrap().group(LOOPS).channel(NioSocketChannel.class).remoteAddress("127.0.0.1", Plan.BACKEND_PORT);
+    Bootstrap bootstrap = new Bootstrap().group(LOOPS)
+        .channel(OWN ? EpollSocketChannel.class : NioSocketChannel.class)
+        .remoteAddress("127.0.0.1", Plan.BACKEND_PORT);
     return new FixedChannelPool(bootstrap, new AbstractChannelPoolHandler() {
       @Override
       public void channelCreated(Channel channel) {
