@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <string_view>
 #include <thread>
 
 #include "exporters/file/json_file.h"
@@ -42,6 +44,16 @@ std::uint64_t resident_kib() {
   std::uint64_t resident = 0;
   statm >> total >> resident;
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+// Not getrusage's: that counts who forked us, before we were executed.
+std::uint64_t peak_kib() {
+  constexpr std::string_view kPeak = "VmHWM:";
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kPeak)) return std::strtoull(line.c_str() + kPeak.size(), nullptr, 10);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -163,7 +175,7 @@ void measure_self(Counters& counters) {
   };
   counters.get("self.cpu_ms").set(milliseconds_of(usage.ru_utime) + milliseconds_of(usage.ru_stime));
   counters.get("self.rss_kib").set(resident_kib());
-  counters.get("self.max_rss_kib").set(static_cast<std::uint64_t>(usage.ru_maxrss));
+  counters.get("self.max_rss_kib").set(peak_kib());
 }
 
 std::string report(Counters& counters) {
