@@ -71,7 +71,7 @@ void Inference::request_started(std::uint32_t process, std::uint64_t id, std::st
                                 const Spot& read) {
   advance(time_ns);
   Process& p = *processes_[process];
-  if (requests_.size() >= options_.max_open_requests) {
+  if (open_ >= options_.max_open_requests) {
     lost_open_.add();
     return;
   }
@@ -94,6 +94,7 @@ void Inference::request_started(std::uint32_t process, std::uint64_t id, std::st
   r.op = intern(p.service->ops, op, {});
   r.read = read;
   p.open.push_back(index);
+  ++open_;
   p.stretches.back().requests.push_back(index);
   requests_[id] = {process, index};
 }
@@ -114,10 +115,11 @@ void Inference::request_ended(std::uint64_t id, std::int64_t time_ns) {
   if (it == requests_.end()) return;
   Process& p = *processes_[it->second.process];
   Request& r = p.requests[it->second.index];
+  if (r.end != kOpen) return;
   r.end = std::max(r.start, observe_time(*p.service, time_ns));
   p.service->slowest = std::max(r.end - r.start, p.service->slowest - p.service->slowest / 256);
   std::erase(p.open, it->second.index);
-  requests_.erase(it);
+  --open_;
 }
 
 void Inference::call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
@@ -160,9 +162,11 @@ void Inference::call_known(std::uint64_t id, std::uint64_t request) {
   if (c == calls_.end() || r == requests_.end() || c->second.process != r->second.process) return;
   Call& call = processes_[c->second.process]->calls[c->second.index];
   if (call.decided) return;
-  call.parent = r->second.index;
+  // One that was over by then, or among very many: out of the question for the others all the same.
+  const bool open = std::find(call.candidates.begin(), call.candidates.end(), r->second.index) != call.candidates.end();
+  call.parent = open ? r->second.index : Call::kOrphan;
   call.decided = true;
-  call.tested = known_++ % kTestEvery == 0;
+  call.tested = open && known_++ % kTestEvery == 0;
   --waiting_;
 }
 
@@ -172,9 +176,9 @@ void Inference::call_ended(std::uint64_t id, std::int64_t time_ns, const Spot& e
   if (it == calls_.end()) return;
   Process& p = *processes_[it->second.process];
   Call& call = p.calls[it->second.index];
+  if (call.end != kOpen) return;
   call.end = std::max(call.start, observe_time(*p.service, time_ns));
   call.ended = ended;
-  calls_.erase(it);
 }
 
 void Inference::advance(std::int64_t now_ns) {
@@ -188,7 +192,7 @@ void Inference::finish() {
   for (auto& p : processes_) settle(*p, now_ / kNsPerUs, true);
 }
 
-void Inference::load(Process& process, const Stretch& stretch, std::size_t most) {
+void Inference::load(Process& process, const Stretch& stretch, Picked picked, std::size_t most) {
   solver_.clear();
   const auto calls = std::span(stretch.calls).first(std::min(most, stretch.calls.size()));
   const std::int64_t until = calls.size() < stretch.calls.size() ? process.calls[calls.back()].start : kOpen;
@@ -198,7 +202,7 @@ void Inference::load(Process& process, const Stretch& stretch, std::size_t most)
   // What tells most calls' parents is the answer that follows the last one: those without must not be tested with it.
   for (const std::uint32_t c : calls) {
     const Call& call = process.calls[c];
-    if (call.tested) process.requests[static_cast<std::size_t>(call.parent)].veiled = true;
+    if (call.tested && picked == Picked::kFree) process.requests[static_cast<std::size_t>(call.parent)].veiled = true;
   }
   for (const std::uint32_t r : stretch.requests) {
     Request& q = process.requests[r];
@@ -209,7 +213,7 @@ void Inference::load(Process& process, const Stretch& stretch, std::size_t most)
   }
   for (const std::uint32_t c : calls) {
     const Call& call = process.calls[c];
-    const bool fixed = call.decided && !call.tested;
+    const bool fixed = call.decided && !(call.tested && picked == Picked::kFree);
     loaded_.clear();
     if (!fixed) {
       for (const std::uint32_t r : call.candidates) {
@@ -220,7 +224,7 @@ void Inference::load(Process& process, const Stretch& stretch, std::size_t most)
       }
     }
     std::int32_t parent = Solver::kUnplaced;
-    if (call.parent >= 0 && !call.tested)
+    if (call.parent >= 0 && (fixed || !call.tested))
       parent = static_cast<std::int32_t>(process.requests[static_cast<std::size_t>(call.parent)].local);
     if (call.parent == Call::kOrphan || (loaded_.empty() && !fixed)) parent = Solver::kNoParent;
     if (parent >= 0 && !fixed &&
@@ -305,22 +309,33 @@ float Inference::distance_to_next(std::span<const float> shares, std::size_t cho
   return std::log(std::max(shares[chosen], kLeastShare) / std::max(next, kLeastShare));
 }
 
+void Inference::test(Process& process, const Stretch& stretch, std::int64_t until, const ServiceModel& model) {
+  auto due = [&](std::uint32_t c) { return process.calls[c].tested && process.calls[c].start <= until; };
+  if (std::none_of(stretch.calls.begin(), stretch.calls.end(), due)) return;
+  load(process, stretch, Picked::kFree);
+  solver_.run(model, kOrphan, kDecisive);
+  for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
+    if (!due(stretch.calls[i])) continue;
+    Call& call = process.calls[stretch.calls[i]];
+    call.tested = false;
+    const auto marginals = solver_.marginals(static_cast<std::uint32_t>(i));
+    const auto candidates = solver_.candidates(static_cast<std::uint32_t>(i));
+    const std::int32_t chosen = solver_.parent(static_cast<std::uint32_t>(i));
+    for (std::size_t k = 0; k < marginals.size(); ++k) {
+      if (static_cast<std::int32_t>(candidates[k]) != chosen) continue;
+      const bool right = stretch.requests[candidates[k]] == static_cast<std::uint32_t>(call.parent);
+      process.service->tested.observe(marginals[k], marginals.size(), right, 1);
+    }
+  }
+  process.service->tested.refresh();
+}
+
 void Inference::decide(Process& process, const Stretch& stretch, std::int64_t until) {
   for (std::size_t i = 0; i < stretch.calls.size(); ++i) {
     Call& call = process.calls[stretch.calls[i]];
-    if ((call.decided && !call.tested) || call.start > until) continue;
+    if (call.decided || call.start > until) continue;
     const auto marginals = solver_.marginals(static_cast<std::uint32_t>(i));
     const auto candidates = solver_.candidates(static_cast<std::uint32_t>(i));
-    if (call.tested) {
-      call.tested = false;
-      const std::int32_t chosen = solver_.parent(static_cast<std::uint32_t>(i));
-      for (std::size_t k = 0; k < marginals.size(); ++k) {
-        if (static_cast<std::int32_t>(candidates[k]) != chosen) continue;
-        const bool right = stretch.requests[candidates[k]] == static_cast<std::uint32_t>(call.parent);
-        process.service->tested.observe(marginals[k], marginals.size(), right, 1);
-      }
-      continue;
-    }
     Decision d;
     d.call = call.id;
     scratch_.clear();
@@ -349,7 +364,7 @@ void Inference::forget_endless(Process& process, std::int64_t now) {
     if (now - r.start < limit) return false;
     r.end = now;
     r.endless = true;
-    requests_.erase(r.id);
+    --open_;
     lost_endless_.add();
     return true;
   });
@@ -362,11 +377,17 @@ bool Inference::afford(const Process& process, const Stretch& stretch, std::int6
   const double most = rate * static_cast<double>(options_.window_ns) / 1e9;
   work_left_ = std::min(most, work_left_ + rate * static_cast<double>(now - work_since_) / kUsPerSecond);
   work_since_ = now;
-  double work = 0;
+  double known = 0;
+  double open = 0;
+  double picked = 0;
   for (const std::uint32_t c : stretch.calls) {
     const Call& call = process.calls[c];
-    work += call.decided ? kWorkOfKnown : static_cast<double>(call.candidates.size());
+    const auto candidates = static_cast<double>(call.candidates.size());
+    (call.decided ? known : open) += call.decided ? kWorkOfKnown : candidates;
+    if (call.tested) picked += candidates;
   }
+  // Where calls are tested, the others are placed with them and once more when it counts.
+  double work = known + open + (picked > 0 ? picked + open : 0);
   // The first stretches are gone over several times.
   if (process.service->model.seen() < kMatureRequests) work *= kFirstPasses;
   if (work > work_left_) return false;
@@ -390,6 +411,12 @@ void Inference::give_up(Process& process, const Stretch& stretch, std::int64_t u
   }
 }
 
+// Unless the number means another by now.
+void Inference::forget(std::unordered_map<std::uint64_t, Where>& where, std::uint64_t id, std::uint32_t index) {
+  const auto it = where.find(id);
+  if (it != where.end() && it->second.index == index) where.erase(it);
+}
+
 // Frees what no undecided call can refer to.
 void Inference::retire(Process& process, Stretch& stretch, std::int64_t until) {
   for (const std::uint32_t r : stretch.requests) {
@@ -400,12 +427,13 @@ void Inference::retire(Process& process, Stretch& stretch, std::int64_t until) {
     Call& call = process.calls[c];
     if (!call.decided) return false;
     if (call.parent >= 0 && !process.requests[static_cast<std::size_t>(call.parent)].retired) return false;
-    if (call.end == kOpen) calls_.erase(call.id);
+    forget(calls_, call.id, c);
     process.free_calls.push_back(c);
     return true;
   });
   std::erase_if(stretch.requests, [&](std::uint32_t r) {
     if (!process.requests[r].retired) return false;
+    forget(requests_, process.requests[r].id, r);
     process.free_requests.push_back(r);
     return true;
   });
@@ -447,7 +475,7 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
       ServiceModel& next = service.passes[service.pass];
       next.copy_from(service.model);
       for (const Stretch& s : process.stretches) {
-        load(process, s, kMostToBegin);
+        load(process, s, Picked::kFixed, kMostToBegin);
         solver_.run(*known, kOrphan, kTentative);
         if (i + 1 == passes) remember(process, s);
         solver_.learn(next);
@@ -460,13 +488,14 @@ void Inference::settle(Process& process, std::int64_t now, bool everything) {
   while (due(process.stretches.front())) {
     Stretch& s = process.stretches.front();
     const std::int64_t until = s.closed || everything ? kOpen : now - foresight;
-    load(process, s);
+    test(process, s, until, *known);
+    // A picked call is certain all the same: set free, it would let its request be given another's.
+    load(process, s, Picked::kFixed);
     solver_.run(*known, kOrphan, kDecisive);
     remember(process, s);
     if (truth_) compare(process, s, *known);
     keep_examples(process, s);
     rehearse(process, s, *known);
-    service.tested.refresh();
     decide(process, s, until);
     // Learned once, when it leaves.
     for (const std::uint32_t r : s.requests) {

@@ -98,13 +98,18 @@ class Inference {
   struct Service;
 
   void settle(Process& process, std::int64_t now, bool everything);
+  // Whether calls that were picked for a test keep the parent they are known to have.
+  enum class Picked : std::uint8_t { kFixed, kFree };
   // The first `most` calls, and the requests that started by then.
-  void load(Process& process, const Stretch& stretch, std::size_t most = std::numeric_limits<std::size_t>::max());
+  void load(Process& process, const Stretch& stretch, Picked picked,
+            std::size_t most = std::numeric_limits<std::size_t>::max());
   void learn_mixtures(Process& process, const Stretch& stretch);
   static void learn_chances(const Process& process, const Stretch& stretch, std::int64_t until, ServiceModel& model);
   void remember(Process& process, const Stretch& stretch);
   static float distance_to_next(std::span<const float> shares, std::size_t chosen);
   static float confidence(const Service& service, const Call& call, float share, std::size_t candidates);
+  // Places the picked calls as if their parents were not known, and notes what such an answer is worth.
+  void test(Process& process, const Stretch& stretch, std::int64_t until, const ServiceModel& model);
   void decide(Process& process, const Stretch& stretch, std::int64_t until);
   void forget_endless(Process& process, std::int64_t now);
   // Takes the work of a stretch from the budget; false: it does not fit.
@@ -131,8 +136,11 @@ class Inference {
     std::uint32_t process;
     std::uint32_t index;
   };
+  static void forget(std::unordered_map<std::uint64_t, Where>& where, std::uint64_t id, std::uint32_t index);
+  // Until nothing can be said of them any more: who a call was made for may be told after both have ended.
   std::unordered_map<std::uint64_t, Where> requests_;
   std::unordered_map<std::uint64_t, Where> calls_;
+  std::size_t open_ = 0;  // requests, over all processes
   std::int64_t now_ = 0;
   std::uint32_t known_ = 0;
   std::int64_t next_tick_ = 0;

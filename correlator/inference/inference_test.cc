@@ -41,6 +41,9 @@ class Replay {
     return id;
   }
 
+  // Other evidence is certain of this call, and says so then.
+  void known(std::uint64_t call, std::int64_t ns) { moments_.push_back({ns, 4, call, {}}); }
+
   // A request that calls a then b, each half a millisecond after what goes before, ±20 %.
   void request(std::int64_t start_ns) {
     auto pause = [this] { return static_cast<std::int64_t>(400'000 + random_() % 200'000); };
@@ -61,8 +64,10 @@ class Replay {
       if (std::uniform_real_distribution<double>()(random_) < lost) continue;
       if (m.what == 0) inference.request_started(process, m.id, m.op, m.ns);
       if (m.what == 1) inference.call_started(process, m.id, "store", m.op, m.ns);
+
       if (m.what == 2) inference.call_ended(m.id, m.ns);
       if (m.what == 3) inference.request_ended(m.id, m.ns);
+      if (m.what == 4) inference.call_known(m.id, truth[m.id]);
     }
     inference.finish();
   }
@@ -127,6 +132,36 @@ TEST(Inference, RefusesToChooseBetweenExchangeableRequests) {
     EXPECT_EQ(replay.decided[call].candidates, 2U);
     EXPECT_LT(std::abs(replay.decided[call].runner_up_distance), 2) << "neither stands out";
   }
+}
+
+// told: after the call's start.
+void expect_the_certain_call_to_tell(std::int64_t told) {
+  Replay replay;
+  std::vector<std::uint64_t> unknown;
+  std::mt19937_64 random(5);
+  auto pause = [&random] { return static_cast<std::int64_t>(random() % (4 * kMs)); };
+  for (int i = 0; i < 600; ++i) {
+    const std::int64_t t = i * 20 * kMs;
+    const std::uint64_t x = replay.span(t, t + 12 * kMs, 0, "GET /");
+    const std::uint64_t y = replay.span(t + kMs / 10, t + 12 * kMs, 0, "GET /");
+    for (const std::uint64_t parent : {x, y}) {
+      const std::int64_t a = t + kMs + pause();
+      const std::uint64_t call = replay.span(a, a + 2 * kMs, parent, "a");
+      parent == x ? replay.known(call, a + told) : unknown.push_back(call);
+    }
+  }
+  replay.play();
+  std::size_t right = 0;
+  for (const std::uint64_t call : unknown) right += replay.decided[call].parent == replay.truth[call];
+  EXPECT_EQ(right, unknown.size()) << "timing says nothing here, the certain call of the other request all";
+}
+
+TEST(Inference, WhoHasItsCallForCertainIsNotGivenAnothers) {
+  expect_the_certain_call_to_tell(kMs);
+}
+
+TEST(Inference, WhatIsCertainOnlyWhenBothAreOverCountsAsMuch) {
+  expect_the_certain_call_to_tell(100 * kMs);
 }
 
 TEST(Inference, LearnsThatCallsAreSkipped) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace wirespan::fastcgi {
 namespace {
@@ -71,32 +73,40 @@ TEST(FastCgiRecord, EndRecordsAreWhole) {
   EXPECT_FALSE(end_record(as_bytes(other)));
 }
 
-Joined joined(const std::string& bytes, std::uint16_t content, std::string& scratch) {
-  return join(as_bytes(bytes), Header{Type::kParams, 1, content, 1}, scratch);
+// A result and what its text may point into.
+struct Tried : Joined {
+  std::string input;
+  std::string scratch;
+};
+
+std::unique_ptr<Tried> joined(std::string bytes, std::uint16_t content) {
+  auto tried = std::make_unique<Tried>();
+  tried->input = std::move(bytes);
+  static_cast<Joined&>(*tried) = join(as_bytes(tried->input), Header{Type::kParams, 1, content, 1}, tried->scratch);
+  return tried;
 }
 
 TEST(FastCgiRecord, StreamsAreJoined) {
-  std::string scratch;
   const std::string next = "\x01\x04\x00\x01\x00\x02\x00\x00"s;
   const std::string last = "\x01\x04\x00\x01\x00\x00\x00\x00"s;
-  Joined j = joined("abc_" + last, 3, scratch);
-  EXPECT_EQ(j.end, Joined::End::kEnded);
-  EXPECT_EQ(j.text, "abc");
-  EXPECT_EQ(j.bytes, 12U);
-  j = joined("abc_" + next + "de" + last, 3, scratch);
-  EXPECT_EQ(j.end, Joined::End::kEnded);
-  EXPECT_EQ(j.text, "abcde");
-  j = joined("abc_" + next + "d", 3, scratch);
-  EXPECT_EQ(j.end, Joined::End::kOpen);
-  EXPECT_EQ(j.text, "abcd");
-  EXPECT_EQ(j.left, 1U);
-  j = joined("ab", 3, scratch);
-  EXPECT_EQ(j.end, Joined::End::kOpen);
-  EXPECT_EQ(j.left, 1U);
-  EXPECT_EQ(j.padding, 1U);
-  j = joined("abc_\x01\x05\x00\x01\x00\x00\x00\x00"s, 3, scratch);
-  EXPECT_EQ(j.end, Joined::End::kInterrupted);
-  EXPECT_EQ(j.bytes, 4U);
+  auto j = joined("abc_" + last, 3);
+  EXPECT_EQ(j->end, Joined::End::kEnded);
+  EXPECT_EQ(j->text, "abc");
+  EXPECT_EQ(j->bytes, 12U);
+  j = joined("abc_" + next + "de" + last, 3);
+  EXPECT_EQ(j->end, Joined::End::kEnded);
+  EXPECT_EQ(j->text, "abcde");
+  j = joined("abc_" + next + "d", 3);
+  EXPECT_EQ(j->end, Joined::End::kOpen);
+  EXPECT_EQ(j->text, "abcd");
+  EXPECT_EQ(j->left, 1U);
+  j = joined("ab", 3);
+  EXPECT_EQ(j->end, Joined::End::kOpen);
+  EXPECT_EQ(j->left, 1U);
+  EXPECT_EQ(j->padding, 1U);
+  j = joined("abc_\x01\x05\x00\x01\x00\x00\x00\x00"s, 3);
+  EXPECT_EQ(j->end, Joined::End::kInterrupted);
+  EXPECT_EQ(j->bytes, 4U);
 }
 
 }  // namespace
