@@ -262,8 +262,13 @@ void Correlator::opened(const ExchangePtr& exchange) {
     if (!node->decided) undecided_.push_back(node);
   }
   for (const auto& evidence : evidence_) evidence->opened(node, world_);
-  // Where threads stay with their requests there is nothing to infer.
-  if (!inference_ || !known || node->blind || habits_.of(node->pid) == ThreadHabits::Verdict::kStays) return;
+  if (!inference_ || !known || node->blind) return;
+  // Where threads stay with their requests there is nothing to infer, but for calls of threads that read none.
+  const bool stays = habits_.of(node->pid) == ThreadHabits::Verdict::kStays;
+  if (stays && !habits_.hands_over(node->pid)) {
+    if (node->role == SpanRole::kServer || node->decided || node->provisional) return;
+    habits_.hands_calls_over(node->pid);
+  }
   inference_->opened(node);
   if (node->true_request == 0) return;
   // Traffic that carries headers teaches inference, and tells what its confidence is worth.

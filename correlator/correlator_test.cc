@@ -45,6 +45,27 @@ TEST(Times, ASpanLastsAsLongAsItDidWhileWallTimeIsSet) {
             served->response->last_byte.time - served->request->first_byte.time);
 }
 
+// Its threads answer what they read, but another one makes calls: a pool for calls in parallel, or work in the background.
+TEST(Links, CallsOfThreadsThatReadNoRequestsGoOutInTime) {
+  Scene s{CorrelatorOptions{}};
+  for (int i = 0; i < 100; ++i) {
+    const auto request = s.serve(thread(1, 7));
+    s.finish(request, thread(1, 7));
+  }
+  constexpr int kCalls = 50;
+  for (int i = 0; i < kCalls; ++i) {
+    const auto a = s.serve(thread(1, 7));
+    const auto b = s.serve(thread(1, 8));
+    const auto call = s.call(thread(1, 99));
+    s.finish(call, thread(1, 99));
+    s.finish(a, thread(1, 7));
+    s.finish(b, thread(1, 8));
+    s.wait(10'000'000);
+  }
+  for (int i = 0; i < 10; ++i) s.wait(1'000'000'000);
+  EXPECT_EQ(s.spans.size(), 100U + 3 * kCalls) << "not only when the agent ends";
+}
+
 TEST(Links, AnEventLoopWithSeveralRequestsIsNotGuessed) {
   Scene s;
   const auto a = s.serve(thread(1, 7, 1));

@@ -128,7 +128,11 @@ void LiveInference::opened(const NodePtr& node) {
     began = it->second;
     connecting_.erase(it);
   }
-  engine_.call_started(process, node->number, peer_of(*node->exchange->conn), op, at, began);
+  if (!engine_.call_started(process, node->number, peer_of(*node->exchange->conn), op, at, began)) {
+    calls_.erase(node->number);
+    if (!node->decided) answer_(node, {}, 0, "over_budget");
+    return;
+  }
   if (node->link && node->link->parent) known(*node, *node->link->parent);
 }
 

@@ -31,6 +31,13 @@ class ThreadHabits {
     const auto it = habits_.find(pid);
     return it != habits_.end() && it->second.contexts;
   }
+  // A thread that works for no request made a call, while those that read requests stay with them: they may have others
+  // make their calls.
+  void hands_calls_over(std::uint32_t pid) { slot(pid).hands_over = true; }
+  [[nodiscard]] bool hands_over(std::uint32_t pid) const {
+    const auto it = habits_.find(pid);
+    return it != habits_.end() && it->second.hands_over;
+  }
   void forget(std::uint32_t pid) { habits_.erase(pid); }
   [[nodiscard]] Verdict of(std::uint32_t pid) const {
     const auto it = habits_.find(pid);
@@ -53,6 +60,7 @@ class ThreadHabits {
     std::uint64_t explained = 0;
     std::uint64_t unexplained = 0;
     bool contexts = false;
+    bool hands_over = false;
   };
   Habit& slot(std::uint32_t pid) {
     if (habits_.size() >= kMost) habits_.clear();

@@ -122,13 +122,13 @@ void Inference::request_ended(std::uint64_t id, std::int64_t time_ns) {
   --open_;
 }
 
-void Inference::call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
+bool Inference::call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
                              std::int64_t time_ns, const Spot& began) {
   advance(time_ns);
   Process& p = *processes_[process];
   if (waiting_ >= options_.max_waiting_calls) {
     lost_waiting_.add();
-    return;
+    return false;
   }
   std::uint32_t index = 0;
   if (p.free_calls.empty()) {
@@ -154,6 +154,7 @@ void Inference::call_started(std::uint32_t process, std::uint64_t id, std::strin
   p.stretches.back().calls.push_back(index);
   calls_[id] = {process, index};
   ++waiting_;
+  return true;
 }
 
 void Inference::call_known(std::uint64_t id, std::uint64_t request) {

@@ -74,7 +74,8 @@ class Inference {
   // The first of its answer was sent.
   void request_answered(std::uint64_t id, const Spot& answered);
   void request_ended(std::uint64_t id, std::int64_t time_ns);
-  void call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
+  // False: too many wait already, nothing will be decided.
+  bool call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
                     std::int64_t time_ns, const Spot& began = {});
   // Other evidence is certain of its parent: nothing to decide, all to learn from.
   void call_known(std::uint64_t id, std::uint64_t request);
