@@ -45,7 +45,8 @@ TEST(Times, ASpanLastsAsLongAsItDidWhileWallTimeIsSet) {
             served->response->last_byte.time - served->request->first_byte.time);
 }
 
-// Its threads answer what they read, but another one makes calls: a pool for calls in parallel, or work in the background.
+// Its threads answer what they read, but another one makes calls: a pool for calls in parallel, or work in the
+// background.
 TEST(Links, CallsOfThreadsThatReadNoRequestsGoOutInTime) {
   Scene s{CorrelatorOptions{}};
   for (int i = 0; i < 100; ++i) {

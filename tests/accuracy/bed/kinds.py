@@ -117,7 +117,7 @@ def _filled_in(s: Start, name) -> Path:
     """The kind's name.in with its @WORDS@ replaced, in the run's folder."""
     text = (SERVICES / s.kind / f"{name}.in").read_text()
     for word, value in (("RUN_DIR", s.run_dir), ("PORT", s.port), ("BACKEND_PORT", s.backend_port),
-                        ("WORKERS", s.workers), ("SERVICES", SERVICES)):
+                        ("WORKERS", s.workers), ("CONNECTIONS", s.connections), ("SERVICES", SERVICES)):
         text = text.replace(f"@{word}@", str(value))
     out = s.run_dir / name
     out.write_text(text)
@@ -167,12 +167,12 @@ def _kinds():
     yield Kind("nginx", _nginx, lambda t: nginx(), _one("loop"), planned=False,
                background=False)
     yield Kind("haproxy", lambda s: ["haproxy", "-db", "-f", _filled_in(s, "haproxy.cfg")], lambda t: need("haproxy"),
-               _one("loop"), planned=False, background=False)
+               LOOPS, planned=False, background=False)
     yield Kind("apache", lambda s: ["apache2", "-f", _filled_in(s, "apache.conf"), "-DFOREGROUND"],
                lambda t: need("apache2"), _one("direct"), planned=False, background=False)
     yield Kind("envoy", lambda s: [s.tools.python() / "envoy", "--log-level", "warning", "--concurrency", "2",
                                    "--use-dynamic-base-id", "-c", _filled_in(s, "envoy.yaml")],
-               Toolchains.python, _one("loop"), planned=False, background=False)
+               Toolchains.python, LOOPS, planned=False, background=False)
     yield Kind("php_builtin", _php_builtin, lambda t: need("php"), _one("direct", _processes), background=False)
     yield Kind("php_fpm", _php_fpm, lambda t: (php_fpm(), nginx()), _one("direct", _processes),
                background=False)
