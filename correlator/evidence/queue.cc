@@ -28,14 +28,16 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostLines = 65'536;
-constexpr std::size_t kMostInLine = 16'384;
+constexpr std::size_t kMostLines = 4096;
+constexpr std::size_t kMostInLine = 4096;
+constexpr std::size_t kMostThreads = 65'536;
 constexpr std::size_t kMostInTurn = 256;
 constexpr std::size_t kMostWaiting = 1024;
 constexpr std::size_t kMostLags = 64;
-constexpr std::int64_t kNear = 16;  // in the line: who may have been passed over, or have passed others
-constexpr float kAhead = 3;         // as many more answers speak for another lag
-constexpr float kProven = 16;       // proofs, each as much as it was no accident
+constexpr std::size_t kMostToSpeak = 16;  // of more calls than that none is likely enough
+constexpr std::int64_t kNear = 16;        // in the line: who may have been passed over, or have passed others
+constexpr float kAhead = 3;               // as many more answers speak for another lag
+constexpr float kProven = 16;             // proofs, each as much as it was no accident
 constexpr float kRare = 100;
 constexpr float kPassed = 8;  // one in so many may have been passed over
 constexpr float kRemembered = 512;
@@ -55,6 +57,7 @@ struct Place {
 class Line {
  public:
   void read(std::uint64_t request, const Actor& actor) {
+    if (calls_sent_ == 0 && requests_read_ >= kMostInLine) return;  // it makes none
     if (requests_.size() >= kMostInLine) requests_.clear();
     requests_[request] = {requests_read_++, actor.thread.tid, turn_of(actor)};
   }
@@ -62,7 +65,8 @@ class Line {
     if (calls_.size() >= kMostInLine) calls_.clear();
     calls_[call] = {calls_sent_++, actor.thread.tid, turn_of(actor)};
   }
-  void ended(std::uint64_t call) { calls_.erase(call); }
+  void gone(std::uint64_t request) { requests_.erase(request); }
+  void over(std::uint64_t call) { calls_.erase(call); }
 
   // `now`: calls whose responses have just been read; of `open` requests, one is answered.
   void answered(const NodePtr& request, const std::vector<NodePtr>& now, std::size_t open, World& world) {
@@ -70,6 +74,7 @@ class Line {
     if (it == requests_.end()) return;
     const Place place = it->second;
     requests_.erase(it);
+    if (now.size() <= kMostToSpeak) learn(place, now);
     const NodePtr* expected = nullptr;
     std::size_t near = 0;
     bool waited = false;
@@ -78,7 +83,6 @@ class Line {
       const auto found = calls_.find(call->number);
       if (found == calls_.end()) continue;
       const auto lag = static_cast<std::int64_t>(place.position - found->second.position);
-      speaks_for(lag, 1.0F / static_cast<float>(now.size()));
       const bool at_once = found->second.tid == place.tid && found->second.turn <= place.turn + 1;
       if (std::abs(lag - lag_) <= kNear) ++near;
       if (lag != lag_) {
@@ -132,6 +136,15 @@ class Line {
     record.waiting.clear();
   }
 
+  void learn(const Place& request, const std::vector<NodePtr>& now) {
+    for (const NodePtr& call : now) {
+      const auto sent = calls_.find(call->number);
+      if (sent == calls_.end()) continue;
+      speaks_for(static_cast<std::int64_t>(request.position - sent->second.position),
+                 1.0F / static_cast<float>(now.size()));
+    }
+  }
+
   void speaks_for(std::int64_t lag, float weight) {
     if (lags_.size() >= kMostLags) lags_.clear();
     const float votes = lags_[lag] += weight;
@@ -144,6 +157,8 @@ class Line {
     lag_ = lag;
     known_ = true;
     lags_ = {{lag, kAhead}};
+    // What was held against the one before says nothing of this one.
+    strictly_ = loosely_ = {};
   }
 
   std::unordered_map<std::uint64_t, Place> requests_;
@@ -182,8 +197,20 @@ class Queue : public Evidence {
   void opened(const NodePtr& node, World& world) override {
     const Actor& actor = node->exchange->request->first_byte.actor;
     if (turn_of(actor) == 0 || world.habits.contexts_are_told(node->pid)) return;
-    for (Line* const line : {&get(of_processes_, node->pid), &get(of_threads_, actor.thread.tid)}) {
-      node->role == SpanRole::kServer ? line->read(node->number, actor) : line->sent(node->number, actor);
+    for (const auto& [lines, id] : {std::pair{&of_processes_, node->pid}, {&of_threads_, actor.thread.tid}}) {
+      Line& line = get(*lines, id);
+      node->role == SpanRole::kServer ? line.read(node->number, actor) : line.sent(node->number, actor);
+    }
+  }
+
+  void finished(const NodePtr& node, World& /*world*/) override {
+    const bool request = node->role == SpanRole::kServer;
+    if (!request && node->exchange->response) return;  // it may still be asked for
+    const std::uint32_t tid = request ? node->home_tid : node->exchange->request->first_byte.actor.thread.tid;
+    for (const auto& [lines, id] : {std::pair{&of_processes_, node->pid}, {&of_threads_, tid}}) {
+      const auto line = lines->find(id);
+      if (line == lines->end()) continue;
+      request ? line->second.gone(node->number) : line->second.over(node->number);
     }
   }
 
@@ -191,7 +218,7 @@ class Queue : public Evidence {
     const Actor& actor = touched.touch.actor;
     const std::uint32_t turn = turn_of(actor);
     if (touched.kind != MessageKind::kResponse || !touched.first || turn == 0) return;
-    if (responses_.size() >= kMostLines) responses_.clear();
+    if (responses_.size() >= kMostThreads) responses_.clear();
     Responses& responses = responses_[actor.thread.tid];
     if (turn != responses.turn) {
       const bool next = turn == responses.turn + 1;
@@ -230,7 +257,7 @@ class Queue : public Evidence {
   void over(const Node& call, std::uint32_t tid) {
     for (const auto& [lines, id] : {std::pair{&of_processes_, call.pid}, {&of_threads_, tid}}) {
       const auto line = lines->find(id);
-      if (line != lines->end()) line->second.ended(call.number);
+      if (line != lines->end()) line->second.over(call.number);
     }
   }
 
