@@ -22,6 +22,7 @@ constexpr std::string_view kHeader = "header";
 // wirespan.link.missing
 constexpr std::string_view kThreadMoved = "thread_moved";
 constexpr std::string_view kAnswerLost = "answer_lost";
+constexpr std::string_view kUnproven = "unproven";
 
 // The same for both ends; an unknown side counts as passive (model/event.h).
 std::uint64_t bases_of(const Connection& conn) {
@@ -347,7 +348,8 @@ void Correlator::check(const NodePtr& call) {
   for (const auto& evidence : evidence_) {
     if (evidence->name() == kHeader) continue;
     const auto claim = evidence->claim(*call, world_);
-    if (!claim || !claim->parent || claim->provisional || claim->confidence < options_.threshold) continue;
+    if (!claim || !claim->parent || claim->provisional || claim->unproven || claim->confidence < options_.threshold)
+      continue;
     judge(call, *claim);
     break;
   }
@@ -366,6 +368,7 @@ void Correlator::confirm_children(Node& parent) {
     const bool moved = parent.answered_elsewhere || habits_.of(parent.pid) == ThreadHabits::Verdict::kMoves;
     const Claim& claim = *node->provisional;
     const bool over = parent.exchange->incomplete == "lost" || (claim.lossy && node->opened > parent.exchange->ended);
+    if (claim.unproven && !over) continue;  // its evidence goes on watching
     settle_provisional(node, over ? kAnswerLost : claim.provisional && moved ? kThreadMoved : "");
   }
   parent.provisional_children.clear();
@@ -438,6 +441,10 @@ void Correlator::begin_trace(const NodePtr& node) {
   node->trace = TraceId::from_u64(high, combine64(high, node->id.to_u64()));
   if (sampling_.sampled()) node->trace_state = sampling_.trace_state(node->trace);
   if (node->blind) node->unlinked_reason = "window_began";
+}
+
+void Correlator::refuted(const NodePtr& call) {
+  if (!call->decided && call->provisional && call->provisional->unproven) settle_provisional(call, kUnproven);
 }
 
 void Correlator::touched(const ExchangeTouched& item) {
@@ -529,7 +536,8 @@ void Correlator::settle(BootTime now, bool all) {
   std::erase_if(provisional_, [&](const NodePtr& node) {
     // A request that is not answered for so long (a stream, a long poll) proves nothing in time.
     if (!node->decided && node->provisional && (all || now_ - node->opened >= options_.provisional_ns)) {
-      settle_provisional(node, node->provisional->provisional ? kThreadMoved : kAnswerLost);
+      const Claim& claim = *node->provisional;
+      settle_provisional(node, claim.provisional ? kThreadMoved : claim.unproven ? kUnproven : kAnswerLost);
     }
     return node->decided || !node->provisional;
   });

@@ -71,6 +71,7 @@ class Correlator : public Sink<ExchangeItem> {
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
   void found(const NodePtr& call, Claim claim);
+  void refuted(const NodePtr& call);
   // A call that a header has just linked: what would have been said of it without?
   void check(const NodePtr& call);
   void judge(const NodePtr& call, const Claim& claim);
@@ -115,7 +116,8 @@ class Correlator : public Sink<ExchangeItem> {
   Activations activations_;
   ThreadHabits habits_;
   World world_{open_, activations_, habits_,
-               [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); }};
+               [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); },
+               [this](const NodePtr& call) { refuted(call); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
   std::vector<Evidence*> data_watchers_;
   std::vector<Evidence*> end_watchers_;

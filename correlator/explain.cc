@@ -61,6 +61,9 @@ constexpr std::array kMissing = {
     Row{"answer_lost",
         "events were lost, and the answer to the request it seemed to belong to was not seen: that may have been over, "
         "and another one under way unseen"},
+    Row{"unproven",
+        "a goroutine begun while the process worked for a request made it; such goroutines go on to work for others in "
+        "this process, or it was not seen for long enough that they do not"},
     Row{"ambiguous", "several open requests fit about equally well; the candidates are listed as span links"},
     Row{"table_full", "more exchanges were open than the agent keeps (counted as correlator.lost.open_table_full)"},
     Row{"over_budget",

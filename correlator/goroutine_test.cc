@@ -85,6 +85,157 @@ TEST(Goroutine, ChildrenAndGrandchildrenOfTheRequestAreBelieved) {
   EXPECT_TRUE(s.is_parent(a, in_a_new_run));
 }
 
+// A request read by `reader`, next id `next`, whose child `next` makes one call and ends.
+void fan_out(GoScene& s, std::uint64_t reader, std::uint64_t next) {
+  const auto request = s.read(reader, {next});
+  s.finish_all({s.call(goroutine(kPid, next, reader)), request});
+}
+// The process has shown that its goroutines end with the requests they were begun for.
+void show_that_children_end(GoScene& s, std::uint64_t requests = 48) {
+  for (std::uint64_t i = 0; i < requests; ++i) fan_out(s, 10'000 + 20 * i, 10'001 + 20 * i);
+  s.wait(600'000'000);
+}
+
+TEST(Goroutine, ChildrenAreBelievedAtOnceWhereTheyWereSeenToEndWithTheirRequests) {
+  GoScene s;
+  const auto first = s.read(20, {21});
+  const auto early = s.call(goroutine(kPid, 21, 20));
+  s.finish_all({early, first});
+  EXPECT_EQ(s.counters.get("correlator.links.goroutine").value(), 0U) << "it may be a worker as well";
+  s.wait(600'000'000);
+  EXPECT_EQ(s.counters.get("correlator.links.goroutine").value(), 0U) << "nobody else had anything to do";
+  show_that_children_end(s);
+  EXPECT_GE(s.counters.get("correlator.links.goroutine").value(), 32U);
+  const auto before = s.counters.get("correlator.links.goroutine").value();
+  const auto a = s.read(20, {38});
+  const auto at_once = s.call(goroutine(kPid, 38, 20));
+  EXPECT_EQ(s.counters.get("correlator.links.goroutine").value(), before + 1);
+  s.finish_all({at_once, a, s.other});
+  EXPECT_TRUE(s.is_parent(first, early));
+  EXPECT_TRUE(s.is_parent(a, at_once));
+}
+
+TEST(Goroutine, WithOneRequestOpenItsChildIsBelievedAtOnce) {
+  GoScene s;
+  s.finish_all({s.other, s.another});
+  const auto a = s.read(20, {21});
+  const auto call = s.call(goroutine(kPid, 21, 20));
+  EXPECT_EQ(s.counters.get("correlator.links.goroutine").value(), 1U);
+  s.finish_all({call, a});
+  EXPECT_TRUE(s.is_parent(a, call));
+}
+
+// A pool: handlers begin a worker where none is free, and it takes what others hand in.
+TEST(Goroutine, AWorkerBegunByAHandlerIsNoChild) {
+  GoScene s;
+  const auto a = s.read(20, {21});
+  const auto b = s.read(30, {31});
+  const auto of_a = s.call(goroutine(kPid, 21, 20));
+  s.finish_all({of_a});
+  const auto of_b = s.call(goroutine(kPid, 21, 20));  // while a is open
+  s.finish_all({of_b, a, b});
+  const auto c = s.read(40, {41});
+  std::vector<ExchangePtr> later;
+  for (int i = 0; i < 3; ++i) later.push_back(s.call(goroutine(kPid, 21, 20)));
+  const auto of_another = s.call(goroutine(kPid, 41, 40));  // nor is another's child believed at once any more
+  s.finish_all({later[0], later[1], later[2], of_another, c});
+  s.wait(600'000'000);
+  s.finish_all({s.other});
+  EXPECT_TRUE(s.is_root(of_a));
+  EXPECT_TRUE(s.is_root(of_b));
+  EXPECT_EQ(s.span(of_b).attributes.text("wirespan.link.missing"), "unproven");
+  for (const auto& call : later) EXPECT_TRUE(s.is_root(call));
+  EXPECT_TRUE(s.is_root(of_another));
+}
+
+TEST(Goroutine, WhatAWorkersChildrenCallIsNotItsBegettersEither) {
+  GoScene s;
+  const auto a = s.read(20, {21});
+  s.hand_over(Role::kCalls, 0xc000, 21, 20);
+  const auto of_a = s.call(goroutine(kPid, 22, 21));
+  s.finish_all({of_a, a});
+  const auto b = s.read(30, {31});
+  const auto of_b = s.call(goroutine(kPid, 60, 21));
+  s.finish_all({of_b, b, s.other});
+  EXPECT_TRUE(s.is_root(of_a));
+  EXPECT_TRUE(s.is_root(of_b));
+}
+
+TEST(Goroutine, WorkersThatComeLateAreFoundOut) {
+  GoScene s;
+  show_that_children_end(s);
+  const auto a = s.read(20, {21});
+  s.finish_all({s.call(goroutine(kPid, 21, 20)), a});
+  for (int i = 0; i < 3; ++i) s.finish_all({s.call(goroutine(kPid, 21, 20))});
+  const auto b = s.read(30, {31});
+  const auto c = s.read(40, {41});
+  const auto of_either = s.call(goroutine(kPid, 31, 30));
+  s.finish_all({of_either, b, c});
+  show_that_children_end(s);  // far from enough
+  EXPECT_TRUE(s.is_root(of_either));
+}
+
+TEST(Goroutine, WhatARequestLeavesBehindIsNoWorker) {
+  GoScene s;
+  show_that_children_end(s);
+  const auto a = s.read(20, {21});
+  const auto in_time = s.call(goroutine(kPid, 21, 20));
+  s.finish_all({in_time, a});
+  const auto left = s.call(goroutine(kPid, 21, 20));
+  const auto b = s.read(30, {31});
+  const auto of_b = s.call(goroutine(kPid, 31, 30));
+  const auto before = s.counters.get("correlator.links.goroutine").value();
+  s.finish_all({left, of_b, b, s.other});
+  EXPECT_EQ(s.counters.get("correlator.links.goroutine").value(), before) << "in doubt";
+  show_that_children_end(s, 16);
+  EXPECT_GT(s.counters.get("correlator.links.goroutine").value(), before) << "it made no more";
+  EXPECT_TRUE(s.is_parent(a, in_time));
+  EXPECT_TRUE(s.is_root(left));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+}
+
+TEST(Goroutine, ACallThatOutlivesTheAnswerProvesNothing) {
+  GoScene s;
+  const auto a = s.read(20, {21});
+  const auto call = s.call(goroutine(kPid, 21, 20));
+  s.finish_all({a, call});
+  show_that_children_end(s);
+  EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Goroutine, AJobIsForgottenWhereChannelsAreNotWatchedAnyMore) {
+  GoScene s;
+  const auto a = s.read(20, {});
+  const auto receive = [&](std::uint64_t from) {
+    s.correlator.on_event(event::Handover{s.now, goroutine(kPid, 50, 1), Role::kReceives, 0xd000, 0, from, 0, 0});
+  };
+  const auto send = [&] {
+    s.correlator.on_event(event::Handover{s.now, goroutine(kPid, 20, 1), Role::kSends, 0xd000, 0, 50, 0, 0});
+  };
+  receive(0);
+  send();
+  const auto of_a = s.call(goroutine(kPid, 50, 1));
+  event::Handover unwatched;
+  unwatched.actor.thread.pid = kPid;
+  unwatched.role = Role::kUnwatched;
+  s.correlator.on_event(unwatched);
+  const auto of_whom = s.call(goroutine(kPid, 50, 1));
+  receive(0);  // told of late
+  send();
+  const auto of_whom_else = s.call(goroutine(kPid, 50, 1));
+  unwatched.role = Role::kWatched;
+  s.correlator.on_event(unwatched);
+  receive(0);
+  send();
+  const auto again = s.call(goroutine(kPid, 50, 1));
+  s.finish_all({of_a, of_whom, of_whom_else, again, a, s.other});
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_EQ(s.span(of_a).parent.method, "channel");
+  EXPECT_TRUE(s.is_root(of_whom));
+  EXPECT_TRUE(s.is_root(of_whom_else));
+  EXPECT_TRUE(s.is_parent(a, again));
+}
+
 TEST(Goroutine, AChildOfAnEarlierRequestOfTheSameConnectionIsNot) {
   GoScene s;
   const auto first = s.read(20, {21, 37});

@@ -28,7 +28,9 @@ struct Claim {
   bool provisional = false;
   // Made while events were lost: true only if the parent's answer is seen, else the next request may have come unseen.
   bool lossy = false;
-  [[nodiscard]] bool waits() const { return provisional || lossy; }
+  // True only if the evidence that made it says so later, by World::found; World::refuted tells that it never will.
+  bool unproven = false;
+  [[nodiscard]] bool waits() const { return provisional || lossy || unproven; }
 };
 
 struct Node {

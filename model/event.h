@@ -134,6 +134,8 @@ struct Handover {
     kReceives,   // the actor waits for an element of the channel `object`
     kWakes,      // tokio: the actor makes the task `object` runnable
     kSpawns,     // tokio: the actor begins the task `object`
+    kWatched,    // what is done with channels in the actor's process is told from here on
+    kUnwatched,  // it is told no longer. By the agent, like kWatched: of no goroutine
   } role = Role::kCalls;
   std::uint64_t object = 0;  // an address: unique within the process while it lives; or a task
   std::uint64_t place = 0;   // channels: the element's slot in the buffer. kWakes: the following two

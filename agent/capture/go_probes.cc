@@ -177,7 +177,9 @@ void GoProbes::handed_over(const event::Handover& handover) {
       break;
     case Role::kWakes:
     case Role::kSpawns:
-      return;  // another runtime's
+    case Role::kWatched:
+    case Role::kUnwatched:
+      return;  // another runtime's, or what was told from here
   }
   const auto known = connections.find(handover.object);
   if (known == connections.end()) {
@@ -189,7 +191,11 @@ void GoProbes::handed_over(const event::Handover& handover) {
 }
 
 void GoProbes::read(const event::Births& births) {
-  if (const auto it = processes_.find(births.pid); it != processes_.end()) remember(it->second.readers, births.task);
+  const auto it = processes_.find(births.pid);
+  if (it == processes_.end()) return;
+  auto& readers = it->second.readers;
+  if (readers.size() >= kMostRemembered) readers.clear();
+  ++readers[births.task];
 }
 
 void GoProbes::wrote(const event::Data& data) {
@@ -199,14 +205,22 @@ void GoProbes::wrote(const event::Data& data) {
   called(it->first, it->second, data.actor, data.time);
 }
 
-// Calls by goroutines that have nothing to do with one that reads requests: workers, most likely fed by channels.
+// Workers, most likely fed by channels: goroutines that have nothing to do with one that reads requests, or were begun
+// by such a one and make calls while it has read the next.
+bool GoProbes::works_for_others(Process& process, const Actor& actor) {
+  if (process.readers.empty() || process.readers.contains(actor.task)) return false;
+  const auto parent = process.readers.find(actor.parent_task);
+  if (parent == process.readers.end()) return true;
+  if (process.children.size() >= kMostRemembered) process.children.clear();
+  return process.children.try_emplace(actor.task, parent->second).first->second != parent->second;
+}
+
 void GoProbes::called(std::uint32_t pid, Process& process, const Actor& actor, BootTime now) {
   const auto it = programs_.find(process.file);
   if (it == programs_.end()) return;
   Program& program = *it->second;
   ++program.calls;
-  if (process.readers.empty() || process.readers.contains(actor.task) || process.readers.contains(actor.parent_task))
-    return;
+  if (!works_for_others(process, actor)) return;
   if (++program.foreign_calls >= kForeignCalls) watch_channels(pid, program, now);
 }
 
@@ -216,9 +230,22 @@ void GoProbes::watch_channels(std::uint32_t pid, Program& program, BootTime now)
   program.channel_events = 0;
   if (attach(pid, program, GoFunction::Use::kChannel)) {
     program.channels_since = program.calls_since = now;
+    tell(program, event::Handover::Role::kWatched, now);
   } else {
     detach(program, GoFunction::Use::kChannel);
     program.channels_not_before = now + kChannelsAgainNs;
+  }
+}
+
+void GoProbes::tell(const Program& program, event::Handover::Role role, BootTime now) {
+  for (const auto& [pid, process] : processes_) {
+    const auto of = programs_.find(process.file);
+    if (of == programs_.end() || of->second.get() != &program) continue;
+    event::Handover told;
+    told.time = now;
+    told.actor.thread.pid = pid;
+    told.role = role;
+    watched_.push_back(told);
   }
 }
 
@@ -232,6 +259,7 @@ void GoProbes::judge_channels(Program& program, BootTime now) {
   const bool useless = judged && program.foreign_calls <= program.calls / kUsefulShare;
   if (too_many || useless) {
     detach(program, GoFunction::Use::kChannel);
+    tell(program, event::Handover::Role::kUnwatched, now);
     program.channels_since = BootTime{};
     program.calls = program.foreign_calls = 0;
     if (too_many) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "agent/capture/go_executable.h"
@@ -37,6 +38,8 @@ class GoProbes : public RuntimeWatch {
   void wrote(const event::Data& data);
   // About ten times a second: processors of runtimes that were not up before; probes that are needed for a while.
   void sweep(BootTime now) override;
+  // Where channels are watched since the last time this was asked, and where no longer (kWatched, kUnwatched).
+  [[nodiscard]] std::vector<event::Handover> take_watched() { return std::exchange(watched_, {}); }
 
   [[nodiscard]] std::vector<std::string> describe() const override;
 
@@ -54,7 +57,8 @@ class GoProbes : public RuntimeWatch {
     std::uint64_t channel_events = 0;
     std::uint32_t calls = 0;  // since calls_since
     BootTime calls_since{};
-    std::uint32_t foreign_calls = 0;  // by goroutines that neither read requests nor are children of such
+    std::uint32_t foreign_calls =
+        0;  // by goroutines that neither read requests nor are children of such, or go on after one
   };
   struct Process {
     FileId file{};
@@ -64,22 +68,28 @@ class GoProbes : public RuntimeWatch {
     unsigned searches = 0;                                // for allp
     std::unordered_map<std::uint64_t, bool> connections;  // client connections: is the goroutine that writes known?
     bool unknown_writer = false;
-    std::unordered_set<std::uint64_t> readers;  // goroutines that read requests
+    std::unordered_map<std::uint64_t, std::uint32_t> readers;  // goroutines that read requests, and how often
+    // Their children that make calls, and how often the parent had read at the first one.
+    std::unordered_map<std::uint64_t, std::uint32_t> children;
     std::unordered_set<std::uint64_t> writers;  // of client connections
   };
 
   Program* program_of(std::uint32_t pid, const FileId& file, BootTime now);
   bool attach(std::uint32_t pid, Program& program, GoFunction::Use use);
   void detach(Program& program, GoFunction::Use use);
+  static bool works_for_others(Process& process, const Actor& actor);
   void called(std::uint32_t pid, Process& process, const Actor& actor, BootTime now);
   void watch_channels(std::uint32_t pid, Program& program, BootTime now);
   void judge_channels(Program& program, BootTime now);
+  // To all processes that run it.
+  void tell(const Program& program, event::Handover::Role role, BootTime now);
   void ask_processors(std::uint32_t pid, Process& process, BootTime now);
 
   RuntimeKernel& kernel_;
   std::map<FileId, std::unique_ptr<Program>> programs_;
   std::set<FileId> others_;  // executables that are not Go's
   std::unordered_map<std::uint32_t, Process> processes_;
+  std::vector<event::Handover> watched_;
   Counter& known_;
   Counter& refused_;
   Counter& probes_;

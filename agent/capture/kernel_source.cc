@@ -237,9 +237,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
       gate_.tell_counted(exited->time, exited->pid, *sink_);
     } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
       go_.handed_over(*handover);
+      tell_watched();
       tokio_.handed_over(*handover);
     } else if (const auto* data = std::get_if<event::Data>(&event)) {
       if (goroutines_) go_.wrote(*data);
+      tell_watched();
       tokio_.moved(*data);
     } else if (goroutines_) {
       if (const auto* births = std::get_if<event::Births>(&event)) {
@@ -247,6 +249,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
       }
     }
     sink_->accept(event);
+  }
+
+  // Before what the probes tell, and whether a window is open or not.
+  void tell_watched() {
+    for (const event::Handover& told : go_.take_watched()) sink_->accept(told);
   }
 
   ConnSides sides_of(std::uint32_t pid) {
@@ -319,6 +326,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       report_losses(now);
       connections_.set(conns_.size());
       for (RuntimeWatch* const runtime : runtimes_) runtime->sweep(now);
+      tell_watched();
       reap_exited();
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {

@@ -21,6 +21,8 @@ struct World {
   ThreadHabits& habits;
   // The parent of a call that was made before, learned only now. Nothing happens if it was decided since.
   std::function<void(const NodePtr& call, Claim claim)> found;
+  // A claim that waits for proof (Claim::unproven) gets none.
+  std::function<void(const NodePtr& call)> refuted;
   // Until then events were lost: a request may be open that nobody saw.
   BootTime lossy_until{};
 };

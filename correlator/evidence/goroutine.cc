@@ -4,9 +4,18 @@
 // Goroutines outlive requests (a connection's own, workers, what is fired and forgotten), and a keep-alive connection's
 // goroutine reads one request after the other: so a child is believed only for the request during which it was born.
 // That is known exactly from the ids the runtime was about to give out when each request was read (event::Births).
+//
+// Nor does a child work only for the request during which it was born: pools begin their workers when a handler first
+// needs one, and those take what others hand in, while that request is open as well. They give themselves away by going
+// on once it is answered. So a child that does is nobody's, and at first no child is believed at once: its calls wait
+// until the request was answered after them and the process's children have been seen, over and over, to make none in
+// the time after that, while others of the process made theirs. From then on they are believed when they are made.
+// Where children are found out to be workers all that waits is let go, and it takes many more to believe them again.
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -24,7 +33,15 @@ constexpr std::size_t kMostWaiting = 4096;  // reads that may have begun a reque
 constexpr int kMostGenerations = 8;
 // Two operations on a channel at once are noticed unless a third hides it; a worker may do two jobs at once.
 constexpr double kChannelConfidence = 0.98;
-constexpr std::uint64_t kRun = 16;  // ids a processor takes at once (_GoidCacheBatch)
+// Of children that made calls for a request: who has made none for so long after the answer, in which others of the
+// process have made so many, is taken to have ended. A worker may be idle for as long as there is nothing to do.
+constexpr std::int64_t kAfterwards = 500'000'000;
+constexpr std::uint64_t kCallsOfOthers = 8;
+constexpr std::uint32_t kProven = 32;
+constexpr std::uint32_t kProvenAgain = 400;  // once there have been workers
+constexpr std::uint32_t kStillGoingOn = 3;   // calls after the answer: more than the rest of what a request began
+constexpr std::size_t kMostWatched = 8192;   // of a process
+constexpr std::uint64_t kRun = 16;           // ids a processor takes at once (_GoidCacheBatch)
 constexpr unsigned kIdBits = 56;
 constexpr std::uint64_t kIdMask = (1ULL << kIdBits) - 1;
 
@@ -62,6 +79,19 @@ struct Task {
   // A worker: what came with the last element it received, and from which channel. 0: not known.
   std::uint64_t work = 0;
   std::uint64_t channel = 0;
+  // A child: the request it was seen to work for, and what it did once that was answered.
+  std::uint64_t own = 0;
+  BootTime afterwards{};  // its first call
+  std::uint32_t calls_after = 0;
+  bool outlives = false;
+};
+
+// The goroutines from one that makes a call up to the child of one that reads requests.
+struct Lineage {
+  std::array<std::uint64_t, kMostGenerations> tasks{};
+  std::uint8_t count = 0;
+  [[nodiscard]] bool of_child() const { return count > 0; }
+  [[nodiscard]] std::span<const std::uint64_t> all() const { return {tasks.data(), count}; }
 };
 
 struct Caller {
@@ -71,12 +101,42 @@ struct Caller {
   std::uint64_t call = 0;  // the one it asked for, once that was seen; who asks for the next may be lost
 };
 
+// What the children of requests are like in a process, as far as that is known, and whose calls wait for it.
+struct Children {
+  struct Watched {
+    NodePtr call;  // null: it is only watched
+    NodePtr request;
+    Lineage lineage;
+    bool counts = false;  // the first of its child
+    BootTime answered{};
+    std::uint64_t calls_then = 0;
+  };
+  std::uint32_t held = 0;    // ended with their requests, since one did not
+  std::uint32_t failed = 0;  // workers
+  BootTime doubted{};        // until then: one has gone on, which may turn out to be a worker
+  std::uint64_t calls = 0;   // of all children
+  std::unordered_map<std::uint64_t, std::vector<Watched>> open;  // by request
+  std::deque<Watched> answered;                                  // in this order
+  std::vector<Watched> ended;                                    // until the process is believed
+  std::size_t watched = 0;
+
+  [[nodiscard]] bool believed() const { return held >= (failed == 0 ? kProven : kProvenAgain); }
+  void clear() {
+    open.clear();
+    answered.clear();
+    ended.clear();
+    watched = 0;
+  }
+};
+
 struct Process {
   std::unordered_map<std::uint64_t, Task> tasks;
   std::unordered_map<std::uint64_t, Caller> callers;  // by client connection
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
       births;  // by goroutine, until its request is understood
   Channels channels;
+  bool watched = true;  // what is done with channels is told
+  Children children;
   bool forgot = false;  // goroutines that are met for the first time may have been met before
 };
 
@@ -90,11 +150,24 @@ class Goroutine : public Evidence {
       process.callers.clear();
       process.births.clear();
       process.channels = Channels();
+      process.children.clear();
       process.forgot = true;
       for (auto& [number, task] : process.tasks) {
         task.reads = {};
-        task.work = 0;
+        task.work = task.own = 0;
       }
+    }
+  }
+
+  // What is seen of the last ones will never be more. Where there was a worker, it is not enough.
+  void closing(World& world) override {
+    for (auto& [pid, process] : processes_) {
+      Children& children = process.children;
+      if (children.believed() || children.failed == 0) {
+        for (const Children::Watched& one : children.answered) settle(process, one, world);
+        for (const Children::Watched& one : children.ended) settle(process, one, world);
+      }
+      children.clear();
     }
   }
 
@@ -109,6 +182,8 @@ class Goroutine : public Evidence {
       auto& waiting = process(births->pid).births;
       if (waiting.size() >= kMostWaiting && !waiting.contains(births->task)) waiting.clear();
       waiting[births->task].assign(births->next.begin(), births->next.begin() + births->count);
+    } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
+      for (auto& [pid, process] : processes_) take_ended(process, tick->time, world);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       forget(exited->pid);
     }
@@ -136,6 +211,29 @@ class Goroutine : public Evidence {
     ++task.requests;
   }
 
+  void finished(const NodePtr& node, World& world) override {
+    if (node->role != SpanRole::kServer) return;
+    const auto of = processes_.find(node->pid);
+    if (of == processes_.end()) return;
+    Children& children = of->second.children;
+    const auto it = children.open.find(node->number);
+    if (it == children.open.end()) return;
+    std::vector<Children::Watched> watched = std::move(it->second);
+    children.open.erase(it);
+    for (Children::Watched& one : watched) {
+      // Who does not wait for it works for another, or goes on after the answer.
+      const bool in_time = !one.call || one.call->answering || one.call->finished;
+      if (node->answer_lost || !in_time) {
+        --children.watched;
+        if (one.call) world.refuted(one.call);
+        continue;
+      }
+      one.answered = node->exchange->ended;
+      one.calls_then = children.calls;
+      children.answered.push_back(std::move(one));
+    }
+  }
+
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
@@ -143,10 +241,14 @@ class Goroutine : public Evidence {
     Process& of = process(node.pid);
     if (!asked_for(of, actor.task, node)) return std::nullopt;
     Found found = request_of(of, actor, world);
+    const Belief belief = found.lineage.of_child() ? call_of_child(of, found, node, world) : Belief::kAtOnce;
+    if (belief == Belief::kNone) found.node.reset();
     world.habits.explained(node.pid, found.node != nullptr);
     if (!found.node) return std::nullopt;
     if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", kChannelConfidence};
-    return Claim{std::move(found.node), std::nullopt, "goroutine", 1.0};
+    Claim claim{std::move(found.node), std::nullopt, "goroutine", 1.0};
+    claim.unproven = belief == Belief::kOnceProven;
+    return claim;
   }
 
  private:
@@ -167,8 +269,11 @@ class Goroutine : public Evidence {
   // is heard of again.
   void forget_all() {
     for (auto& [pid, process] : processes_) {
-      process = Process();
-      process.forgot = true;
+      Process anew;
+      anew.forgot = true;
+      anew.watched = process.watched;
+      anew.children = std::move(process.children);
+      process = std::move(anew);
     }
     tasks_ = 0;
   }
@@ -187,6 +292,10 @@ class Goroutine : public Evidence {
 
   void handed_over(const event::Handover& handover, World& world) {
     Process& process = this->process(handover.actor.thread.pid);
+    if (handover.role == event::Handover::Role::kWatched || handover.role == event::Handover::Role::kUnwatched) {
+      watched(process, handover.role == event::Handover::Role::kWatched);
+      return;
+    }
     Task& task = meet(handover.actor);
     switch (handover.role) {
       case event::Handover::Role::kWrites:
@@ -197,21 +306,35 @@ class Goroutine : public Evidence {
         process.callers[handover.object] = {handover.actor.task, handover.actor.parent_task, handover.time, 0};
         return;
       case event::Handover::Role::kSends: {
-        const Found found = request_of(process, handover.actor, world);
+        if (!process.watched) return;
+        Found found = request_of(process, handover.actor, world);
+        if (found.lineage.of_child() && !believed(process, found, handover.actor, handover.time, world)) {
+          found.node.reset();
+        }
         for (const auto& given : process.channels.sends(handover, found.node ? found.node->number : 0)) {
           give(process, given, handover.object, world);
         }
         return;
       }
       case event::Handover::Role::kReceives:
+        if (!process.watched) return;
         // It asks for more: what came through this channel before is done.
         if (task.channel == handover.object) task.work = 0;
         for (const auto& given : process.channels.receives(handover)) give(process, given, handover.object, world);
         return;
       case event::Handover::Role::kWakes:
       case event::Handover::Role::kSpawns:
+      case event::Handover::Role::kWatched:
+      case event::Handover::Role::kUnwatched:
         return;
     }
+  }
+
+  // Who was fed through a channel is a worker still; what it works for is known only while it is seen to receive.
+  static void watched(Process& process, bool now) {
+    process.watched = now;
+    process.channels = Channels();
+    for (auto& [number, task] : process.tasks) task.work = 0;
   }
 
   void give(Process& process, const Channels::Given& given, std::uint64_t channel, World& world) {
@@ -238,7 +361,99 @@ class Goroutine : public Evidence {
   struct Found {
     NodePtr node;  // null when that is not certain
     bool through_channel = false;
+    Lineage lineage = {};  // of a child of the one that read it
   };
+
+  enum class Belief : std::uint8_t { kNone, kOnceProven, kAtOnce };
+
+  static bool outlives(const Process& process, const Lineage& lineage) {
+    return std::ranges::any_of(lineage.all(), [&](std::uint64_t number) {
+      const auto it = process.tasks.find(number);
+      return it != process.tasks.end() && it->second.outlives;
+    });
+  }
+  // With one request open there is no other to work for, as far as is known.
+  static bool believed(const Process& process, const Found& found, const Actor& actor, BootTime now,
+                       const World& world) {
+    const Children& children = process.children;
+    const bool alone = children.failed == 0 && world.open.serving(actor.thread.pid).size() == 1;
+    return (alone || (children.believed() && now - children.doubted >= 0)) && !outlives(process, found.lineage);
+  }
+
+  Belief call_of_child(Process& process, const Found& found, const Node& node, World& world) {
+    Children& children = process.children;
+    ++children.calls;
+    bool first = false;
+    bool worker = false;
+    for (const std::uint64_t number : found.lineage.all()) {
+      Task& task = meet(process, number);
+      if (task.own == 0) {
+        if (found.node) first = (task.own = found.node->number) != 0;
+      } else if (!world.open.find(task.own)) {
+        if (task.calls_after++ == 0) {
+          task.afterwards = node.opened;
+          children.doubted = node.opened + kAfterwards;
+        }
+        task.outlives = true;
+        worker = worker || task.calls_after == kStillGoingOn ||
+                 (task.calls_after < kStillGoingOn && node.opened - task.afterwards >= kAfterwards);
+      }
+    }
+    if (worker) found_worker(children, world);
+    if (!found.node || outlives(process, found.lineage)) return Belief::kNone;
+    const bool at_once = believed(process, found, node.exchange->request->first_byte.actor, node.opened, world);
+    if (at_once && (children.believed() || !first)) return Belief::kAtOnce;
+    NodePtr call = at_once ? nullptr : world.open.find(node.number);
+    if (children.watched >= kMostWatched || (!at_once && !call)) {
+      return at_once || children.believed() ? Belief::kAtOnce : Belief::kNone;
+    }
+    ++children.watched;
+    children.open[found.node->number].push_back({std::move(call), found.node, found.lineage, first, {}, 0});
+    return at_once ? Belief::kAtOnce : Belief::kOnceProven;
+  }
+
+  static void found_worker(Children& children, World& world) {
+    ++children.failed;
+    children.held = 0;
+    const auto let_go = [&](const auto& all) {
+      for (const Children::Watched& one : all) {
+        if (one.call) world.refuted(one.call);
+      }
+    };
+    for (const auto& [request, watched] : children.open) let_go(watched);
+    let_go(children.answered);
+    let_go(children.ended);
+    children.clear();
+  }
+
+  static void take_ended(Process& process, BootTime now, World& world) {
+    Children& children = process.children;
+    while (!children.answered.empty()) {
+      Children::Watched& one = children.answered.front();
+      if (now - one.answered < kAfterwards || children.calls - one.calls_then < kCallsOfOthers) break;
+      --children.watched;
+      const bool known = process.tasks.contains(one.lineage.tasks[one.lineage.count - 1U]);
+      if (!known || outlives(process, one.lineage)) {
+        if (one.call) world.refuted(one.call);
+      } else {
+        children.held += one.counts ? 1 : 0;
+        if (one.call && !one.call->decided) {
+          ++children.watched;
+          children.ended.push_back(std::move(one));
+        }
+      }
+      children.answered.pop_front();
+    }
+    if (!children.believed() || children.ended.empty()) return;
+    children.watched -= children.ended.size();
+    for (const Children::Watched& one : std::exchange(children.ended, {})) settle(process, one, world);
+  }
+
+  static void settle(const Process& process, const Children::Watched& one, World& world) {
+    if (!one.call || one.call->decided) return;
+    if (outlives(process, one.lineage)) return world.refuted(one.call);
+    world.found(one.call, Claim{one.request, std::nullopt, "goroutine", 1.0});
+  }
 
   // The request a goroutine works for.
   static Found request_of(const Process& process, const Actor& writer, World& world) {
@@ -249,16 +464,17 @@ class Goroutine : public Evidence {
       at = caller->second;
     }
     std::uint64_t child = 0;
+    Lineage lineage;
     for (int generation = 0; generation < kMostGenerations; ++generation) {
       const auto it = process.tasks.find(at.task);
       if (it != process.tasks.end()) {
-        if (it->second.requests > 0) return {request_read_by(it->second, child, world)};
+        if (it->second.requests > 0) return {request_read_by(it->second, child, world), false, lineage};
         // Workers outlive what they were started for.
         if (it->second.channel != 0) return {world.open.find(it->second.work), true};
       }
       // A goroutine never heard of may be anything's child, but not if its child told who it is.
       if (at.parent == 0) return {};
-      child = at.task;
+      child = lineage.tasks[lineage.count++] = at.task;
       const auto parent = process.tasks.find(at.parent);
       at = {at.parent, parent == process.tasks.end() ? 0 : parent->second.parent, {}, 0};
     }
