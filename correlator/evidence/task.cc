@@ -252,6 +252,9 @@ class ByTask : public Evidence {
 
   void put_off(const NodePtr& call, const Actor& actor) {
     Line line = line_of(call->pid, actor);
+    const TrackRecord& handed = process_of(call->pid).handed;
+    call->queued = line.doubted < kGenerations && line.doubted <= line.reader && handed.failed > 0 &&
+                   !handed.trusted(kProvenHanded, kRareHanded);
     // What was decided is still looked at for what it says of others like it.
     if (call->decided && !is_guess(*call) && line.doubted == kGenerations) return;
     auto& pending = process_of(call->pid).pending;
