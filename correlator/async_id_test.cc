@@ -124,6 +124,44 @@ TEST(AsyncIdEvidence, BackgroundWorkIsNobodys) {
   EXPECT_FALSE(s.span(refresh).parent.id.valid());
 }
 
+// undici with few connections: an immediate that a response set sends what waited for its connection; the numbers of
+// that immediate are those of whom the response was for. But who resolves a promise first is who waits for a response.
+TEST(AsyncIdEvidence, CallsThatWaitedForAConnectionAreNotOfWhomTheySucceed) {
+  NodeScene s;
+  const auto call_by = [&](const ConnectionPtr& conn, std::uint64_t execution, std::uint64_t trigger = 0) {
+    s.tell(Where::kBegins, {});
+    s.tell(Where::kSends, conn->id, execution, trigger);
+    return s.call(NodeScene::loop(), conn);
+  };
+  const auto connection = [&] { return s.connection(kPid, 0, 0, TcpSide::kActive); };
+  for (int i = 0; i < 300; ++i) {
+    const auto a = s.begin();
+    const auto b = s.begin();
+    const auto of_b = call_by(connection(), b.timer);
+    const auto of_a = call_by(connection(), a.timer);
+    s.responds(of_b);
+    s.answers(b);
+    s.responds(of_a);
+    s.answers(a);
+  }
+  for (int i = 0; i < 100; ++i) {
+    const auto a = s.begin();
+    const auto b = s.begin();
+    const auto beside = call_by(connection(), a.timer);
+    const auto of_a = call_by(connection(), a.timer);
+    s.responds(of_a);
+    const auto resumes = ++s.given;
+    const auto of_b = call_by(of_a->conn, ++s.given, resumes);
+    s.responds(of_b);
+    s.tell(Where::kResolves, {}, b.timer);
+    s.answers(b);
+    s.responds(beside);
+    s.answers(a);
+    EXPECT_TRUE(s.is_parent(a.exchange, beside)) << i;
+    EXPECT_FALSE(s.is_parent(a.exchange, of_b)) << i;
+  }
+}
+
 // Behind answers that take longer than inference waits for.
 TEST(AsyncIdEvidence, LinksAtOnceWhereItWasProvenOverAndOver) {
   NodeScene s;

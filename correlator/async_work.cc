@@ -1,6 +1,7 @@
 #include "correlator/async_work.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace wirespan {
 namespace {
@@ -48,7 +49,13 @@ void AsyncWork::begin_stretch(std::uint64_t first, Work work, bool mixed) {
   stretches_.push_back({first, work, mixed});
 }
 
+void AsyncWork::end_turn(std::uint64_t given) {
+  if (begun_) return;
+  if (const auto it = lines_.find(from_); it != lines_.end()) it->second.read.last = given;
+}
+
 void AsyncWork::unsure() {
+  end_turn(last_.given);
   turn_ = now_ = {};
   begun_ = true;
   begin_stretch(last_.given + 1, {}, true);
@@ -64,8 +71,10 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
     unsure();
   }
   how_ = 0;
+  heard_.reset();
   switch (event.where) {
     case Where::kBegins:
+      end_turn(event.given);
       begun_ = true;
       from_ = {};
       since_ = event.given + 1;
@@ -92,12 +101,15 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
 }
 
 void AsyncWork::received(const event::Async& event) {
+  end_turn(event.given);
+  resolved_ = false;
   begun_ = false;
   from_ = event.connection;
   since_ = event.given + 1;
   turn_ = {};
   if (const auto it = lines_.find(event.connection); it != lines_.end()) {
     it->second.waiting = false;
+    it->second.read = {since_, std::numeric_limits<std::uint64_t>::max()};
     if (!it->second.shared) turn_ = it->second.work;
   }
   now_ = turn_;
@@ -106,6 +118,10 @@ void AsyncWork::received(const event::Async& event) {
 void AsyncWork::resolved(const event::Async& event, const IsOpen& is_open) {
   now_ = done_for(event, is_open);
   if (event.execution == 0) return;
+  const bool first = !begun_ && !std::exchange(resolved_, true);
+  if (first && event.execution < since_ && (how_ & kInTurn) == 0 && now_.request != 0 && turn_.via != 0) {
+    heard_ = {turn_.via, now_.request == turn_.request};
+  }
   // What was read may go on as well, and nobody tells which of the two does.
   const bool both = !begun_ && turn_.request != 0 && now_.request != 0 && turn_.request != now_.request;
   turn_ = both && turn_.doubt == 0 ? Work() : now_;
@@ -129,7 +145,7 @@ void AsyncWork::sent(const event::Async& event) {
     line.own = event.trigger;
     if (now_.request == 0) now_ = line.work;
   }
-  if (from_ == event.connection && !begun_ && (how_ & kInTurn) != 0) how_ |= kReused;
+  if (reuses(event, line)) how_ |= kReused;
   if (line.parsed) {
     // Should what is written now not be told of, it is nobody's answer that comes.
     if (now_.request != 0 && now_.request != line.work.request) line.work = {now_.request, 0, now_.doubt};
@@ -138,6 +154,11 @@ void AsyncWork::sent(const event::Async& event) {
   if (line.waiting && line.work.request != now_.request) line.shared = true;
   line.waiting = true;
   line.work = now_;
+}
+
+bool AsyncWork::reuses(const event::Async& event, const Line& line) const {
+  if (from_ == event.connection && !begun_ && (how_ & kInTurn) != 0) return true;
+  return line.read.holds(event.trigger);
 }
 
 std::optional<Work> AsyncWork::owner(std::uint64_t id, bool made_known, const IsOpen& is_open) const {

@@ -34,7 +34,8 @@ class AsyncWork {
   enum How : std::uint8_t {
     kInTurn = 1,  // by what the loop had read, or by who resolved a promise
     kMixed = 2,   // by a number given while the loop went through timers of several
-    kReused = 4,  // kInTurn, and sent on the connection just read from: it may have waited for that
+    kReused = 4,  // sent on a connection in the turn in which that was read from, or by a number given then: it may
+                  // have waited for that
   };
   static constexpr std::size_t kHows = 8;
 
@@ -48,6 +49,13 @@ class AsyncWork {
   // Whom the last event told was done for.
   [[nodiscard]] Work now() const { return now_; }
   [[nodiscard]] std::uint8_t how() const { return how_ | now_.doubt; }
+  // The last event was the first promise resolved after a response was read, in a context older than that: whoever
+  // waits for the response made that context. Whether it is of whom `call`, the response's, is thought to be made for.
+  struct Heard {
+    std::uint64_t call = 0;
+    bool agrees = false;
+  };
+  [[nodiscard]] std::optional<Heard> heard() const { return heard_; }
   [[nodiscard]] bool sends_on(ConnId conn) const { return last_.where == Where::kSends && last_.connection == conn; }
 
   // What was read last, from that connection, is of `work`.
@@ -75,6 +83,7 @@ class AsyncWork {
     Work work;  // whom what is read belongs to
     Span born;  // numbers given when it was connected, and when it was written to last: some are its own
     Span written;
+    Span read;              // numbers given in the turn in which it was read from last
     std::uint64_t own = 0;  // its number, where that is known
     bool server = false;
     bool parsed = false;      // its messages are told by who reads them
@@ -94,6 +103,8 @@ class AsyncWork {
   void begin_stretch(std::uint64_t first, Work work, bool mixed);
   void received(const event::Async& event);
   void sent(const event::Async& event);
+  [[nodiscard]] bool reuses(const event::Async& event, const Line& line) const;
+  void end_turn(std::uint64_t given);
   void resolved(const event::Async& event, const IsOpen& is_open);
   Line& line_of(ConnId conn);
 
@@ -106,6 +117,8 @@ class AsyncWork {
   ConnId from_{};
   std::uint64_t since_ = 0;
   Work turn_;
+  bool resolved_ = false;  // something, since it was read
+  std::optional<Heard> heard_;
   std::deque<Stretch> stretches_;  // ascending
   std::unordered_map<ConnId, Line> lines_;
   std::unordered_map<std::uint64_t, Work> remembered_;

@@ -86,6 +86,46 @@ TEST(AsyncWork, ARequestThatWaitedForASocketIsOfWhoMadeIt) {
   EXPECT_EQ(loop.how() & AsyncWork::kReused, 0);
 }
 
+// undici: what is sent next on a connection that was set free is sent from an immediate.
+TEST(AsyncWork, WhatIsSentOnAConnectionByANumberGivenWhenThatWasReadMayHaveWaitedForIt) {
+  Loop loop;
+  loop.request(kServed, kA);
+  loop.sends(kBackend);
+  loop.call(kBackend, kA, 101);
+  loop.response(kBackend);
+  const auto resumes = loop.make();
+  loop.tell(Where::kBegins, {}, 0, 0);
+  EXPECT_EQ(loop.sends(kDatabase, loop.make(), resumes), kA);
+  EXPECT_EQ(loop.how() & AsyncWork::kReused, 0) << "another connection";
+  EXPECT_EQ(loop.sends(kBackend, loop.make(), resumes), kA);
+  EXPECT_NE(loop.how() & AsyncWork::kReused, 0);
+  // Read again since.
+  loop.call(kBackend, kA, 102);
+  loop.response(kBackend);
+  loop.tell(Where::kBegins, {}, 0, 0);
+  loop.sends(kBackend, loop.make(), resumes);
+  EXPECT_EQ(loop.how() & AsyncWork::kReused, 0);
+}
+
+TEST(AsyncWork, WhoWaitsForAResponseIsHeardFirst) {
+  Loop loop;
+  loop.request(kServed, kA);
+  const auto of_a = loop.make();
+  loop.request(kServedToo, kB);
+  const auto of_b = loop.make();
+  loop.timers(of_a, 0);
+  loop.sends(kBackend);
+  loop.call(kBackend, kA, 101);
+  loop.response(kBackend);
+  EXPECT_FALSE(loop.heard());
+  loop.tell(Where::kResolves, {}, of_b, 0);
+  ASSERT_TRUE(loop.heard());
+  EXPECT_EQ(loop.heard()->call, 101U);
+  EXPECT_FALSE(loop.heard()->agrees);
+  loop.tell(Where::kResolves, {}, of_a, 0);
+  EXPECT_FALSE(loop.heard()) << "a promise resolved later may be anybody's";
+}
+
 TEST(AsyncWork, AKeptConnectionsOwnNumberSaysNothing) {
   Loop loop;
   loop.request(kServed, kA);

@@ -280,8 +280,9 @@ void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double
                           std::string_view unlinked) {
   if (call->decided) return;
   call->runner_up_distance = runner_up_distance;
-  if (now_ < world_.lossy_until) {
-    // The request it was made for may be one that was not seen: no count of what fits accounts for that.
+  if (now_ < world_.lossy_until || call->queued) {
+    // The request it was made for may be one that was not seen: no count of what fits accounts for that. And what is
+    // certain of calls that are made at once teaches nothing of one that had to wait.
     for (Claim& claim : claims) claim.confidence = std::min(claim.confidence, kDoubtful);
   }
   const bool sure = !claims.empty() && claims.front().confidence >= options_.threshold;

@@ -56,6 +56,8 @@ struct Node {
   std::uint32_t candidates = 0;
   // A call made while its process also served requests nobody saw: what rests on knowing all of them says nothing.
   bool blind = false;
+  // A call that waited for others to end, it seems: when it was made says nothing of whom it was made for.
+  bool queued = false;
   std::string_view unlinked_reason;
 
   TraceId trace;  // valid once known and final

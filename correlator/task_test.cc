@@ -210,6 +210,100 @@ TEST(Task, NorWhereAnswersTellWhoCalled) {
   EXPECT_TRUE(s.is_parent(a, call));
 }
 
+// Tornado's client: a call runs in a context of its own, and where it ends the next of those that wait is begun.
+struct Queueing : PythonScene {
+  struct Running {
+    std::uint64_t context = 0;
+    ExchangePtr call;
+  };
+  Running run(std::uint64_t from) {
+    Running running{copy(from), nullptr};
+    running.call = call(in(running.context));
+    return running;
+  }
+  // Hears of it, and begins another one there.
+  Running next(const Running& ended) {
+    const auto parser = copy(ended.context);
+    finish(ended.call, in(copy(ended.context)));
+    return run(parser);
+  }
+  struct Round {
+    ExchangePtr of_a, of_b;
+    Running direct, queued;
+  };
+  // A's call, then one of B's that waited for it; A is answered before that one is.
+  Round contend(const Connected& one, const Connected& two) {
+    Round round{serve(in(one.reader)), serve(in(two.reader)), {}, {}};
+    const auto task_a = copy(one.reader);
+    const auto task_b = copy(two.reader);
+    round.direct = run(task_a);
+    round.queued = next(round.direct);
+    finish(round.of_a, in(task_a));
+    finish(round.queued.call, in(copy(round.queued.context)));
+    finish(round.of_b, in(task_b));
+    return round;
+  }
+};
+
+TEST(Task, ACallBegunWhereAnotherEndedMayBeAnybodys) {
+  Queueing s;
+  const Connected one(s);
+  const Connected two(s);
+  for (int i = 0; i < 100; ++i) {
+    const auto round = s.contend(one, two);
+    EXPECT_TRUE(s.is_parent(round.of_a, round.direct.call)) << i;
+    EXPECT_TRUE(s.is_root(round.queued.call)) << i;
+  }
+}
+
+TEST(Task, ItIsOfItsContextWhereNoRequestWasEverAnsweredBeforeSuchACall) {
+  Queueing s;
+  const Connected one(s);
+  Queueing::Running last;
+  ExchangePtr request;
+  for (int i = 0; i < 100; ++i) {
+    request = s.serve(s.in(one.reader));
+    const auto task = s.copy(one.reader);
+    last = s.next(s.run(task));  // after a redirect, say
+    s.finish(last.call, s.in(s.copy(last.context)));
+    s.finish(request, s.in(task));
+  }
+  EXPECT_TRUE(s.is_parent(request, last.call));
+}
+
+TEST(Task, OneCallThatOutlivesItsRequestTakesThatBack) {
+  Queueing s;
+  const Connected one(s);
+  const Connected two(s);
+  const auto redirected = [&] {
+    const auto request = s.serve(s.in(one.reader));
+    const auto task = s.copy(one.reader);
+    const auto last = s.next(s.run(task));
+    s.finish(last.call, s.in(s.copy(last.context)));
+    s.finish(request, s.in(task));
+    return last.call;
+  };
+  for (int i = 0; i < 100; ++i) redirected();
+  s.contend(one, two);
+  EXPECT_TRUE(s.is_root(redirected()));
+}
+
+TEST(Task, CallsOfChildrenAfterACallOfTheirParentWaitForProofAndAreNotLost) {
+  Answering s;
+  const Connected one(s);
+  std::vector<std::pair<ExchangePtr, ExchangePtr>> made;
+  for (int i = 0; i < 40; ++i) {
+    const auto request = s.serve(s.in(one.reader));
+    const auto task = s.copy(one.reader);
+    s.finish(s.call(s.in(task)), s.in(task));
+    const auto gathered = s.call(s.in(s.copy(task)));
+    s.finish(gathered, s.in(task));
+    s.finish(request, s.in(task));
+    made.emplace_back(request, gathered);
+  }
+  for (const auto& [request, call] : made) EXPECT_TRUE(s.is_parent(request, call));
+}
+
 TEST(Task, AThreadThatReadsWithoutAContextAndCallsInOneIsStillThatThread) {
   PythonScene s;
   const Actor worker{{2, 7}, 0, 0, 0};

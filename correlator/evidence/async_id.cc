@@ -55,6 +55,7 @@ class AsyncId : public Evidence {
       const auto [it, fresh] = processes_.try_emplace(async->pid);
       if (fresh) world.habits.tells_contexts(async->pid);
       it->second.work.observe(*async, [&world](std::uint64_t request) { return world.open.find(request) != nullptr; });
+      if (const auto heard = it->second.work.heard()) hear(it->second, *heard);
     } else if (processes_.empty()) {
       return;
     } else if (const auto* opened = std::get_if<event::Opened>(&event)) {
@@ -162,6 +163,15 @@ class AsyncId : public Evidence {
 
   static constexpr std::uint8_t doubts(std::uint8_t how) { return how & (AsyncWork::kMixed | AsyncWork::kReused); }
 
+  // Who waits for a response knows better than the way its call was begun. That both agree says nothing: one turn may
+  // have told both.
+  static void hear(Process& process, const AsyncWork::Heard& heard) {
+    Made* const made = heard.agrees ? nullptr : made_of(process, heard.call);
+    if (made == nullptr || (made->how & AsyncWork::kReused) == 0) return;
+    process.hows[made->how].add(false);
+    made->refuted = true;
+  }
+
   static void answer(Process& process, const NodePtr& request, World& world) {
     const Work work = process.work.sends_on(request->exchange->conn->id) ? process.work.now() : Work();
     if (work.request != 0) {
@@ -183,6 +193,10 @@ class AsyncId : public Evidence {
   }
 
   static bool believed(const Process& process, std::uint8_t how, bool proven) {
+    // Of those that reuse a connection by a number there are few where nothing waits for connections, and elsewhere
+    // most are wrong.
+    if ((how & AsyncWork::kReused) != 0 && (how & AsyncWork::kInTurn) == 0)
+      return process.hows[how].trusted(kProvenAlike, proven ? kRareAnswers : kRareCalls);
     const TrackRecord& record = doubts(how) == 0 ? process.answers : process.hows[how];
     if (!record.trusted(kProven, kRareAnswers)) return false;
     if (proven) return true;
@@ -196,6 +210,10 @@ class AsyncId : public Evidence {
       for (const NodePtr& call : it->second) {
         const Made* const made = made_of(process, call->number);
         if (call->decided || made == nullptr || made->refuted) continue;
+        if ((made->how & AsyncWork::kReused) != 0 && !call->answering && !call->finished) {
+          process.hows[made->how].add(false);  // another waits for it
+          continue;
+        }
         Pairs& pairs = (made->proven ? process.proven : process.beside)[made->how];
         if (pairs.size() >= kMostPutOff) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
         pairs.emplace_back(call, request);

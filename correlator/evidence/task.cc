@@ -10,6 +10,11 @@
 //
 // Both keep a record for each process of how often they failed: answers given by a task that the first rule gives to
 // another request; requests answered out of turn; calls older than the request they were made for.
+//
+// A client with a queue (Tornado's) begins the next call where another's has just ended: in a context born of that
+// one's, and so of the request of that one. So a call in what was born of a context after that one had heard of a call
+// of its own may be anybody's. Such calls are believed where no request of the process was ever answered before one of
+// them was: where a queue begins them, that happens all the time.
 #include <algorithm>
 #include <array>
 #include <unordered_map>
@@ -32,6 +37,8 @@ constexpr std::size_t kGenerations = event::Lineage::kMost + 1;
 constexpr float kProven = 16;
 constexpr float kRare = 200;
 constexpr float kRareObjects = 1000;
+constexpr float kProvenHanded = 32;
+constexpr float kRareHanded = 1000;
 
 bool is_ours(std::uint64_t task) {
   return is_context(task) && !is_tokio(task);
@@ -48,6 +55,10 @@ struct Task {
   std::uint32_t requests = 0;
   bool shared = false;  // it reads requests while others it read are open
   BootTime answered{};
+  // Since it began to work for what it works for now: when it first heard of a call that it made, and of one that
+  // another did. 0: not.
+  BootTime heard{};
+  BootTime overheard{};
 };
 
 // Tasks by number; those not asked for since the table was last full are forgotten.
@@ -86,6 +97,7 @@ class ByTask : public Evidence {
     for (auto& [pid, process] : processes_) {
       process.pending.clear();
       process.waiting.clear();
+      process.waiting_doubtful.clear();
     }
   }
 
@@ -106,14 +118,20 @@ class ByTask : public Evidence {
     const Message& request = *node->exchange->request;
     if (node->role == SpanRole::kServer) {
       if (is_ours(request.last_byte.actor.task)) read(*node, request.last_byte.actor.task, world);
-    } else if (is_ours(request.first_byte.actor.task) && (!node->decided || is_guess(*node))) {
+    } else if (is_ours(request.first_byte.actor.task)) {
       put_off(node, request.first_byte.actor);
     }
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
-    if (node->role != SpanRole::kServer || touched.kind != MessageKind::kResponse || !touched.first) return;
+    if (touched.kind != MessageKind::kResponse || !touched.first) return;
+    if (node->role == SpanRole::kClient) return hear(*node, touched.touch.actor.task, touched.touch.time);
     if (is_ours(touched.touch.actor.task)) answer(node, touched.touch, world);
+  }
+
+  void finished(const NodePtr& node, World& /*world*/) override {
+    // Of one that was never answered this is the end.
+    if (node->role == SpanRole::kClient && !node->answering) hear(*node, 0, node->exchange->ended);
   }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
@@ -124,20 +142,32 @@ class ByTask : public Evidence {
     if (births.failed * kRare > births.held + kRare) return std::nullopt;
     NodePtr request = request_of(node.pid, actor, world);
     if (!request) return std::nullopt;
+    const Line line = line_of(node.pid, actor);
+    if (line.doubted <= line.reader && !process_of(node.pid).handed.trusted(kProvenHanded, kRareHanded))
+      return std::nullopt;
     world.habits.explained(node.pid, true);
     return Claim{std::move(request), std::nullopt, "task", 0.99};
   }
 
  private:
+  // Who made a call, its parent, and so forth.
+  struct Line {
+    std::array<std::uint64_t, kGenerations> tasks{};
+    std::size_t reader = kGenerations;   // the first that read a request
+    std::size_t doubted = kGenerations;  // the first that had heard of another call before whoever made this one began
+  };
   struct Pending {
     NodePtr call;
-    std::array<std::uint64_t, kGenerations> line{};  // who made it, its parent, and so forth
+    Line line;
   };
+  using Pairs = std::vector<std::pair<NodePtr, NodePtr>>;  // call and request
   struct Process {
     TrackRecord births;   // the first rule
     TrackRecord answers;  // the second
+    TrackRecord handed;   // calls in what was born of who had heard of another one
     std::vector<Pending> pending;
-    std::vector<std::pair<NodePtr, NodePtr>> waiting;  // found before the second rule was proven: call and request
+    Pairs waiting;           // found before the second rule was proven
+    Pairs waiting_doubtful;  // and before `handed` was
   };
 
   // A link that answers may confirm, so that it need not be guessed at any more.
@@ -156,6 +186,40 @@ class ByTask : public Evidence {
     task.reads[1] = task.reads[0];
     task.reads[0] = {node.number, node.opened};
     ++task.requests;
+    task.heard = task.overheard = {};
+  }
+
+  void hear(const Node& call, std::uint64_t by, BootTime time) {
+    const std::uint64_t maker = call.exchange->request->first_byte.actor.task;
+    if (is_ours(maker) && !is_object(maker)) hear(call.pid, maker, &Task::heard, time);
+    if (by != maker && is_ours(by) && !is_object(by)) hear(call.pid, by, &Task::overheard, time);
+  }
+  // A task that is not known was born of none.
+  void hear(std::uint32_t pid, std::uint64_t number, BootTime Task::* first, BootTime time) {
+    Task* const task = tasks_.find(key(pid, number));
+    if (task != nullptr && (task->*first).ns == 0) task->*first = time;
+  }
+
+  // Whether `task`, which `maker` is or was born of, had heard of a call before `maker` began.
+  static bool had_heard(const Task& task, bool itself, std::uint64_t maker) {
+    if (itself) return task.overheard.ns != 0;
+    const auto before = [maker](BootTime time) { return time.ns != 0 && time < born(maker); };
+    return before(task.heard) || before(task.overheard);
+  }
+
+  Line line_of(std::uint32_t pid, const Actor& actor) {
+    Line line;
+    std::uint64_t at = actor.task;
+    for (std::size_t i = 0; i < kGenerations && at != 0; ++i) {
+      line.tasks[i] = at;
+      const Task* const task = tasks_.find(key(pid, at));
+      if (task != nullptr) {
+        if (task->requests > 0) line.reader = std::min(line.reader, i);
+        if (had_heard(*task, i == 0, actor.task)) line.doubted = std::min(line.doubted, i);
+      }
+      at = task != nullptr && task->parent != 0 ? task->parent : i == 0 ? actor.parent_task : 0;
+    }
+    return line;
   }
 
   // Up from who made a call to whoever read a request. Null: not certain.
@@ -187,20 +251,18 @@ class ByTask : public Evidence {
   }
 
   void put_off(const NodePtr& call, const Actor& actor) {
+    Line line = line_of(call->pid, actor);
+    const TrackRecord& handed = process_of(call->pid).handed;
+    call->queued = line.doubted < kGenerations && line.doubted <= line.reader && handed.failed > 0 &&
+                   !handed.trusted(kProvenHanded, kRareHanded);
+    // What was decided is still looked at for what it says of others like it.
+    if (call->decided && !is_guess(*call) && line.doubted == kGenerations) return;
     auto& pending = process_of(call->pid).pending;
     if (pending.size() >= kMostPending) {
       std::erase_if(pending, [](const Pending& p) { return p.call->decided && !is_guess(*p.call); });
       if (pending.size() >= kMostPending) pending.erase(pending.begin(), pending.begin() + kMostPending / 2);
     }
-    Pending& one = pending.emplace_back();
-    one.call = call;
-    std::uint64_t at = actor.task;
-    for (std::uint64_t& place : one.line) {
-      place = at;
-      const Task* const task = tasks_.find(key(call->pid, at));
-      at = task != nullptr && task->parent != 0 ? task->parent : at == actor.task ? actor.parent_task : 0;
-      if (at == 0) break;
-    }
+    pending.push_back({call, std::move(line)});
   }
 
   void answer(const NodePtr& request, const Touch& touch, World& world) {
@@ -208,6 +270,7 @@ class ByTask : public Evidence {
     if (const NodePtr own = request_of(request->pid, touch.actor, world)) process.births.add(own == request);
     Task& task = tasks_.get(key(request->pid, touch.actor.task));
     const BootTime last = std::exchange(task.answered, touch.time);
+    task.heard = task.overheard = {};
     bool fits = last <= request->opened;  // else it answers several at a time: whose calls they are is not known
     const bool object = is_object(touch.actor.task);
     if (!fits && object) {
@@ -217,34 +280,59 @@ class ByTask : public Evidence {
     if (process.pending.empty()) return;
 
     std::vector<NodePtr> calls;
+    std::vector<NodePtr> doubtful;
     std::erase_if(process.pending, [&](const Pending& pending) {
       const Node& call = *pending.call;
-      if (call.decided && !is_guess(call)) return true;
-      const auto at = std::find(pending.line.begin(), pending.line.end(), touch.actor.task);
-      if (at == pending.line.end()) return false;
+      const Line& line = pending.line;
+      const bool decided = call.decided && !is_guess(call);
+      if (decided && line.doubted == kGenerations) return true;
+      const auto at = std::find(line.tasks.begin(), line.tasks.end(), touch.actor.task);
+      if (at == line.tasks.end()) return false;
       // Begun for an earlier request, and goes on.
-      if (at != pending.line.begin() && born(*(at - 1)) < request->opened) return false;
-      fits = fits && call.opened >= request->opened;
-      calls.push_back(pending.call);
+      if (at != line.tasks.begin() && born(*(at - 1)) < request->opened) return false;
+      const bool begun_since = call.opened >= request->opened;
+      if (line.doubted <= static_cast<std::size_t>(at - line.tasks.begin())) {
+        const bool held = begun_since && (call.answering || call.finished);
+        if (!call.blind) process.handed.add(held);
+        if (!held) process.waiting_doubtful.clear();
+        if (held && !decided) doubtful.push_back(pending.call);
+      } else if (!decided) {
+        fits = fits && begun_since;
+        calls.push_back(pending.call);
+      }
       return true;
     });
     // Those of before a sampling window may be of requests that were not seen.
-    std::erase_if(calls, [](const NodePtr& call) { return call->blind; });
-    if (calls.empty()) return;
+    for (auto* const some : {&calls, &doubtful}) std::erase_if(*some, [](const NodePtr& call) { return call->blind; });
+    if (calls.empty() && doubtful.empty()) return;
     process.answers.add(fits);
     // A context of Vert.x's is of one request; of more only where requests wait for each other in Java, and then each
     // may go on in any other's.
     const float rare = object ? kRareObjects : kRare;
-    if (!fits || process.answers.failed * rare > process.answers.held) return process.waiting.clear();
+    if (!fits || process.answers.failed * rare > process.answers.held) {
+      process.waiting.clear();
+      process.waiting_doubtful.clear();
+      return;
+    }
     world.habits.explained(request->pid, true);
     // The first ones wait until the process has shown that it works like this.
-    if (process.waiting.size() >= kMostWaiting) process.waiting.clear();
-    for (NodePtr& call : calls) process.waiting.emplace_back(std::move(call), request);
+    put_by(process.waiting, calls, request);
+    put_by(process.waiting_doubtful, doubtful, request);
     if (process.answers.held < kProven) return;
-    for (auto& [call, of] : process.waiting) {
+    decide_all(process.waiting, world);
+    if (process.handed.trusted(kProvenHanded, kRareHanded)) decide_all(process.waiting_doubtful, world);
+  }
+
+  static void put_by(Pairs& waiting, std::vector<NodePtr>& calls, const NodePtr& request) {
+    if (waiting.size() >= kMostWaiting) waiting.clear();
+    for (NodePtr& call : calls) waiting.emplace_back(std::move(call), request);
+  }
+
+  static void decide_all(Pairs& waiting, World& world) {
+    for (auto& [call, of] : waiting) {
       if (!call->decided) world.found(call, Claim{of, std::nullopt, "task", 0.98});
     }
-    process.waiting.clear();
+    waiting.clear();
   }
 
   Tasks tasks_;
