@@ -129,8 +129,7 @@ void LiveInference::opened(const NodePtr& node) {
     connecting_.erase(it);
   }
   if (!engine_.call_started(process, node->number, peer_of(*node->exchange->conn), op, at, began)) {
-    calls_.erase(node->number);
-    if (!node->decided) answer_(node, {}, 0, "over_budget");
+    if (!node->decided) refused_.emplace_back(at, node->number);
     return;
   }
   if (node->link && node->link->parent) known(*node, *node->link->parent);
@@ -160,6 +159,8 @@ void LiveInference::finished(const Node& node) {
 void LiveInference::advance(BootTime now) {
   const std::int64_t at = in_order(now);
   engine_.advance(at);
+  // Other evidence had as much time as with the others.
+  while (!refused_.empty() && at - refused_.front().first > window_ns_) give_up_refused();
   while (over_from_ < over_.size() && at - over_[over_from_].first > 2 * window_ns_) {
     requests_.erase(over_[over_from_++].second);
   }
@@ -169,8 +170,17 @@ void LiveInference::advance(BootTime now) {
   }
 }
 
+void LiveInference::give_up_refused() {
+  inference::Decision nothing;
+  nothing.call = refused_.front().second;
+  nothing.given_up = true;
+  refused_.pop_front();
+  decided(nothing);
+}
+
 void LiveInference::finish() {
   engine_.finish();
+  while (!refused_.empty()) give_up_refused();
   calls_.clear();
 }
 

