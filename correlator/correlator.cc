@@ -273,7 +273,7 @@ void Correlator::opened(const ExchangePtr& exchange) {
   inference_->opened(node);
   if (node->true_request == 0) return;
   // Traffic that carries headers teaches inference, and tells what its confidence is worth.
-  if (const NodePtr truth = open_.find(node->true_request)) inference_->known(*node, *truth);
+  if (const NodePtr truth = open_.find(node->true_request)) inference_->known(*node, *truth, true);
 }
 
 void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double runner_up_distance,

@@ -100,10 +100,10 @@ void LiveInference::touched(const Node& node, MessageKind kind, const Touch& tou
   if (request && requests_.contains(node.number)) engine_.request_read(node.number, spot);
 }
 
-void LiveInference::known(const Node& call, const Node& parent) {
+void LiveInference::known(const Node& call, const Node& parent, bool drawn) {
   if (call.role != SpanRole::kClient) return;
   calls_.erase(call.number);
-  engine_.call_known(call.number, parent.number);
+  engine_.call_known(call.number, parent.number, drawn);
 }
 
 void LiveInference::opened(const NodePtr& node) {

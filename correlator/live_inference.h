@@ -30,8 +30,8 @@ class LiveInference {
   void closed(ConnId conn) { connecting_.erase(conn); }
   void woke(const event::Wake& wake);
   void exited(std::uint32_t tid) { threads_.erase(tid); }
-  // Other evidence decided a call's parent.
-  void known(const Node& call, const Node& parent);
+  // Other evidence decided a call's parent; drawn: as in Inference::call_known.
+  void known(const Node& call, const Node& parent, bool drawn = false);
   void finished(const Node& node);
   // Answers what is due; forgets what is over.
   void advance(BootTime now);

@@ -20,6 +20,8 @@ constexpr std::size_t kMostToBegin = 2048;  // calls of a stretch, of such a pas
 constexpr double kWorkOfKnown = 8;          // of a call with a certain parent: it is learned from
 constexpr float kEnoughTests = 100;
 constexpr float kUntested = 0.75F;
+constexpr float kCounted = 8192;  // calls: old ones fade
+constexpr float kMostlyCertain = 2.0F / 3;
 constexpr std::size_t kFewCandidates = 2;
 constexpr std::uint32_t kTestEvery = 4;
 constexpr std::uint16_t kMaxNames = 1024;
@@ -154,10 +156,13 @@ bool Inference::call_started(std::uint32_t process, std::uint64_t id, std::strin
   p.stretches.back().calls.push_back(index);
   calls_[id] = {process, index};
   ++waiting_;
+  if ((p.service->made += 1) >= kCounted) {
+    for (float* const count : {&p.service->made, &p.service->certain, &p.service->drawn}) *count /= 2;
+  }
   return true;
 }
 
-void Inference::call_known(std::uint64_t id, std::uint64_t request) {
+void Inference::call_known(std::uint64_t id, std::uint64_t request, bool drawn) {
   const auto c = calls_.find(id);
   const auto r = requests_.find(request);
   if (c == calls_.end() || r == requests_.end() || c->second.process != r->second.process) return;
@@ -168,6 +173,9 @@ void Inference::call_known(std::uint64_t id, std::uint64_t request) {
   call.parent = open ? r->second.index : Call::kOrphan;
   call.decided = true;
   call.tested = open && known_++ % kTestEvery == 0;
+  Service& service = *processes_[c->second.process]->service;
+  service.certain += 1;
+  if (drawn) service.drawn += 1;
   --waiting_;
 }
 
@@ -286,12 +294,16 @@ void Inference::remember(Process& process, const Stretch& stretch) {
   }
 }
 
-// How far to believe a share of samples: as far as such shares have been right in this service. Where nothing could be
-// tested, as far as in rehearsals, and those leave out what makes live traffic hard: never so far that it becomes a
-// parent where more than two requests fit. A call that only one request fits may still be nobody's.
+// How far to believe a share of samples: as far as such shares have been right in this service. Those who are certain
+// may be the easy ones (each request's last call, which the answer proves): unless they are most of all, or were drawn
+// by chance, they say nothing of the others. Where nothing could be tested, as far as in rehearsals, and those leave
+// out what makes live traffic hard: never so far that it becomes a parent where more than two requests fit. A call that
+// only one request fits may still be nobody's.
 float Inference::confidence(const Service& service, const Call& call, float share, std::size_t candidates) {
   const float rehearsed = service.calibration.probability(share, candidates);
   if (call.began.thread == 0) return rehearsed;
+  const bool alike = service.certain >= kMostlyCertain * service.made || service.drawn >= kEnoughTests;
+  if (service.certain > 0 && !alike) return std::min(rehearsed, kUntested);
   if (service.tested.observed() >= kEnoughTests) return service.tested.probability(share, candidates);
   const bool told_apart = candidates == kFewCandidates && service.calibration.observed() >= kEnoughTests;
   return told_apart ? rehearsed : std::min(rehearsed, kUntested);

@@ -77,8 +77,9 @@ class Inference {
   // False: too many wait already, nothing will be decided.
   bool call_started(std::uint32_t process, std::uint64_t id, std::string_view peer, std::string_view op,
                     std::int64_t time_ns, const Spot& began = {});
-  // Other evidence is certain of its parent: nothing to decide, all to learn from.
-  void call_known(std::uint64_t id, std::uint64_t request);
+  // Other evidence is certain of its parent: nothing to decide, all to learn from. drawn: which calls it is certain of
+  // has nothing to do with how hard they are to place.
+  void call_known(std::uint64_t id, std::uint64_t request, bool drawn = false);
   void call_ended(std::uint64_t id, std::int64_t time_ns, const Spot& ended = {});
 
   // Decides what is due at this time; the other calls do so by themselves as time passes.

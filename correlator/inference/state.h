@@ -82,6 +82,9 @@ struct Inference::Service {
   std::uint32_t rehearsals = 0;
   Calibration calibration;  // by rehearsal
   Calibration tested;       // on calls whose parent was certain
+  float made = 0;           // calls, lately
+  float certain = 0;        // of them
+  float drawn = 0;          // of those, by what has nothing to do with how hard the others are (headers)
 };
 
 struct Inference::Process {
