@@ -189,6 +189,52 @@ TEST(Inference, ItsOwnAnswersAreNoNews) {
   EXPECT_EQ(counters.get("inference.lost.waiting_calls").value(), 0U);
 }
 
+// Two requests at a time, two calls each. Whose the first ones are nothing tells; the last ones are told.
+float most_sure_of_the_first(bool drawn) {
+  Counters counters;
+  float most = 0;
+  Inference inference({}, counters, [&](const Decision& d) { most = std::max(most, d.confidence); });
+  const std::uint32_t process = inference.process("shop", "");
+  const Spot spot{.thread = 7};
+  std::mt19937_64 random(11);
+  auto pause = [&random] { return static_cast<std::int64_t>(random() % (4 * kMs)); };
+  std::uint64_t id = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::int64_t t = i * 40 * kMs;
+    struct Step {
+      std::int64_t ns;
+      int what;
+      std::uint64_t request;
+      std::uint64_t call;
+    };
+    std::vector<Step> steps;
+    for (int k = 0; k < 2; ++k) {
+      const std::uint64_t request = ++id;
+      const std::uint64_t first = ++id;
+      const std::uint64_t last = ++id;
+      const std::int64_t a = t + kMs + pause();
+      const std::int64_t b = t + 10 * kMs + pause();
+      steps.insert(steps.end(), {{t + k, 0, request, 0}, {a, 1, request, first}, {a + kMs, 2, request, first}});
+      steps.insert(steps.end(), {{b, 1, request, last}, {b + kMs, 2, request, last}, {b + kMs + 1, 3, request, last}});
+      steps.push_back({b + 2 * kMs, 4, request, 0});
+    }
+    std::ranges::stable_sort(steps, {}, &Step::ns);
+    for (const Step& s : steps) {
+      if (s.what == 0) inference.request_started(process, s.request, "GET /", s.ns, spot);
+      if (s.what == 1) inference.call_started(process, s.call, "store", "a", s.ns, spot);
+      if (s.what == 2) inference.call_ended(s.call, s.ns, spot);
+      if (s.what == 3) inference.call_known(s.call, s.request, drawn);
+      if (s.what == 4) inference.request_ended(s.request, s.ns);
+    }
+  }
+  inference.finish();
+  return most;
+}
+
+TEST(Inference, IsNotTestedOnTheEasyCallsAlone) {
+  EXPECT_LT(most_sure_of_the_first(false), 0.8F);
+}
+
 TEST(Inference, LearnsThatCallsAreSkipped) {
   Replay replay;
   std::mt19937_64 random(3);
