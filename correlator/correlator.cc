@@ -24,25 +24,11 @@ constexpr std::string_view kThreadMoved = "thread_moved";
 constexpr std::string_view kAnswerLost = "answer_lost";
 constexpr std::string_view kUnproven = "unproven";
 
-// The same for both ends; an unknown side counts as passive (model/event.h).
-std::uint64_t bases_of(const Connection& conn) {
-  const bool active = conn.side == TcpSide::kActive;
-  return combine64(mix64(active ? conn.sent_base : conn.received_base), active ? conn.received_base : conn.sent_base);
-}
-
 // Of what is counted as lost, this hides nobody's requests.
 bool hides_requests(std::string_view lost) {
   constexpr std::array<std::string_view, 5> kHarmless = {"compat_call", "go_not_g", "turns_map_full",
                                                          "context_map_full", "async_fault"};
   return std::find(kHarmless.begin(), kHarmless.end(), lost) == kHarmless.end();
-}
-
-// Of event::Unanswered.
-ConnId by_inode(ConnId conn) {
-  return ConnId{static_cast<std::uint64_t>(conn) & 0xffffffffU};
-}
-bool without_time(ConnId conn) {
-  return conn == by_inode(conn);
 }
 
 bool is_ancestor(const Node& candidate, const NodePtr& of) {
@@ -79,6 +65,7 @@ Correlator::Correlator(Sink<Span>& out, ProcessDirectory& processes, const Clock
       open_(options_.most_open),
       activations_(options_.most_open),
       evidence_(all_evidence()),
+      unseen_(options_.most_open, options_.provisional_ns),
       spans_(counters.get("correlator.spans")),
       roots_(counters.get("correlator.links.none")),
       overflow_(counters.get("correlator.lost.open_table_full")),
@@ -112,37 +99,11 @@ void Correlator::restart() {
   open_.clear();
   activations_.clear();
   unseen_.clear();
-  unseen_of_.clear();
   begin_inference();
 }
 
 void Correlator::set_share(double share) {
   sampling_ = Sampling(share);
-}
-
-void Correlator::unanswered(const event::Unanswered& request) {
-  if (without_time(request.connection)) older_until_ = request.time + options_.provisional_ns;
-  if (unseen_.size() >= options_.most_open || !unseen_.emplace(request.connection, request.pid).second) return;
-  ++unseen_of_[request.pid];
-}
-
-void Correlator::answered_unseen(ConnId conn) {
-  auto it = unseen_.find(conn);
-  if (it == unseen_.end()) it = unseen_.find(by_inode(conn));
-  if (it == unseen_.end()) return;
-  const auto of = unseen_of_.find(it->second);
-  if (of != unseen_of_.end() && --of->second == 0) unseen_of_.erase(of);
-  unseen_.erase(it);
-}
-
-// Who is not answered by now is none that asks: a stream, a subscription, a protocol without answers.
-void Correlator::forget_older() {
-  older_until_ = {};
-  std::vector<ConnId> older;
-  for (const auto& [conn, pid] : unseen_) {
-    if (without_time(conn)) older.push_back(conn);
-  }
-  for (const ConnId conn : older) answered_unseen(conn);
 }
 
 void Correlator::accept(const ExchangeItem& item) {
@@ -153,19 +114,16 @@ void Correlator::accept(const ExchangeItem& item) {
 
 void Correlator::on_event(const Event& event) {
   if (const auto* data = std::get_if<event::Data>(&event)) {
-    if (!unseen_.empty()) {
-      // Who receives first was asked only after we had come: seen.
-      answered_unseen(data->direction == Direction::kSent ? data->conn->id : by_inode(data->conn->id));
-    }
+    unseen_.moved(*data);
     for (Evidence* evidence : data->length == 0 ? end_watchers_ : data_watchers_) evidence->event(event, world_);
     return;
   }
   if (const auto* opened = std::get_if<event::Opened>(&event)) {
-    count_end(opened->conn, true);
+    traced_ends_.opened(opened->conn);
     if (inference_) inference_->opened(*opened);
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
-    count_end(closed->conn, false);
-    answered_unseen(closed->conn->id);
+    traced_ends_.closed(*closed->conn);
+    unseen_.closed(closed->conn->id);
     if (inference_) inference_->closed(closed->conn->id);
   } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
     if (inference_) inference_->woke(*wake);
@@ -177,36 +135,9 @@ void Correlator::on_event(const Event& event) {
   } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
     settle(tick->time, false);
   } else if (const auto* request = std::get_if<event::Unanswered>(&event)) {
-    unanswered(*request);
+    unseen_.add(*request);
   }
   for (const auto& evidence : evidence_) evidence->event(event, world_);
-}
-
-void Correlator::count_end(const ConnectionPtr& conn, bool opened) {
-  if (!conn->has_base) return;
-  const bool active = conn->side == TcpSide::kActive;
-  const auto member = active ? &TracedEnds::active : &TracedEnds::passive;
-  if (opened) {
-    TracedEnds& ends = traced_ends_[bases_of(*conn)];
-    ++(ends.*member);
-    if (active) ends.caller = conn;
-    return;
-  }
-  const auto it = traced_ends_.find(bases_of(*conn));
-  if (it == traced_ends_.end() || it->second.*member == 0) return;
-  --(it->second.*member);
-  if (it->second.active == 0 && it->second.passive == 0) traced_ends_.erase(it);
-}
-
-const Correlator::TracedEnds* Correlator::ends_of(const Connection& conn) const {
-  if (!conn.has_base) return nullptr;
-  const auto it = traced_ends_.find(bases_of(conn));
-  return it == traced_ends_.end() ? nullptr : &it->second;
-}
-
-bool Correlator::other_end_is_traced(const Connection& conn) const {
-  const TracedEnds* ends = ends_of(conn);
-  return ends != nullptr && (conn.side == TcpSide::kActive ? ends->passive : ends->active) > 0;
 }
 
 NodePtr Correlator::make_node(const ExchangePtr& exchange) {
@@ -239,7 +170,7 @@ void Correlator::opened(const ExchangePtr& exchange) {
 
   // Inference would take what is not known of a thread for what nobody does there.
   const bool in_turn = turn_known(exchange->request->first_byte.actor);
-  if (node->role == SpanRole::kClient && (unseen_of_.contains(node->pid) || !in_turn)) {
+  if (node->role == SpanRole::kClient && (unseen_.any_of(node->pid) || !in_turn)) {
     node->blind = true;
     blind_.add();
   }
@@ -259,7 +190,7 @@ void Correlator::opened(const ExchangePtr& exchange) {
   } else {
     // Of a new connection, the caller's end may be told after the callee has read from it.
     const bool fresh = exchange->key.valid() && !exchange->conn->adopted && exchange->request->position == 0;
-    decide(node, !fresh && !other_end_is_traced(*exchange->conn));
+    decide(node, !fresh && !traced_ends_.other_end_of(*exchange->conn));
     if (!node->decided) undecided_.push_back(node);
   }
   for (const auto& evidence : evidence_) evidence->opened(node, world_);
@@ -435,7 +366,7 @@ void Correlator::begin_trace(const NodePtr& node) {
     }
   }
   if (node->role == SpanRole::kServer && node->exchange->key.valid() && !node->peer_seen) {
-    node->synthetic_parent = other_end_is_traced(*node->exchange->conn);
+    node->synthetic_parent = traced_ends_.other_end_of(*node->exchange->conn);
   }
   // Only this host names its traces, so the time and the host may go in: 128 bits that do not repeat.
   const std::uint64_t high = combine64(options_.host_seed, node->opened.ns);
@@ -479,7 +410,7 @@ void Correlator::finished(const ExchangePtr& exchange) {
     return;
   }
   emit(node);
-  if (node->role == SpanRole::kClient && other_end_is_traced(*exchange->conn) && !open_.peer_of(*node)) {
+  if (node->role == SpanRole::kClient && traced_ends_.other_end_of(*exchange->conn) && !open_.peer_of(*node)) {
     keyed_.push_back(node);  // the callee's span may still ask for it
   } else {
     release(*node);
@@ -525,7 +456,7 @@ bool Correlator::overdue(const Node& server) const {
 
 void Correlator::settle(BootTime now, bool all) {
   now_ = std::max(now_, now);
-  if (older_until_.ns != 0 && now_ > older_until_) forget_older();
+  unseen_.advance(now_);
   if (all) {
     for (const auto& evidence : evidence_) evidence->closing(world_);
   }
@@ -568,7 +499,7 @@ void Correlator::take_stock(Node& node) {
   Node::Below add = node.below;
   ++add.seen;
   if (node.role == SpanRole::kClient && !node.peer_seen) {
-    ++(other_end_is_traced(*node.exchange->conn) ? add.lost : add.untraced);
+    ++(traced_ends_.other_end_of(*node.exchange->conn) ? add.lost : add.untraced);
   }
   if (node.link->parent->emitted) late_.add();
   // Who has not been told of yet takes it along when it is.
@@ -583,10 +514,10 @@ void Correlator::take_stock(Node& node) {
 }
 
 void Correlator::emit_synthetic_parent(const Node& node) {
-  const TracedEnds* ends = ends_of(*node.exchange->conn);
-  if (ends == nullptr || !ends->caller) return;
+  const ConnectionPtr caller = traced_ends_.caller_of(*node.exchange->conn);
+  if (!caller) return;
   synthetic_.add();
-  build_synthetic_parent(node, ends->caller, processes_.find(ends->caller->pid), clock_, span_);
+  build_synthetic_parent(node, caller, processes_.find(caller->pid), clock_, span_);
   out_.take(std::move(span_));
 }
 

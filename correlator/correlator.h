@@ -7,7 +7,6 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -16,6 +15,8 @@
 #include "correlator/link_report.h"
 #include "correlator/live_inference.h"
 #include "correlator/sampling.h"
+#include "correlator/traced_ends.h"
+#include "correlator/unseen_requests.h"
 #include "model/exchange.h"
 #include "model/process.h"
 #include "model/sink.h"
@@ -57,13 +58,6 @@ class Correlator : public Sink<ExchangeItem> {
   void flush();
 
  private:
-  // Connections by their bases: how many of each kind of end are traced.
-  struct TracedEnds {
-    std::uint32_t active = 0;
-    std::uint32_t passive = 0;
-    ConnectionPtr caller;  // the active end
-  };
-
   void begin_inference();
   void opened(const ExchangePtr& exchange);
   void touched(const ExchangeTouched& item);
@@ -84,13 +78,6 @@ class Correlator : public Sink<ExchangeItem> {
   [[nodiscard]] bool losses_touch(const Claim& claim) const;
   void wait_for_parent(const NodePtr& node);
   void begin_trace(const NodePtr& node);
-  // Requests read before the window and not answered yet (event::Unanswered).
-  void unanswered(const event::Unanswered& request);
-  void answered_unseen(ConnId conn);
-  void forget_older();
-  void count_end(const ConnectionPtr& conn, bool opened);
-  [[nodiscard]] const TracedEnds* ends_of(const Connection& conn) const;
-  [[nodiscard]] bool other_end_is_traced(const Connection& conn) const;
   // True when everything the node's span says about other spans is final.
   static bool ready(const NodePtr& node);
   static bool resolve_trace(const NodePtr& node);
@@ -122,10 +109,8 @@ class Correlator : public Sink<ExchangeItem> {
   std::vector<Evidence*> data_watchers_;
   std::vector<Evidence*> end_watchers_;
   std::unique_ptr<LiveInference> inference_;  // null when switched off
-  std::unordered_map<std::uint64_t, TracedEnds> traced_ends_;
-  std::unordered_map<ConnId, std::uint32_t> unseen_;            // connection to process
-  BootTime older_until_{};                                      // of those in it that were open before we came
-  std::unordered_map<std::uint32_t, std::uint32_t> unseen_of_;  // how many, by process
+  TracedEnds traced_ends_;
+  UnseenRequests unseen_;
   Sampling sampling_;
   std::vector<NodePtr> provisional_;  // calls that wait for their parent's end
   std::vector<NodePtr> undecided_;    // servers whose other end may still show up

@@ -14,9 +14,9 @@
 // Calls that go out in the turn in which their request was read, or in the next, waited for nothing: they are others'
 // to tell (`batch`, `relay`).
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -31,7 +31,7 @@ namespace {
 constexpr std::size_t kMostLines = 4096;
 constexpr std::size_t kMostInLine = 4096;
 constexpr std::size_t kMostThreads = 65'536;
-constexpr std::size_t kMostInTurn = 256;
+constexpr std::size_t kMostInTurns = 512;
 constexpr std::size_t kMostWaiting = 1024;
 constexpr std::size_t kMostLags = 64;
 constexpr std::size_t kMostToSpeak = 16;  // of more calls than that none is likely enough
@@ -69,7 +69,7 @@ class Line {
   void over(std::uint64_t call) { calls_.erase(call); }
 
   // `now`: calls whose responses have just been read; of `open` requests, one is answered.
-  void answered(const NodePtr& request, const std::vector<NodePtr>& now, std::size_t open, World& world) {
+  void answered(const NodePtr& request, std::span<const NodePtr> now, std::size_t open, World& world) {
     const auto it = requests_.find(request->number);
     if (it == requests_.end()) return;
     const Place place = it->second;
@@ -136,7 +136,7 @@ class Line {
     record.waiting.clear();
   }
 
-  void learn(const Place& request, const std::vector<NodePtr>& now) {
+  void learn(const Place& request, std::span<const NodePtr> now) {
     for (const NodePtr& call : now) {
       const auto sent = calls_.find(call->number);
       if (sent == calls_.end()) continue;
@@ -222,35 +222,31 @@ class Queue : public Evidence {
     Responses& responses = responses_[actor.thread.tid];
     if (turn != responses.turn) {
       const bool next = turn == responses.turn + 1;
-      for (const NodePtr& call : responses.before) over(*call, actor.thread.tid);
-      if (!next) {
-        for (const NodePtr& call : responses.now) over(*call, actor.thread.tid);
-      }
-      responses.before = next ? std::move(responses.now) : std::vector<NodePtr>();
-      responses.now.clear();
+      const auto old = responses.read.begin() + (next ? responses.before : std::ssize(responses.read));
+      std::for_each(responses.read.begin(), old, [&](const NodePtr& call) { over(*call, actor.thread.tid); });
+      responses.read.erase(responses.read.begin(), old);
+      responses.before = std::ssize(responses.read);
       responses.turn = turn;
     }
     if (node->role == SpanRole::kClient) {
-      if (responses.now.size() < kMostInTurn) responses.now.push_back(node);
+      if (responses.read.size() < kMostInTurns) responses.read.push_back(node);
       return;
     }
-    std::vector<NodePtr> read = responses.before;
-    read.insert(read.end(), responses.now.begin(), responses.now.end());
-    if (read.empty()) return;
+    if (responses.read.empty()) return;
     const std::size_t open = world.open.serving(node->pid).size();
     for (const auto& [lines, id] : {std::pair{&of_processes_, node->pid}, {&of_threads_, actor.thread.tid}}) {
       const auto line = lines->find(id);
-      if (line != lines->end()) line->second.answered(node, read, open, world);
+      if (line != lines->end()) line->second.answered(node, responses.read, open, world);
     }
   }
 
  private:
   using Lines = std::unordered_map<std::uint32_t, Line>;
-  // Calls whose responses a thread has read.
+  // Calls whose responses a thread has read in a turn and in the one before, those first.
   struct Responses {
     std::uint32_t turn = 0;
-    std::vector<NodePtr> now;
-    std::vector<NodePtr> before;
+    std::vector<NodePtr> read;
+    std::ptrdiff_t before = 0;
   };
 
   // No answer can be its request's any more.
