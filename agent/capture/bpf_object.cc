@@ -316,6 +316,15 @@ void BpfObject::detach_uprobes(int probes) {
   uprobes_[slot].reset();
 }
 
+void BpfObject::tell_wakes(std::uint32_t pid, bool on) {
+  const int fd = bpf_map__fd(skeleton_->maps.ws_waking_processes);
+  const std::uint8_t told = 1;
+  if (on)
+    bpf_map_update_elem(fd, &pid, &told, BPF_ANY);
+  else
+    bpf_map_delete_elem(fd, &pid);
+}
+
 void BpfObject::begin_runtime_epoch() {
   __atomic_fetch_add(&skeleton_->bss->ws_runtime_epoch, 1, __ATOMIC_RELEASE);
 }

@@ -73,6 +73,8 @@ class BpfObject : public RuntimeKernel {
   void detach_uprobes(int probes) override;
   // From now on detached uprobes are taken off, by threads with the rights of now.
   void begin_detaching() { detacher_.begin(); }
+  // Whether the process's wake-ups are told, while their program is attached.
+  void tell_wakes(std::uint32_t pid, bool on);
   void set_go_process(std::uint32_t pid, const ws_go_process& process) override;
   void remove_go_process(std::uint32_t pid) override;
   void set_python_process(std::uint32_t pid, const ws_python_process& process) override;

@@ -19,6 +19,7 @@
 #include "agent/capture/decoder.h"
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
+#include "agent/capture/handovers.h"
 #include "agent/capture/java_threads.h"
 #include "agent/capture/load_plan.h"
 #include "agent/capture/node_probes.h"
@@ -95,6 +96,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
         targets_(options.selectors, static_cast<std::uint32_t>(getpid()), kernel_targets_, counters),
         decoder_(conns_, targets_, counters, boot_id()),
         turns_({[](std::uint32_t pid) { return may_loop(pid); }, [this](bool on) { return watch_turns(on); }}),
+        handovers_({[](std::uint32_t pid) { return wakes_tell_nothing(pid); },
+                    [this](std::uint32_t pid, bool on) { watch_wakes(pid, on); }},
+                   counters),
         go_(*object_, counters),
         gate_(*object_, counters),
         python_(*object_, counters),
@@ -111,7 +115,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
         ring_peak_(counters.get("capture.ring_peak_permille")),
         bpf_ns_(counters.get("self.bpf_ns")),
         trap_ns_(counters.get("self.trap_ns")),
-        late_records_(counters.get("governor.late_records")) {
+        late_records_(counters.get("governor.late_records")),
+        wakes_failed_(counters.get("capture.wakes.attach_failed")) {
     decoder_.set_contexts(&java_.contexts());
     java_.follow(continuations_);
     if (options.follow.goroutines) runtimes_.push_back(&go_);
@@ -142,6 +147,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (programs[i] == nullptr) continue;
       plan_.push_back(std::string(hooks[i].name) + ": " + programs[i]);
       if (hooks[i].attached == Hook::Attached::kOnDemand) turn_programs_.push_back(programs[i]);
+      if (hooks[i].attached == Hook::Attached::kForWakes) wake_program_ = programs[i];
       if (hooks[i].attached == Hook::Attached::kAtFirst) first_programs_.push_back(programs[i]);
     }
     if (!turn_programs_.empty()) {
@@ -223,9 +229,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
       const bool again =
           opened->actor.thread.tid == 0 && opened->conn->side == TcpSide::kActive && !opened->conn->adopted;
       if (!turn_programs_.empty() && !again) turns_.opened(*opened->conn, clock_.now());
+      if (wake_program_ != nullptr) handovers_.opened(*opened->conn);
       for (RuntimeWatch* const runtime : runtimes_) runtime->used(opened->conn->pid);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       turns_.exited(exited->pid);
+      handovers_.exited(exited->pid);
       if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);
     }
     if (!gate_.open() && of_data(event)) return late_records_.add();
@@ -243,6 +251,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
       if (goroutines_) go_.wrote(*data);
       tell_watched();
       tokio_.moved(*data);
+      handovers_.moved(*data);
+    } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
+      handovers_.woken(*wake);
     } else if (goroutines_) {
       if (const auto* births = std::get_if<event::Births>(&event)) {
         go_.read(*births);
@@ -340,6 +351,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         first_programs_.clear();
       }
       turns_.sweep(now);
+      handovers_.sweep(now);
       keep_clocks();
       gate_.tell_counted(now, 0, *sink_);
       if (++slow_sweeps_ % kMapsEvery == 0) map_kib_.set(object_->map_bytes() >> 10U);
@@ -360,6 +372,22 @@ class LiveSource : public KernelSource, private Sink<Event> {
       }
     }
     return true;
+  }
+
+  // CPython's lock is handed over at every call, and Go and Node have threads of their own runtime's, which wake each
+  // other all the time.
+  static bool wakes_tell_nothing(std::uint32_t pid) {
+    const std::string runtime = runtime_of(pid, proc::exe_of(pid));
+    return runtime.starts_with("go") || runtime.starts_with("python") || runtime.starts_with("node");
+  }
+
+  void watch_wakes(std::uint32_t pid, bool on) {
+    object_->tell_wakes(pid, on);
+    watched_for_wakes_ += on ? 1 : -1;
+    if (watched_for_wakes_ == 0)
+      object_->detach(wake_program_);
+    else if (on && watched_for_wakes_ == 1 && !object_->attach(wake_program_))
+      wakes_failed_.add();
   }
 
   void keep_clocks() { object_->set_boot_offset(boot_offset()); }
@@ -473,6 +501,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
   Decoder decoder_;
   Turns turns_;
   std::vector<const char*> turn_programs_;
+  Handovers handovers_;
+  const char* wake_program_ = nullptr;
+  int watched_for_wakes_ = 0;  // processes
   std::vector<const char*> first_programs_;  // until kFirstNs
   GoProbes go_;
   Gate gate_;
@@ -495,6 +526,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   Counter& bpf_ns_;
   Counter& trap_ns_;
   Counter& late_records_;
+  Counter& wakes_failed_;
   std::vector<Counter*> lost_;
   std::vector<std::string> plan_;
   std::array<std::uint64_t, WS_STAT_COUNT> last_stats_{};

@@ -27,6 +27,7 @@ struct KernelOptions {
   // Programs whose name ends so are tried first, "raw_tp": to compare ways to attach. "": best first.
   std::string prefer;
   Following follow{.by_perf = programs_are_preempted(),
+                   .wakeups = true,
                    .goroutines = true,
                    .contexts = true,
                    .async_ids = true,

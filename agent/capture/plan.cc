@@ -86,7 +86,8 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
   hooks.push_back({"asked", "requests read before the start", false, {{"asked", kFileIterator}}});
   // Scheduler's own tracepoints are called with preemption off.
   if (follow.wakeups)
-    hooks.push_back({"wake", "threads that wake each other", false, typed_or_raw("wake__tp_btf", "wake__raw_tp")});
+    hooks.push_back({"wake", "threads that wake each other", false, typed_or_raw("wake__tp_btf", "wake__raw_tp"),
+                     Attached::kForWakes});
   const auto per_executable = [&](const char* name, const char* purpose) {
     hooks.push_back({name, purpose, false, {{name, kUprobe}}, Attached::kPerExecutable});
   };

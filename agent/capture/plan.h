@@ -27,6 +27,7 @@ struct Hook {
     kAlways,
     kPerExecutable,  // by capture/go_probes, python_probes and tokio_probes
     kOnDemand,       // while capture/turns finds somebody who needs it
+    kForWakes,       // while capture/handovers does
     kAtFirst,        // for some minutes
   };
   Attached attached = Attached::kAlways;
@@ -45,7 +46,7 @@ inline constexpr std::array<Plan, 3> kPlans{Plan::kSockets, Plan::kFunctions, Pl
 // What is followed besides processes, connections and bytes, and how.
 struct Following {
   bool by_perf = false;        // tracepoints first by perf, where that is of use; else not at all
-  bool wakeups = false;        // threads that wake each other: event::Wake, at the rate of the scheduler
+  bool wakeups = false;        // threads that wake each other, where some have others make their calls: event::Wake
   bool goroutines = false;     // Go: uprobes on net/http's client and on channels, two user reads an event
   bool contexts = false;       // Python: uprobes; Java's virtual threads: none; a few user reads an event
   bool async_ids = false;      // Node: uprobes, a user read an event

@@ -17,9 +17,8 @@ GovernorOptions governor_options(const Config& config) {
   options.budgets.memory = static_cast<std::uint64_t>(config.governor.memory);
   options.budgets.export_bytes_per_second = static_cast<double>(config.governor.network);
   options.period_seconds = std::chrono::duration<double>(config.governor.period).count();
-  options.wakeups = config.capture.wakeups;
   const Following follow = kernel_options(config).follow;
-  options.task_wakeups = follow.tokio || follow.continuations;
+  options.wakeups = follow.tokio || follow.continuations || follow.wakeups;
   return options;
 }
 

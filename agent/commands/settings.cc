@@ -46,7 +46,6 @@ KernelOptions kernel_options(const Config& config) {
   options.capture_bytes = static_cast<std::uint32_t>(config.capture.bytes);
   options.ring_bytes = static_cast<std::uint32_t>(config.capture.ring_size);
   options.max_connections = static_cast<std::uint32_t>(config.capture.max_connections);
-  options.follow.wakeups = config.capture.wakeups;
   const auto used = [&](const char* evidence) {
     const auto it = config.link.evidence.find(evidence);
     return it == config.link.evidence.end() || it->second;
@@ -57,6 +56,7 @@ KernelOptions kernel_options(const Config& config) {
   options.follow.async_ids = used("async_id");
   options.follow.continuations = used("continuation");
   options.follow.tokio = used("tokio");
+  options.follow.wakeups = used("awaited");
   for (const Plan plan : kPlans) {
     if (config.capture.plan == to_string(plan)) options.plan = plan;
   }

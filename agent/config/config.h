@@ -29,7 +29,6 @@ struct Config {
     std::int64_t bytes = 1024;
     std::int64_t ring_size = 4 << 20;
     std::int64_t max_connections = 131'072;
-    bool wakeups = false;
     std::string plan = "auto";
   } capture;
 

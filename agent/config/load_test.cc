@@ -39,7 +39,7 @@ selectors:
   pids: [12, 13]
   exe: ["/opt/*", nginx]
   ports: 8080
-capture: {bytes: 2KiB, wakeups: true}
+capture: {bytes: 2KiB}
 http:
   request_headers: [X-Tenant]
   query: secrets
@@ -60,7 +60,6 @@ export:
   EXPECT_EQ(c.selectors.exe, (Texts{"/opt/*", "nginx"}));
   EXPECT_EQ(c.selectors.ports, (std::vector<std::int64_t>{8080})) << "a list of one may be written without brackets";
   EXPECT_EQ(c.capture.bytes, 2048);
-  EXPECT_TRUE(c.capture.wakeups);
   EXPECT_EQ(c.http.request_headers, (Texts{"x-tenant"}));
   EXPECT_EQ(c.http.query, "secrets");
   EXPECT_EQ(c.link.threshold, 0.9);
@@ -81,7 +80,7 @@ TEST(Load, UnknownKeysNameFileLineAndWhatIsAllowed) {
   EXPECT_EQ(
       bad("capture:\n  byte: 1\n"),
       "w.yaml:2: unknown key \"byte\" in capture; did you mean \"bytes\"? Allowed: bytes, ring_size, max_connections, "
-      "wakeups, plan");
+      "plan");
   EXPECT_EQ(bad("exporter: {}\n").substr(0, 56), "w.yaml:1: unknown key \"exporter\"; did you mean \"export\"?");
   EXPECT_NE(bad("export.otlp.endpoint: x\n").find("unknown key \"export.otlp.endpoint\""), std::string::npos)
       << "sections are maps, not dotted names";
@@ -96,7 +95,7 @@ TEST(Load, WrongValuesNameFileLineAndWhatIsAllowed) {
             "w.yaml:1: export.otlp.protocol: \"http\" is not one of them; allo");
   EXPECT_EQ(bad("selectors:\n  ports:\n    - 80\n    - http\n"),
             "w.yaml:4: selectors.ports: \"http\" is no whole number; allowed: a list of numbers, 1 to 65535");
-  EXPECT_NE(bad("capture: {wakeups: yes}").find("allowed: true, false"), std::string::npos);
+  EXPECT_NE(bad("selectors: {all: yes}").find("allowed: true, false"), std::string::npos);
   EXPECT_NE(bad("capture: 5").find("w.yaml:1: capture must be a map; allowed in it: bytes"), std::string::npos);
   EXPECT_NE(bad("capture: {bytes: [1]}").find("a list cannot stand here"), std::string::npos);
   EXPECT_NE(bad("capture: {bytes: {a: 1}}").find("a map cannot stand here"), std::string::npos);

@@ -46,9 +46,9 @@ TEST(Values, RatiosFlagsChoices) {
   EXPECT_EQ(g_config.link.threshold, 0.95);
   for (const std::string_view text : {"1.1", "-0.1", "nan", "inf", "", "0,5"})
     EXPECT_NE(set("link.threshold", text), "") << text;
-  EXPECT_EQ(set("capture.wakeups", "True"), "");
-  EXPECT_TRUE(g_config.capture.wakeups);
-  EXPECT_NE(set("capture.wakeups", "yes"), "");
+  EXPECT_EQ(set("selectors.all", "True"), "");
+  EXPECT_TRUE(g_config.selectors.all);
+  EXPECT_NE(set("selectors.all", "yes"), "");
   EXPECT_EQ(set("export.otlp.protocol", "grpc"), "");
   EXPECT_EQ(set("export.otlp.protocol", "http/proto"),
             "\"http/proto\" is not one of them; did you mean http/protobuf?");

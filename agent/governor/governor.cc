@@ -44,7 +44,7 @@ Governor::Governor(const GovernorOptions& options, Counters& counters)
       cannot_(counters.get("governor.over_budget_at_last_rung")) {
   rungs_.push_back({"everything"});
   rungs_.push_back({"less payload", 1, 256});
-  if (options.wakeups || options.task_wakeups) {
+  if (options.wakeups) {
     wakeups_at_ = rungs_.size();
     rungs_.push_back({"no wake-ups", 1, 256, false});
   }
@@ -73,7 +73,7 @@ void Governor::measure(const Usage& usage) {
   }
   export_.add(static_cast<double>(usage.exported), usage.seconds, options_.period_seconds);
   memory_ = usage.memory;
-  wakeups_ = options_.wakeups || usage.task_wakeups;
+  wakeups_ = usage.wakeups;
   ring_permille_ = std::max(ring_permille_, usage.ring_permille);
   lost_ += usage.lost;
 }

@@ -24,7 +24,7 @@ class Host {
       usage.exported = usage.window_open ? static_cast<std::uint64_t>(export_rate * kRound) : 0;
       usage.ring_permille = ring_permille;
       usage.lost = lost;
-      usage.task_wakeups = task_wakeups;
+      usage.wakeups = wakeups;
       lost = 0;
       if (governor.judge(usage)) {
         ++steps;
@@ -45,7 +45,7 @@ class Host {
   std::uint64_t memory = 30'000'000;
   std::uint64_t ring_permille = 0;
   std::uint64_t lost = 0;
-  bool task_wakeups = false;
+  bool wakeups = false;
   int steps = 0;
   std::string last_why;
 
@@ -169,10 +169,10 @@ TEST(Governor, WakeUpsAreGivenUpOnlyWhereThereAreSome) {
 
 TEST(Governor, ItIsNoStepToGiveUpWakeUpsOfTasksThatNobodyHas) {
   GovernorOptions options;
-  options.task_wakeups = true;
+  options.wakeups = true;
   for (const bool some : {false, true}) {
     Host host(options);
-    host.task_wakeups = some;
+    host.wakeups = some;
     host.open_cores = 0.1;
     bool without = false;  // on the rung that gives up nothing else
     for (int i = 0; i < 40; ++i) {

@@ -42,6 +42,7 @@ UsageMeter::UsageMeter(Counters& counters)
       trap_ns_(counters.get("self.trap_ns")),
       tokio_(counters.get("capture.tokio.processes")),
       java_ways_(counters.get("capture.java.looks_that_found_ways")),
+      wakes_(counters.get("capture.wakes.processes")),
       last_time_(std::chrono::steady_clock::now()),
       last_cpu_(cpu_now()) {}
 
@@ -71,7 +72,7 @@ Usage UsageMeter::sample() {
   const std::uint64_t lost = ring_full_.value();
   usage.lost = lost - last_lost_;
   usage.window_open = window_open_.value() != 0;
-  usage.task_wakeups = tokio_.value() != 0 || java_ways_.value() != 0;
+  usage.wakeups = tokio_.value() != 0 || java_ways_.value() != 0 || wakes_.value() != 0;
   last_time_ = now;
   last_cpu_ = cpu;
   last_bytes_ = bytes;

@@ -18,7 +18,7 @@ struct Usage {
   std::uint64_t ring_permille = 0;  // of the ring buffer, the fullest it was found
   std::uint64_t lost = 0;           // events that did not fit
   bool window_open = true;
-  bool task_wakeups = false;  // processes whose tasks are followed so, or would be on a higher rung
+  bool wakeups = false;  // processes are followed by those of threads or tasks, or would be on a higher rung
 };
 
 // One thread.
@@ -43,6 +43,7 @@ class UsageMeter {
   Counter& trap_ns_;
   Counter& tokio_;
   Counter& java_ways_;
+  Counter& wakes_;
   std::chrono::steady_clock::time_point last_time_;
   double last_cpu_ = 0;
   std::uint64_t last_bytes_ = 0;

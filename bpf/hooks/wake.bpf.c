@@ -1,20 +1,44 @@
-/* A thread of a target makes another one runnable. Off unless asked for: it runs at the rate of the scheduler. */
+/* A thread makes another one of its process runnable: what it did is done, or there is something to do. Attached while
+ * the agent knows of a process whose threads have others make their calls (capture/handovers), as it runs at the rate of
+ * the scheduler. */
 #include "bpf/core/gate.h"
 #include "bpf/core/load.h"
+#include "bpf/core/registers.h"
 #include "bpf/core/ring.h"
 #include "bpf/core/threads.h"
+
+/* futex, futex_wake, futex_requeue. Whoever is woken by what comes from a network or a pipe is woken by an interrupt, in
+ * the name of any thread, or by a send, which is seen as such. */
+WS_INLINE bool ws_is_futex(__u64 number) {
+#if defined(__TARGET_ARCH_x86)
+  if (number == 202) return true;
+#elif defined(__TARGET_ARCH_arm64)
+  if (number == 98) return true;
+#endif
+  return number == 454 || number == 456;
+}
+
+/* key: process (tgid)   set, cleared: the agent */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 4096);
+  __type(key, __u32);
+  __type(value, __u8);
+} ws_waking_processes __weak SEC(".maps");
 
 WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load how) {
   if (ws_gate_shut || ws_gate_no_wakeups) return 0;
   const __u64 me = bpf_get_current_pid_tgid();
   const __u32 tid = (__u32)me;
-  struct ws_thread *thread = ws_thread_of_target(me >> 32, tid);
-  if (!thread) return 0;
   /* Work is handed over within a process; that one process wakes another is in the bytes they exchange. */
   const __u32 wakee_pid = WS_LOAD(how, wakee, tgid);
-  if (wakee_pid != me >> 32) return 0;
+  if (wakee_pid != me >> 32 || !bpf_map_lookup_elem(&ws_waking_processes, &wakee_pid)) return 0;
+  struct ws_thread *thread = ws_thread_of_target(wakee_pid, tid);
+  if (!thread) return 0;
   const __u32 wakee_tid = WS_LOAD(how, wakee, pid);
   if (wakee_tid == tid) return 0;
+  if (!ws_is_futex(ws_call_number(ws_registers_of_call(), how))) return 0;
   const __u64 now = bpf_ktime_get_boot_ns();
   struct ws_ev_wake ev = {.h = {.type = WS_EV_WAKE, .pid = me >> 32, .time = now},
                           .tid = tid,

@@ -1,5 +1,6 @@
 // wirespan-events: prints what capture sees of a process, one event a line. For people who work on capture.
 //   wirespan-events PID... [--exe GLOB] [--for SECONDS]
+//   wirespan-events --recording FILE
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "agent/capture/kernel_source.h"
+#include "agent/capture/recording.h"
 
 namespace wirespan {
 namespace {
@@ -56,7 +58,10 @@ class Printer : public Sink<Event> {
                 text(e.tail).c_str());
   }
   void print(const event::Closed& e) { std::printf("closed %llx how %d\n", id(e.conn), static_cast<int>(e.how)); }
-  void print(const event::Wake& e) { std::printf("wake %u -> %u\n", e.waker.thread.tid, e.wakee.tid); }
+  void print(const event::Wake& e) {
+    std::printf("%llu wake pid %u/%u -> %u\n", static_cast<unsigned long long>(e.time.ns), e.waker.thread.pid,
+                e.waker.thread.tid, e.wakee.tid);
+  }
   void print(const event::Handover& e) {
     std::printf("handover %d pid %u object %llx task %llu parent %llu\n", static_cast<int>(e.role), e.actor.thread.pid,
                 static_cast<unsigned long long>(e.object), static_cast<unsigned long long>(e.actor.task),
@@ -106,7 +111,21 @@ class Printer : public Sink<Event> {
   }
 };
 
+int print_recording(const char* path) {
+  Counters counters;
+  auto source = RecordingSource::open(path, counters);
+  if (!source) {
+    std::fprintf(stderr, "%s\n", source.error().text().c_str());
+    return 1;
+  }
+  Printer printer;
+  const Status ran = (*source)->run(printer, stop);
+  if (!ran) std::fprintf(stderr, "%s\n", ran.error().text().c_str());
+  return ran ? 0 : 1;
+}
+
 int run(int argc, char** argv) {
+  if (argc == 3 && std::strcmp(argv[1], "--recording") == 0) return print_recording(argv[2]);
   KernelOptions options;
   unsigned seconds = 0;
   for (int i = 1; i < argc; ++i) {
@@ -116,6 +135,10 @@ int run(int argc, char** argv) {
       options.selectors.exe_globs.emplace_back(argv[++i]);
     } else {
       options.selectors.pids.push_back(static_cast<std::uint32_t>(std::atoi(argv[i])));
+      if (options.selectors.pids.back() == 0) {
+        std::fprintf(stderr, "%s is not the number of a process\n", argv[i]);
+        return 2;
+      }
     }
   }
   Counters counters;

@@ -59,6 +59,10 @@ POOLS = (Variant("idle", "idle", lambda c: c + 4, ample), Variant("busy", "busy"
 LOOPS = (Variant("idle", "loop", lambda c: 1, ample), Variant("busy", "busy", lambda c: 1, scarce))
 
 # Ways in which an event loop goes on with another's work: what cannot be known must not be said.
+# Calls handed over one by one to a pool with a thread for each, or too few; awaited all at once; one task for all of them.
+FANS = tuple(Variant(f"{how}{'-busy' if busy else ''}", "busy" if busy else "idle", scarce if busy else ample, ample)
+             for how in ("order", "all", "whole", "client", "order-client") for busy in (False, True))
+
 HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ample) for name, exact in (
     ("files", True), ("immediate", True), ("threads", True), ("callbacks", True), ("storage", True),
     ("lock", False), ("limit", False), ("pool", False), ("fetch", False), ("shared", False), ("batch", False), ("queue", False)))
@@ -152,6 +156,7 @@ def _kinds():
     yield _java("java_pool_acceptor", POOLS)
     yield _java("java_httpserver", _one("direct", workers=lambda c: c + 4))
     yield _java("java_servlet", _one("direct", workers=lambda c: c + 4))
+    yield _java("java_fanout", FANS, background=False)
     yield _java("java_virtual", _one("idle"), at_least=21)
     yield _java("java_async", POOLS, background=False)
     # Over Java's selectors, and over Netty's own epoll.

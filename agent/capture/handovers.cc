@@ -1,0 +1,106 @@
+#include "agent/capture/handovers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "model/turn.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostProcesses = 4096;
+constexpr std::size_t kMostReaders = 4096;
+constexpr std::uint32_t kLook = 64;  // calls
+constexpr std::uint32_t kSome = 8;   // of these, by others than who reads requests
+// Processes change their ways seldom: looked at again after that long, and twice that, and so on.
+constexpr std::int64_t kRestNs = 10'000'000'000;
+constexpr std::int64_t kMostRestNs = 600'000'000'000;
+// A second. A wake-up costs some 0.5 us of who is traced and 0.3 of the agent (docs/cost.md).
+constexpr std::uint64_t kMostWakes = 50'000;
+
+}  // namespace
+
+Handovers::Handovers(Kernel kernel, Counters& counters)
+    : kernel_(std::move(kernel)),
+      watched_(counters.get("capture.wakes.processes")),
+      too_many_(counters.get("capture.wakes.processes_left_for_their_rate")) {}
+
+void Handovers::opened(const Connection& conn) {
+  if (conn.side == TcpSide::kUnknown && conn.transport == Transport::kTcp) return;
+  if (processes_.size() >= kMostProcesses && !processes_.contains(conn.pid)) return;
+  const auto [it, fresh] = processes_.try_emplace(conn.pid);
+  Process& process = it->second;
+  if (fresh) {
+    process.state = State::kLeft;
+    process.rest_ns = kRestNs;
+  }
+  const bool before = process.serves && process.calls;
+  process.serves = process.serves || conn.side == TcpSide::kPassive;
+  process.calls = process.calls || conn.side == TcpSide::kActive;
+  if (!before && process.serves && process.calls) set_state(conn.pid, process, State::kLookedAt);
+}
+
+void Handovers::look(const event::Data& data) {
+  const auto it = processes_.find(data.actor.thread.pid);
+  if (it == processes_.end() || it->second.state != State::kLookedAt) return;
+  Process& process = it->second;
+  const TcpSide side = data.conn->side;
+  if (side == TcpSide::kPassive && data.direction == Direction::kReceived) {
+    const bool loop = data.actor.loop >= 2 || !turn_known(data.actor) || data.actor.task != 0;
+    if (!loop && process.readers.size() < kMostReaders) process.readers.insert(data.actor.thread.tid);
+  } else if (side == TcpSide::kActive && data.direction == Direction::kSent && !process.readers.empty()) {
+    ++process.calls_seen;
+    if (!process.readers.contains(data.actor.thread.tid)) ++process.by_others;
+    if (process.by_others >= kSome && !kernel_.told_otherwise(it->first)) {
+      set_state(it->first, process, State::kWatched);
+    } else if (process.calls_seen >= kLook) {
+      leave(it->first, process, data.time);
+    }
+  }
+}
+
+void Handovers::set_state(std::uint32_t pid, Process& process, State state) {
+  const State before = std::exchange(process.state, state);
+  if (before == state) return;
+  looked_at_ += state == State::kLookedAt ? 1 : 0;
+  looked_at_ -= before == State::kLookedAt ? 1 : 0;
+  if (before != State::kWatched && state != State::kWatched) return;
+  watched_.set(watched_.value() + (state == State::kWatched ? 1 : 0) - (before == State::kWatched ? 1 : 0));
+  kernel_.watch(pid, state == State::kWatched);
+}
+
+void Handovers::leave(std::uint32_t pid, Process& process, BootTime now) {
+  process.readers.clear();
+  process.calls_seen = process.by_others = 0;
+  process.until = now + process.rest_ns;
+  process.rest_ns = std::min(process.rest_ns * 2, kMostRestNs);
+  set_state(pid, process, State::kLeft);
+}
+
+void Handovers::woken(const event::Wake& wake) {
+  const auto it = processes_.find(wake.waker.thread.pid);
+  if (it != processes_.end()) ++it->second.wakes;
+}
+
+void Handovers::exited(std::uint32_t pid) {
+  const auto it = processes_.find(pid);
+  if (it == processes_.end()) return;
+  set_state(pid, it->second, State::kLeft);
+  processes_.erase(it);
+}
+
+void Handovers::sweep(BootTime now) {
+  const auto most = static_cast<std::uint64_t>(static_cast<double>(now - swept_) * 1e-9 * kMostWakes);
+  for (auto& [pid, process] : processes_) {
+    const std::uint64_t wakes = std::exchange(process.wakes, 0);
+    if (process.state == State::kWatched && swept_.ns != 0 && wakes > most) {
+      too_many_.add();
+      leave(pid, process, now);
+    } else if (process.state == State::kLeft && process.serves && process.calls && now >= process.until) {
+      set_state(pid, process, State::kLookedAt);
+    }
+  }
+  swept_ = now;
+}
+
+}  // namespace wirespan

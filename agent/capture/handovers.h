@@ -1,0 +1,64 @@
+// Which traced processes have threads that read requests and others that make calls for them, so that the host pays for
+// watching who wakes whom only while one lives (ADR 21). Not event loops, whose work is told by turns and runtimes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "model/event.h"
+
+namespace wirespan {
+
+// One thread.
+class Handovers {
+ public:
+  struct Kernel {
+    // Whether anything is known of the process that tells its threads' work better, or wakes would tell nothing of.
+    std::function<bool(std::uint32_t pid)> told_otherwise;
+    // Begins, or ends, to tell of a process's wake-ups.
+    std::function<void(std::uint32_t pid, bool on)> watch;
+  };
+  Handovers(Kernel kernel, Counters& counters);
+
+  // A connection of a target came into use, bytes moved, a thread woke another, a process ended.
+  void opened(const Connection& conn);
+  void moved(const event::Data& data) {
+    if (looked_at_ != 0) look(data);
+  }
+  void woken(const event::Wake& wake);
+  void exited(std::uint32_t pid);
+  // Now and then: processes that may have changed their ways, and those that wake too often.
+  void sweep(BootTime now);
+
+ private:
+  enum class State : std::uint8_t { kLookedAt, kWatched, kLeft };
+  struct Process {
+    State state = State::kLookedAt;
+    bool serves = false;
+    bool calls = false;
+    std::unordered_set<std::uint32_t> readers;  // threads that read requests
+    std::uint32_t calls_seen = 0;
+    std::uint32_t by_others = 0;
+    std::uint64_t wakes = 0;  // since the last sweep
+    BootTime until{};         // left until then
+    std::int64_t rest_ns = 0;
+  };
+
+  void look(const event::Data& data);
+  void set_state(std::uint32_t pid, Process& process, State state);
+  void leave(std::uint32_t pid, Process& process, BootTime now);
+
+  Kernel kernel_;
+  std::unordered_map<std::uint32_t, Process> processes_;
+  std::size_t looked_at_ = 0;
+  BootTime swept_{};
+  Counter& watched_;
+  Counter& too_many_;
+};
+
+}  // namespace wirespan

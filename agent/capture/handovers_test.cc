@@ -1,0 +1,105 @@
+#include "agent/capture/handovers.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <set>
+
+namespace wirespan {
+namespace {
+
+constexpr std::uint32_t kPid = 7;
+constexpr std::uint64_t kSecond = 1'000'000'000;
+
+struct Host {
+  std::set<std::uint32_t> told_otherwise;
+  std::map<std::uint32_t, bool> watched;
+  Counters counters;
+  Handovers handovers{{[this](std::uint32_t pid) { return told_otherwise.contains(pid); },
+                       [this](std::uint32_t pid, bool on) { watched[pid] = on; }},
+                      counters};
+  ConnectionPtr accepted = connection(TcpSide::kPassive);
+  ConnectionPtr connected = connection(TcpSide::kActive);
+  std::uint64_t now = kSecond;
+
+  static ConnectionPtr connection(TcpSide side) {
+    auto conn = std::make_shared<Connection>();
+    conn->side = side;
+    conn->pid = kPid;
+    return conn;
+  }
+  Host() {
+    handovers.opened(*accepted);
+    handovers.opened(*connected);
+  }
+  void moved(const ConnectionPtr& conn, Direction direction, std::uint32_t tid, std::uint32_t loop) {
+    event::Data data;
+    data.conn = conn;
+    data.direction = direction;
+    data.time = {now += 1000};
+    data.actor = {{kPid, tid}, loop, 0, 0};
+    handovers.moved(data);
+  }
+  void request(std::uint32_t reader, std::uint32_t caller, std::uint32_t loop = 1) {
+    moved(accepted, Direction::kReceived, reader, loop);
+    moved(connected, Direction::kSent, caller, 0);
+  }
+  void sweep(std::uint64_t seconds) { handovers.sweep({now += seconds * kSecond}); }
+};
+
+TEST(Handovers, CallsByThreadsThatReadNoRequests) {
+  Host host;
+  for (std::uint32_t i = 0; i < 20; ++i) host.request(10 + i, 100 + i);
+  EXPECT_TRUE(host.watched[kPid]);
+  EXPECT_EQ(host.counters.get("capture.wakes.processes").value(), 1U);
+  host.handovers.exited(kPid);
+  EXPECT_FALSE(host.watched[kPid]);
+  EXPECT_EQ(host.counters.get("capture.wakes.processes").value(), 0U);
+}
+
+TEST(Handovers, ThreadsThatMakeTheirOwnCallsCostNothing) {
+  Host host;
+  for (std::uint32_t i = 0; i < 500; ++i) host.request(10 + i % 8, 10 + i % 8);
+  EXPECT_TRUE(host.watched.empty());
+}
+
+TEST(Handovers, EventLoopsCostNothing) {
+  Host host;
+  for (std::uint32_t i = 0; i < 500; ++i) host.request(10, 11, 2 * i + 2);
+  EXPECT_TRUE(host.watched.empty());
+}
+
+TEST(Handovers, WhatIsToldOtherwiseIsNot) {
+  Host host;
+  host.told_otherwise.insert(kPid);
+  for (std::uint32_t i = 0; i < 500; ++i) host.request(10, 11);
+  EXPECT_TRUE(host.watched.empty());
+}
+
+TEST(Handovers, AProcessThatChangesItsWaysIsFoundLater) {
+  Host host;
+  for (std::uint32_t i = 0; i < 100; ++i) host.request(10, 10);
+  for (std::uint32_t i = 0; i < 100; ++i) host.request(10, 11);
+  EXPECT_TRUE(host.watched.empty());
+  host.sweep(11);
+  for (std::uint32_t i = 0; i < 100; ++i) host.request(10, 11);
+  EXPECT_TRUE(host.watched[kPid]);
+}
+
+TEST(Handovers, WhoWakesTooOftenIsLeftAlone) {
+  Host host;
+  for (std::uint32_t i = 0; i < 20; ++i) host.request(10, 100);
+  host.sweep(1);
+  ASSERT_TRUE(host.watched[kPid]);
+  const event::Wake wake{{}, {{kPid, 10}, 0, 0, 0}, {kPid, 11}};
+  for (int i = 0; i < 1000; ++i) host.handovers.woken(wake);
+  host.sweep(1);
+  EXPECT_TRUE(host.watched[kPid]);
+  for (int i = 0; i < 60'000; ++i) host.handovers.woken(wake);
+  host.sweep(1);
+  EXPECT_FALSE(host.watched[kPid]);
+}
+
+}  // namespace
+}  // namespace wirespan

@@ -1,0 +1,95 @@
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+/**
+ * The thread that reads a request and answers it has another pool's threads make its calls, one by one, and waits for
+ * them: in the order in which they were handed over, or for all at once (-Dvariant=all), or for one that makes them
+ * all (whole).
+ */
+final class Main {
+  private static final String VARIANT = System.getProperty("variant", "");
+  private static final HttpClient CLIENT = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+  private static final ExecutorService CALLS = Executors.newFixedThreadPool(Plan.WORKERS);
+
+  public static void main(String[] args) throws IOException {
+    HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", Plan.PORT), 4096);
+    server.setExecutor(Executors.newCachedThreadPool());
+    server.createContext("/", Main::handle);
+    server.start();
+  }
+
+  private static void handle(HttpExchange exchange) throws IOException {
+    byte[] body = exchange.getRequestBody().readAllBytes();
+    String path = exchange.getRequestURI().getPath();
+    int status = 200;
+    try {
+      if (VARIANT.startsWith("client")) {
+        for (Plan.Step step : Plan.steps(body)) {
+          step.pause();
+          for (int index : step.calls()) call(path, body, index);
+        }
+      } else if (VARIANT.startsWith("whole")) {
+        CALLS.submit(() -> {
+          Blocking.work(path, body);
+          return null;
+        }).get();
+      } else {
+        for (Plan.Step step : Plan.steps(body)) {
+          step.pause();
+          if (VARIANT.startsWith("all")) together(path, body, step.calls());
+          else inOrder(path, body, step.calls());
+        }
+      }
+    } catch (ExecutionException | RuntimeException | InterruptedException e) {
+      status = 502;
+    }
+    HttpServerMain.answer(exchange, status);
+  }
+
+  private static void call(String path, byte[] body, int index) throws IOException, InterruptedException {
+    HttpRequest request = HttpRequest.newBuilder(URI.create(Plan.callUrl(path, index)))
+        .header("Content-Type", "text/plain")
+        .POST(HttpRequest.BodyPublishers.ofByteArray(Plan.callBody(body, index)))
+        .build();
+    HttpResponse<byte[]> response = CLIENT.send(request, HttpResponse.BodyHandlers.ofByteArray());
+    if (response.statusCode() != 200) throw new IOException("backend answered " + response.statusCode());
+  }
+
+  private static void inOrder(String path, byte[] body, List<Integer> calls) throws ExecutionException, InterruptedException {
+    List<Future<?>> made = new ArrayList<>();
+    for (int index : calls) {
+      made.add(CALLS.submit(() -> {
+        if (VARIANT.startsWith("order-client")) call(path, body, index);
+        else Blocking.call(path, body, index);
+        return null;
+      }));
+    }
+    for (Future<?> call : made) call.get();
+  }
+
+  private static void together(String path, byte[] body, List<Integer> calls) {
+    CompletableFuture.allOf(calls.stream().map(index -> CompletableFuture.runAsync(() -> {
+      try {
+        Blocking.call(path, body, index);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }, CALLS)).toArray(CompletableFuture[]::new)).join();
+  }
+
+  private Main() {}
+}
