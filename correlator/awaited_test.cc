@@ -48,7 +48,7 @@ struct Service : Scene {
   }
   void answer(const Open& open) {
     finish(open.request, thread(kPid, open.reader));
-    wait(30'000'000);
+    wait(6'000'000);
   }
   // Right and wrong, of all calls.
   std::pair<int, int> told() {
@@ -63,7 +63,8 @@ struct Service : Scene {
 };
 
 // As many requests open at once as there are readers; each has one thread of a pool make one call.
-void handed_over(Service& service, int rounds, const std::function<void(const Service::Open&, std::uint32_t)>& respond) {
+void handed_over(Service& service, int rounds,
+                 const std::function<void(const Service::Open&, std::uint32_t)>& respond) {
   for (int round = 0; round < rounds; ++round) {
     std::vector<Service::Open> open;
     std::vector<ExchangePtr> calls;
@@ -143,8 +144,7 @@ TEST(Awaited, OneTaskForAllCallsOfARequest) {
     for (std::uint32_t i = 0; i < 4; ++i) open.push_back(service.read(i));
     for (std::uint32_t i = 0; i < 4; ++i) service.wake(open[i].reader, kWorkers + i);
     for (int k = 0; k < 3; ++k) {
-      for (std::uint32_t i = 0; i < 4; ++i)
-        service.finish(service.call_for(open[i], i), thread(kPid, kWorkers + i));
+      for (std::uint32_t i = 0; i < 4; ++i) service.finish(service.call_for(open[i], i), thread(kPid, kWorkers + i));
     }
     for (std::uint32_t i = 0; i < 4; ++i) {
       service.wake(kWorkers + i, open[i].reader);

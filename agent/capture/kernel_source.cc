@@ -503,7 +503,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::vector<const char*> turn_programs_;
   Handovers handovers_;
   const char* wake_program_ = nullptr;
-  int watched_for_wakes_ = 0;  // processes
+  int watched_for_wakes_ = 0;                // processes
   std::vector<const char*> first_programs_;  // until kFirstNs
   GoProbes go_;
   Gate gate_;

@@ -29,7 +29,7 @@ struct Rung {
 struct GovernorOptions {
   Budgets budgets;
   double period_seconds = 10;  // of sampling windows
-  bool wakeups = false;  // of threads, tasks and channels: they may be told, where there are such (Usage)
+  bool wakeups = false;        // of threads, tasks and channels: they may be told, where there are such (Usage)
 };
 
 // One thread.

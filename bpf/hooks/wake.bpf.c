@@ -1,14 +1,14 @@
 /* A thread makes another one of its process runnable: what it did is done, or there is something to do. Attached while
- * the agent knows of a process whose threads have others make their calls (capture/handovers), as it runs at the rate of
- * the scheduler. */
+ * the agent knows of a process whose threads have others make their calls (capture/handovers), as it runs at the rate
+ * of the scheduler. */
 #include "bpf/core/gate.h"
 #include "bpf/core/load.h"
 #include "bpf/core/registers.h"
 #include "bpf/core/ring.h"
 #include "bpf/core/threads.h"
 
-/* futex, futex_wake, futex_requeue. Whoever is woken by what comes from a network or a pipe is woken by an interrupt, in
- * the name of any thread, or by a send, which is seen as such. */
+/* futex, futex_wake, futex_requeue. Whoever is woken by what comes from a network or a pipe is woken by an interrupt,
+ * in the name of any thread, or by a send, which is seen as such. */
 WS_INLINE bool ws_is_futex(__u64 number) {
 #if defined(__TARGET_ARCH_x86)
   if (number == 202) return true;

@@ -8,10 +8,10 @@
 // something else. What is woken by accident is often a request that is younger than the call: where that happens more
 // than once in a while nothing is said.
 //
-// A thread may make several calls before it wakes who waits for all of them. Those before the last are that request's as
-// well where, in this process, requests have one thread work for them, and those who woke a thread that went on to make
-// several calls were the ones it woke in the end. (Where only the last of several threads wakes who waits for all, it
-// is not so.)
+// A thread may make several calls before it wakes who waits for all of them. Those before the last are that request's
+// as well where, in this process, requests have one thread work for them, and those who woke a thread that went on to
+// make several calls were the ones it woke in the end. (Where only the last of several threads wakes who waits for all,
+// it is not so.)
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -41,6 +41,8 @@ constexpr float kRare = 100;
 // Of the requests open, answers go to one in so many of those longest woken. By accident as often.
 constexpr std::size_t kPromptly = 4;
 constexpr float kRareLate = 2;
+constexpr float kRareLocks = 10;
+constexpr float kLately = 256;
 // Locks, and workers that come too late for what they were woken for.
 constexpr float kRareSeveral = 4;
 constexpr float kRareOther = 3;
@@ -127,7 +129,7 @@ class Awaited : public Evidence {
     bool interrupted = false;
   };
   struct Thread {
-    std::uint64_t serves = 0;  // a request, by its number
+    std::uint64_t serves = 0;     // a request, by its number
     std::uint64_t began_for = 0;  // the request whose thread woke or began it when it had nothing to do
     // The last request whose thread woke it at all, and how many it had of `before` then.
     std::uint64_t last_waker = 0;
@@ -173,6 +175,7 @@ class Awaited : public Evidence {
   struct Process {
     std::array<std::array<TrackRecord, kMostSteps>, 2> by_steps;  // without interruption, and with one
     std::uint64_t responses = 0;
+    TrackRecord alone;       // of late: one request was woken, and not several
     TrackRecord prompt;      // woken, it answered
     TrackRecord one_worker;  // a request's calls were all made by one thread
     TrackRecord began;       // what it was begun for was done in the end
@@ -233,7 +236,8 @@ class Awaited : public Evidence {
     pending.before = std::exchange(waker.before, {});
     // What it had done when it was begun is another's.
     if (std::exchange(waker.last_waker, 0) == request->number && waker.before_it <= pending.before.size())
-      pending.before.erase(pending.before.begin(), pending.before.begin() + static_cast<std::ptrdiff_t>(waker.before_it));
+      pending.before.erase(pending.before.begin(),
+                           pending.before.begin() + static_cast<std::ptrdiff_t>(waker.before_it));
     const std::uint64_t began_for = std::exchange(waker.began_for, 0);
     if (began_for != 0 && !pending.before.empty()) process_of(request->pid).began.add(began_for == request->number);
     works_for(pending.worker, *request);
@@ -265,11 +269,14 @@ class Awaited : public Evidence {
   void decide(Pending pending, World& world) {
     Process& process = process_of(pending.call->pid);
     TrackRecord& record = process.by_steps[pending.interrupted ? 1 : 0][pending.steps];
-    if (pending.several || pending.call->blind) return;
+    process.alone.add(!pending.several, 1, kLately);
+    if (!process.alone.trusted(0, kRareLocks)) process.waiting.clear();
+    if (pending.several || pending.call->blind || !process.alone.trusted(0, kRareLocks)) return;
     record.add(pending.request != nullptr);
     if (!pending.request || !usual(process, pending.steps)) return;
     const auto worker = workers_.find(pending.request->number);
-    if (process.one_worker.trusted(kProven, kRareMixed) && worker != workers_.end() && worker->second.tid != pending.worker)
+    if (process.one_worker.trusted(kProven, kRareMixed) && worker != workers_.end() &&
+        worker->second.tid != pending.worker)
       return;
     if (!process.prompt.trusted(0, kRareLate) && process.prompt.failed > kProven) return process.waiting.clear();
     if (world.habits.of(pending.call->pid) == ThreadHabits::Verdict::kMoves) return process.waiting.clear();
@@ -331,10 +338,10 @@ class Awaited : public Evidence {
   }
 
   std::unordered_map<std::uint32_t, Thread> threads_;
-  std::unordered_map<std::uint64_t, Pending> pending_;               // by call
-  std::deque<std::pair<BootTime, std::uint64_t>> order_;             // of these
-  std::unordered_map<std::uint64_t, Worker> workers_;                // by request
-  std::deque<std::pair<BootTime, std::uint64_t>> ended_;             // of these
+  std::unordered_map<std::uint64_t, Pending> pending_;    // by call
+  std::deque<std::pair<BootTime, std::uint64_t>> order_;  // of these
+  std::unordered_map<std::uint64_t, Worker> workers_;     // by request
+  std::deque<std::pair<BootTime, std::uint64_t>> ended_;  // of these
   std::unordered_map<std::uint32_t, Process> processes_;
 };
 
