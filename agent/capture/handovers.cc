@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "model/turn.h"
-
 namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostReaders = 4096;
 constexpr std::uint32_t kLook = 64;  // calls
-constexpr std::uint32_t kSome = 8;   // of these, by others than who reads requests
+constexpr std::uint32_t kSome = 8;   // of these, by others than who reads requests; requests that overlap
 // Processes change their ways seldom: looked at again after that long, and twice that, and so on.
 constexpr std::int64_t kRestNs = 10'000'000'000;
 constexpr std::int64_t kMostRestNs = 600'000'000'000;
@@ -44,18 +42,24 @@ void Handovers::look(const event::Data& data) {
   const auto it = processes_.find(data.actor.thread.pid);
   if (it == processes_.end() || it->second.state != State::kLookedAt) return;
   Process& process = it->second;
-  const TcpSide side = data.conn->side;
-  if (side == TcpSide::kPassive && data.direction == Direction::kReceived) {
-    const bool loop = data.actor.loop >= 2 || !turn_known(data.actor) || data.actor.task != 0;
-    if (!loop && process.readers.size() < kMostReaders) process.readers.insert(data.actor.thread.tid);
-  } else if (side == TcpSide::kActive && data.direction == Direction::kSent && !process.readers.empty()) {
+  const std::uint32_t tid = data.actor.thread.tid;
+  const bool sent = data.direction == Direction::kSent;
+  if (data.conn->side == TcpSide::kPassive) {
+    if (process.readers.size() >= kMostReaders && !process.readers.contains(tid)) return;
+    ConnId& serves = process.readers[tid];
+    if (sent && serves == data.conn->id) serves = {};
+    if (sent) return;
+    if (serves != ConnId{} && serves != data.conn->id) ++process.overlaps;
+    serves = data.conn->id;
+  } else if (data.conn->side == TcpSide::kActive && sent && !process.readers.empty()) {
     ++process.calls_seen;
-    if (!process.readers.contains(data.actor.thread.tid)) ++process.by_others;
-    if (process.by_others >= kSome && !kernel_.told_otherwise(it->first)) {
+    if (!process.readers.contains(tid)) ++process.by_others;
+    if (process.calls_seen < kLook) return;
+    const bool hands_over = process.by_others >= kSome && process.overlaps < kSome;
+    if (hands_over && !kernel_.told_otherwise(it->first))
       set_state(it->first, process, State::kWatched);
-    } else if (process.calls_seen >= kLook) {
+    else
       leave(it->first, process, data.time);
-    }
   }
 }
 
@@ -71,7 +75,7 @@ void Handovers::set_state(std::uint32_t pid, Process& process, State state) {
 
 void Handovers::leave(std::uint32_t pid, Process& process, BootTime now) {
   process.readers.clear();
-  process.calls_seen = process.by_others = 0;
+  process.calls_seen = process.by_others = process.overlaps = 0;
   process.until = now + process.rest_ns;
   process.rest_ns = std::min(process.rest_ns * 2, kMostRestNs);
   set_state(pid, process, State::kLeft);

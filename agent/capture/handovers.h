@@ -1,12 +1,11 @@
 // Which traced processes have threads that read requests and others that make calls for them, so that the host pays for
-// watching who wakes whom only while one lives (ADR 21). Not event loops, whose work is told by turns and runtimes.
+// watching who wakes whom only while one lives (ADR 21). Not event loops, which serve several at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "base/clock.h"
 #include "base/counters.h"
@@ -41,7 +40,8 @@ class Handovers {
     State state = State::kLookedAt;
     bool serves = false;
     bool calls = false;
-    std::unordered_set<std::uint32_t> readers;  // threads that read requests
+    std::unordered_map<std::uint32_t, ConnId> readers;  // threads that read requests, and whose they answer next
+    std::uint32_t overlaps = 0;                         // requests read by who had another to answer: by event loops
     std::uint32_t calls_seen = 0;
     std::uint32_t by_others = 0;
     std::uint64_t wakes = 0;  // since the last sweep

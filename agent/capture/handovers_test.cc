@@ -24,7 +24,9 @@ struct Host {
   std::uint64_t now = kSecond;
 
   static ConnectionPtr connection(TcpSide side) {
+    static std::uint64_t id = 0;
     auto conn = std::make_shared<Connection>();
+    conn->id = ConnId{++id};
     conn->side = side;
     conn->pid = kPid;
     return conn;
@@ -33,24 +35,25 @@ struct Host {
     handovers.opened(*accepted);
     handovers.opened(*connected);
   }
-  void moved(const ConnectionPtr& conn, Direction direction, std::uint32_t tid, std::uint32_t loop) {
+  void moved(const ConnectionPtr& conn, Direction direction, std::uint32_t tid) {
     event::Data data;
     data.conn = conn;
     data.direction = direction;
     data.time = {now += 1000};
-    data.actor = {{kPid, tid}, loop, 0, 0};
+    data.actor = {{kPid, tid}, 0, 0, 0};
     handovers.moved(data);
   }
-  void request(std::uint32_t reader, std::uint32_t caller, std::uint32_t loop = 1) {
-    moved(accepted, Direction::kReceived, reader, loop);
-    moved(connected, Direction::kSent, caller, 0);
+  void request(std::uint32_t reader, std::uint32_t caller) {
+    moved(accepted, Direction::kReceived, reader);
+    moved(connected, Direction::kSent, caller);
+    moved(accepted, Direction::kSent, reader);
   }
   void sweep(std::uint64_t seconds) { handovers.sweep({now += seconds * kSecond}); }
 };
 
 TEST(Handovers, CallsByThreadsThatReadNoRequests) {
   Host host;
-  for (std::uint32_t i = 0; i < 20; ++i) host.request(10 + i, 100 + i);
+  for (std::uint32_t i = 0; i < 64; ++i) host.request(10 + i, 100 + i);
   EXPECT_TRUE(host.watched[kPid]);
   EXPECT_EQ(host.counters.get("capture.wakes.processes").value(), 1U);
   host.handovers.exited(kPid);
@@ -66,7 +69,12 @@ TEST(Handovers, ThreadsThatMakeTheirOwnCallsCostNothing) {
 
 TEST(Handovers, EventLoopsCostNothing) {
   Host host;
-  for (std::uint32_t i = 0; i < 500; ++i) host.request(10, 11, 2 * i + 2);
+  const ConnectionPtr other = Host::connection(TcpSide::kPassive);
+  for (std::uint32_t i = 0; i < 500; ++i) {
+    host.moved(other, Direction::kReceived, 10);
+    host.request(10, 11);
+    host.moved(other, Direction::kSent, 10);
+  }
   EXPECT_TRUE(host.watched.empty());
 }
 
@@ -89,7 +97,7 @@ TEST(Handovers, AProcessThatChangesItsWaysIsFoundLater) {
 
 TEST(Handovers, WhoWakesTooOftenIsLeftAlone) {
   Host host;
-  for (std::uint32_t i = 0; i < 20; ++i) host.request(10, 100);
+  for (std::uint32_t i = 0; i < 64; ++i) host.request(10, 100);
   host.sweep(1);
   ASSERT_TRUE(host.watched[kPid]);
   const event::Wake wake{{}, {{kPid, 10}, 0, 0, 0}, {kPid, 11}};

@@ -92,8 +92,7 @@ class Awaited : public Evidence {
       const Actor& actor = request.last_byte.actor;
       Thread& thread = thread_of(actor.thread.tid);
       thread = {};
-      // Loops do not wait for one request's calls.
-      if (actor.loop < 2 && actor.task == 0) thread.serves = node->number;
+      if (actor.task == 0) thread.serves = node->number;
     } else if (const auto it = threads_.find(request.first_byte.actor.thread.tid); it != threads_.end()) {
       it->second.go_on();
     }
