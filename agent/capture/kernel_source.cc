@@ -97,7 +97,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         turns_({[](std::uint32_t pid) { return may_loop(pid); }, [this](bool on) { return watch_turns(on); }}),
         go_(*object_, counters),
         gate_(*object_, counters),
-        python_(*object_, counters),
+        python_(*object_, counters, {options.follow.contexts, options.follow.errands}),
         java_(*object_, counters, [this](std::uint32_t pid) { return sides_of(pid); }),
         node_(*object_, counters),
         tokio_(*object_, counters),
@@ -115,7 +115,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
     decoder_.set_contexts(&java_.contexts());
     java_.follow(continuations_);
     if (options.follow.goroutines) runtimes_.push_back(&go_);
-    if (options.follow.contexts) runtimes_.insert(runtimes_.end(), {&python_, &java_});
+    if (options.follow.contexts || options.follow.errands) runtimes_.push_back(&python_);
+    if (options.follow.contexts) runtimes_.push_back(&java_);
     if (options.follow.async_ids) runtimes_.push_back(&node_);
     if (options.follow.tokio) runtimes_.push_back(&tokio_);
     for (const char* reason : kReasons) lost_.push_back(&counters.get(std::string("capture.lost.") + reason));

@@ -30,6 +30,7 @@ struct KernelOptions {
                    .goroutines = true,
                    .contexts = true,
                    .async_ids = true,
+                   .errands = true,
                    .continuations = true,
                    .tokio = true};
 };

@@ -7,6 +7,7 @@
 #include <limits>
 #include <sstream>
 #include <string_view>
+#include <tuple>
 
 #include "agent/capture/proc_maps.h"
 
@@ -42,10 +43,13 @@ PythonMapping python_mapping(std::uint32_t pid, const std::string& maps) {
     // Most lines are of other libraries.
     const bool library = text.find("/libpython3") != std::string::npos;
     out.gevent = out.gevent || text.find("/gevent/_g") != std::string::npos;
+    const bool queue = text.find("/_queue.") != std::string::npos && text.ends_with(".so");
     const bool program = !exe_path.empty() && text.ends_with(exe_path);
-    if (!library && !program) continue;
+    if (!library && !program && !queue) continue;
     const auto line = parse_map_line(text);
     if (!line || line->offset != 0) continue;
+    if (queue) out.queue = {proc_file(pid, "root") + line->path, line->start, line->device, line->inode};
+    if (!library && !program) continue;
     PythonMapping& to = library ? out : executable;
     if (!to.path.empty() || (library && line->path.find(".so") == std::string::npos)) continue;
     to.path = library ? proc_file(pid, "root") + line->path : proc_file(pid, "exe");
@@ -57,13 +61,15 @@ PythonMapping python_mapping(std::uint32_t pid, const std::string& maps) {
   // libpython3.so is an empty one that only names the real one.
   if (out.path.empty() && base_name(executable.name).starts_with("python")) {
     executable.gevent = out.gevent;
+    executable.queue = out.queue;
     return executable;
   }
   return out;
 }
 
-PythonProbes::PythonProbes(RuntimeKernel& kernel, Counters& counters)
+PythonProbes::PythonProbes(RuntimeKernel& kernel, Counters& counters, Follow follow)
     : kernel_(kernel),
+      follow_(follow),
       known_(counters.get("capture.python.processes")),
       refused_(counters.get("capture.python.processes_refused")),
       probes_(counters.get("capture.python.probes_attached")),
@@ -95,7 +101,10 @@ void PythonProbes::exited(std::uint32_t pid) {
 }
 
 void PythonProbes::forget(std::uint32_t pid, Process& process) {
-  if (process.probes >= 0) kernel_.detach_uprobes(std::exchange(process.probes, -1));
+  for (int* const probes : {&process.probes, &process.gives, &process.takes}) {
+    if (*probes >= 0) kernel_.detach_uprobes(std::exchange(*probes, -1));
+  }
+  process.queue = 0;
   if (process.told.thread_id == 0) return;
   process.told = {};
   kernel_.remove_python_process(pid);
@@ -119,7 +128,7 @@ void PythonProbes::look(std::uint32_t pid, Process& process, LazyMaps& maps) {
   const PythonMapping mapping = python_mapping(pid, maps.text());
   const bool same = mapping.start == process.start && mapping.inode == process.inode;
   const bool greenlets = mapping.gevent && process.told.thread_id != 0 && process.told.data_stack == 0;
-  if (same && !greenlets && process.told.thread_id != 0) return;
+  if (same && !greenlets && process.told.thread_id != 0) return look_at_queue(pid, process, mapping);
   // It runs something else now, or otherwise than was thought.
   forget(pid, process);
   if (mapping.path.empty()) return;
@@ -127,6 +136,7 @@ void PythonProbes::look(std::uint32_t pid, Process& process, LazyMaps& maps) {
   process.start = mapping.start;
   process.inode = mapping.inode;
   understand(pid, process, mapping);
+  look_at_queue(pid, process, mapping);
 }
 
 void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonMapping& mapping) {
@@ -150,18 +160,51 @@ void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonM
   if (!mapping.gevent) {
     process.waits = !process.used && known_.value() >= kProbedUnused;
     if (process.waits) return;
-    auto probes = kernel_.attach_uprobes(pid, "python_born", mapping.path, (*executable).births);
-    if (!probes) {
-      failed_.add();
-      process.refused = probes.error().text();
-      return forget(pid, process);
+    if (follow_.contexts) {
+      auto probes = kernel_.attach_uprobes(pid, "python_born", mapping.path, (*executable).births);
+      if (!probes) {
+        failed_.add();
+        process.refused = probes.error().text();
+        return forget(pid, process);
+      }
+      process.probes = *probes;
+      probes_.add((*executable).births.size());
     }
-    process.probes = *probes;
-    probes_.add((*executable).births.size());
   }
   process.told = told;
   known_.add();
-  kernel_.set_python_process(pid, told);
+  if (follow_.contexts) kernel_.set_python_process(pid, told);
+}
+
+// Greenlets take turns on a thread: what it took from a queue is one's, not its.
+void PythonProbes::look_at_queue(std::uint32_t pid, Process& process, const PythonMapping& mapping) {
+  if (!follow_.errands || mapping.gevent || process.told.thread_id == 0) return;
+  const MappedFile& file = mapping.queue.path.empty() ? mapping : mapping.queue;
+  if (process.queue == file.inode) return;
+  for (int* const probes : {&process.gives, &process.takes}) {
+    if (*probes >= 0) kernel_.detach_uprobes(std::exchange(*probes, -1));
+  }
+  process.queue = file.inode;
+  if (probe_queue(pid, process, file)) probes_.add();
+}
+
+// Who takes is probed first: what is given is then seen to be taken.
+bool PythonProbes::probe_queue(std::uint32_t pid, Process& process, const MappedFile& file) {
+  const auto& queue = queues_.get(file, "queue", [&] { return read_python_queue(file.path); });
+  process.queue_refused = queue ? std::string() : queue.error().text();
+  if (!queue) return false;
+  for (const auto& [program, offsets, number] :
+       {std::tuple("python_takes", &(*queue).gets, &process.takes), {"python_gives", &(*queue).puts, &process.gives}}) {
+    auto probes = kernel_.attach_uprobes(pid, program, file.path, *offsets);
+    if (!probes) {
+      failed_.add();
+      process.queue_refused = probes.error().text();
+      if (process.takes >= 0) kernel_.detach_uprobes(std::exchange(process.takes, -1));
+      return false;
+    }
+    *number = *probes;
+  }
+  return true;
 }
 
 void PythonProbes::sweep(BootTime now) {
@@ -185,7 +228,11 @@ std::vector<std::string> PythonProbes::describe() const {
       line += process.waits ? "tasks are seen once it is used" : "tasks are not seen: " + process.refused;
     else
       line += "3." + std::to_string(process.minor) +
-              (process.told.data_stack == 0 ? ", tasks are seen" : ", greenlets are seen");
+              (process.told.data_stack != 0 ? ", greenlets are seen" : follow_.contexts ? ", tasks are seen" : "");
+    if (process.gives >= 0)
+      line += ", work handed to pools is seen";
+    else if (!process.queue_refused.empty())
+      line += ", work handed to pools is not seen: " + process.queue_refused;
     out.push_back(std::move(line));
   }
   return out;
@@ -198,7 +245,12 @@ std::string describe_python(std::uint32_t pid) {
   if (!executable) return executable.error().text();
   if (mapping.gevent && (*executable).offsets.data_stack == 0)
     return "greenlets of this release are not told apart (3.11 and newer)";
-  return mapping.gevent ? "greenlets can be seen" : "tasks can be seen";
+  if (mapping.gevent) return "greenlets can be seen";
+  const auto queue = read_python_queue(mapping.queue.path.empty() ? mapping.path : mapping.queue.path);
+  if (queue) return "tasks can be seen, and work handed to pools";
+  // Without one that is mapped, most have none yet.
+  if (mapping.queue.path.empty()) return "tasks can be seen";
+  return "tasks can be seen; work handed to pools not: " + queue.error().text();
 }
 
 }  // namespace wirespan

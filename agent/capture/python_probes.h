@@ -1,5 +1,5 @@
 // Contexts of traced Python processes: tells the kernel side where each interpreter keeps them, and keeps probes on the
-// functions that make new ones, in traced processes only (other processes of the same interpreter pay nothing). They
+// functions that make new ones; and on those through which threads hand each other work. In traced processes only (other processes of the same interpreter pay nothing). They
 // end with the process, or with the agent, however it ends.
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include "agent/capture/mapped_file.h"
 #include "agent/capture/python_executable.h"
+#include "agent/capture/python_queue.h"
 #include "agent/capture/runtime_kernel.h"
 #include "agent/capture/runtime_watch.h"
 #include "base/counters.h"
@@ -21,6 +22,7 @@ namespace wirespan {
 struct PythonMapping : MappedFile {
   std::string name;  // of the file, for people
   bool gevent = false;
+  MappedFile queue;  // the library that has SimpleQueue, where that is one
 };
 
 // libpython where it is mapped, else the executable where that is called python. From /proc/PID/maps, whose text is
@@ -30,7 +32,12 @@ struct PythonMapping : MappedFile {
 // One thread.
 class PythonProbes : public RuntimeWatch {
  public:
-  PythonProbes(RuntimeKernel& kernel, Counters& counters);
+  // What is followed: contexts, and work handed to other threads.
+  struct Follow {
+    bool contexts = true;
+    bool errands = true;
+  };
+  PythonProbes(RuntimeKernel& kernel, Counters& counters, Follow follow);
 
   void found(std::uint32_t pid, BootTime now, LazyMaps& maps) override;
   void exited(std::uint32_t pid) override;
@@ -53,6 +60,10 @@ class PythonProbes : public RuntimeWatch {
     unsigned minor = 0;
     ws_python_process told{};
     int probes = -1;  // -1: none
+    std::uint64_t queue = 0;  // inode of the file that has SimpleQueue; 0: not found
+    int gives = -1;
+    int takes = -1;
+    std::string queue_refused;
     bool used = false;
     bool waits = false;       // to be used
     std::uint64_t pages = 0;  // of address space, at the last look
@@ -61,10 +72,14 @@ class PythonProbes : public RuntimeWatch {
   void look(std::uint32_t pid, Process& process, LazyMaps& maps);
   void look_again(std::uint32_t pid, Process& process);
   void understand(std::uint32_t pid, Process& process, const PythonMapping& mapping);
+  void look_at_queue(std::uint32_t pid, Process& process, const PythonMapping& mapping);
+  [[nodiscard]] bool probe_queue(std::uint32_t pid, Process& process, const MappedFile& file);
   void forget(std::uint32_t pid, Process& process);
 
   RuntimeKernel& kernel_;
+  const Follow follow_;
   ReadFiles<PythonExecutable> executables_;
+  ReadFiles<PythonQueue> queues_;
   std::unordered_map<std::uint32_t, Process> processes_;
   std::uint32_t generation_ = 0;
   BootTime due_{};  // when the first process is to be looked at again

@@ -103,7 +103,7 @@ TEST(PythonProbes, SitOnReturnInstructionsAndEndWithTheProcess) {
   ASSERT_TRUE(python.ready());
   FakeKernel kernel;
   Counters counters;
-  PythonProbes probes(kernel, counters);
+  PythonProbes probes(kernel, counters, {});
   LazyMaps maps(python.pid());
   probes.found(python.pid(), BootTime{1'000'000'000'000}, maps);
   ASSERT_EQ(probes.describe().size(), 1U);

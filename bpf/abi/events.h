@@ -146,9 +146,10 @@ struct ws_ev_wake {
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
 
-enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES };
+enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES, WS_GIVES, WS_TAKES };
 
-/* A goroutine gives work to an object of the runtime (a client's connection, a channel), or takes it from one. */
+/* A goroutine gives work to an object of the runtime (a client's connection, a channel), or takes it from one. Or a
+ * thread of Python gives a piece of work to a pool, or one of the pool takes it: the object is that piece, 0: none. */
 struct ws_ev_handover {
   struct ws_ev_header h;
   __u64 object; /* address in the process */
@@ -158,7 +159,7 @@ struct ws_ev_handover {
   __u64 other; /* channels: the goroutine that waits at the other end, 0: none, all ones: one in a select */
   __u32 tid;
   __u32 role;     /* enum ws_handover_role */
-  __u32 queued;   /* channels: elements in the buffer before */
+  __u32 queued;   /* channels: elements in the buffer before; WS_GIVES: the giver's turn, as in ws_ev_data.loop */
   __u32 capacity; /* channels: of the buffer */
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_handover) == 72, "ws_ev_handover");

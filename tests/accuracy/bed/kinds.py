@@ -63,6 +63,9 @@ HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ampl
     ("files", True), ("immediate", True), ("threads", True), ("callbacks", True), ("storage", True),
     ("lock", False), ("limit", False), ("pool", False), ("fetch", False), ("shared", False), ("batch", False), ("queue", False)))
 
+# How work is handed to a pool that makes the calls: first with workers in plenty, then with few.
+ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "wait", "completed", "whole")))
+
 PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -75,6 +78,10 @@ def _gunicorn(*options):
 
 def _python(s: Start):
     return [s.tools.python() / "python", SERVICES / s.kind / "server.py"]
+
+
+def _python_variant(s: Start):
+    return [*_python(s), s.variant.name]
 
 
 def _uvicorn(s: Start):
@@ -138,6 +145,9 @@ def _kinds():
                _one("loop"), env=PYTHON_PATH)
     yield Kind("python_threads", _python, Toolchains.python, _one("direct"), env=PYTHON_PATH)
     yield Kind("python_pool", _python, Toolchains.python, POOLS, env=PYTHON_PATH)
+    yield Kind("python_executor", _python_variant, Toolchains.python, ERRANDS, env=PYTHON_PATH)
+    yield Kind("python_run_in_executor", _python_variant, Toolchains.python,
+               (*POOLS, Variant("to_thread", "busy", scarce, ample)), env=PYTHON_PATH)
     yield Kind("python_asyncio", _python, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)
