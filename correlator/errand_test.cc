@@ -101,6 +101,16 @@ TEST(Errand, WhatIsDoneAfterTheAnswerIsNotOfTheNextRequest) {
   EXPECT_TRUE(s.is_parent(next, of_next));
 }
 
+TEST(Errand, NorOfTheOnlyOneThatIsOpenThen) {
+  PoolScene s;
+  s.put(kReader, 0x10);
+  s.get(kPool, 0x10);
+  s.finish(s.a, thread(kPid, kReader));
+  const auto late = s.called_by(kPool);
+  s.finish(s.b, thread(kPid, kOther));
+  EXPECT_TRUE(s.is_root(late));
+}
+
 TEST(Errand, WhoWorksForNobodyGivesForNobody) {
   PoolScene s;
   s.put(30, 0x10);

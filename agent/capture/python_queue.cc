@@ -11,6 +11,7 @@
 #include "agent/capture/elf_file.h"
 #include "agent/capture/probe_site.h"
 #include "agent/capture/returns.h"
+#include "base/bytes.h"
 
 namespace wirespan {
 namespace {
@@ -86,11 +87,11 @@ class Table {
   void find_names() {
     visit_segments(false, [this](const GElf_Phdr& segment) {
       visit_pieces(segment, kRarest.size(), [this](std::uint64_t address, const std::vector<std::uint8_t>& bytes) {
-        for (auto at = bytes.begin(); names_.size() < kMostPlaces;) {
-          at = std::search(at, bytes.end(), kRarest.begin(), kRarest.end());
-          if (at == bytes.end()) return;
-          names_.push_back(address + static_cast<std::uint64_t>(at - bytes.begin()));
-          ++at;
+        const std::string_view text = as_text(bytes);
+        for (std::size_t at = 0; names_.size() < kMostPlaces; ++at) {
+          at = text.find(kRarest, at);
+          if (at == std::string_view::npos) return;
+          names_.push_back(address + at);
         }
       });
     });

@@ -64,7 +64,7 @@ HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ampl
     ("lock", False), ("limit", False), ("pool", False), ("fetch", False), ("shared", False), ("batch", False), ("queue", False)))
 
 # How work is handed to a pool that makes the calls: first with workers in plenty, then with few.
-ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "wait", "completed", "whole")))
+ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "wait", "completed", "whole", "nested")))
 
 PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -147,7 +147,8 @@ def _kinds():
     yield Kind("python_pool", _python, Toolchains.python, POOLS, env=PYTHON_PATH)
     yield Kind("python_executor", _python_variant, Toolchains.python, ERRANDS, env=PYTHON_PATH)
     yield Kind("python_run_in_executor", _python_variant, Toolchains.python,
-               (*POOLS, Variant("to_thread", "busy", scarce, ample)), env=PYTHON_PATH)
+               (*POOLS, Variant("to_thread", "busy", scarce, ample)),
+               env=PYTHON_PATH)
     yield Kind("python_asyncio", _python, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)

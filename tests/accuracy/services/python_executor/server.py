@@ -1,6 +1,7 @@
 """The standard library's threaded HTTP server; its threads give their calls to a ThreadPoolExecutor that all share.
 
-The argument says how: each call by itself (submit, map, wait, completed) or all of the work at once (whole)."""
+The argument says how: each call by itself (map, wait, completed, any other word) or all of the work at once (whole),
+which gives its calls to another pool (nested)."""
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
@@ -11,9 +12,10 @@ import plan
 
 HOW = sys.argv[1] if len(sys.argv) > 1 else "submit"
 pool = ThreadPoolExecutor(plan.WORKERS)
+second = ThreadPoolExecutor(plan.WORKERS)
 
 
-def at_once(path, body, calls):
+def at_once(path, body, calls, pool=pool):
     if HOW == "map":
         list(pool.map(lambda index: blocking.call(path, body, index), calls))
         return
@@ -24,12 +26,19 @@ def at_once(path, body, calls):
         future.result()
 
 
-def work(path, body):
-    if HOW == "whole":
-        return pool.submit(blocking.work, path, body).result()
+def one_by_one(path, body, *of):
     for pause, calls in plan.steps(body):
         time.sleep(pause)
-        at_once(path, body, calls)
+        at_once(path, body, calls, *of)
+
+
+def work(path, body):
+    if HOW == "whole":
+        pool.submit(blocking.work, path, body).result()
+    elif HOW == "nested":
+        pool.submit(one_by_one, path, body, second).result()
+    else:
+        one_by_one(path, body)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,5 +1,5 @@
-"""aiohttp whose tasks give their calls to threads: by run_in_executor, or ("to_thread") by asyncio.to_thread, which
-copies the task's context."""
+"""aiohttp whose tasks give their calls to threads: by run_in_executor, or (to_thread) as asyncio.to_thread does, in a
+copy of the task's context."""
 import asyncio
 import contextvars
 import sys
