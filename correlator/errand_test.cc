@@ -24,7 +24,7 @@ struct PoolScene : Scene {
 
   void hand(Role role, Actor actor, std::uint64_t object) {
     now = now + 10;
-    correlator.on_event(event::Handover{now, actor, role, object, 0, 0, 0, 0});
+    correlator.on_event(event::Handover{now, actor, role, object, role == Role::kGives ? 0x1000U : 0U, 0, 0, 0});
   }
   void put(std::uint32_t tid, std::uint64_t object) { hand(Role::kGives, thread(kPid, tid), object); }
   void get(std::uint32_t tid, std::uint64_t object) { hand(Role::kTakes, thread(kPid, tid), object); }
@@ -43,8 +43,8 @@ TEST(Errand, WhoTakesWorksForWhoGave) {
   PoolScene s;
   s.put(kReader, 0x10);
   s.put(kOther, 0x20);
-  s.get(kPool, 0x20);
   s.get(kPool + 1, 0x10);
+  s.get(kPool, 0x20);
   const auto of_b = s.called_by(kPool);
   const auto of_a = s.called_by(kPool + 1);
   const auto of_a_too = s.called_by(kPool + 1);
@@ -180,6 +180,32 @@ TEST(Errand, WhatWasMissedMayHaveBeenTheNext) {
   const auto call = s.called_by(kPool);
   s.finish(s.a, thread(kPid, kReader));
   EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Errand, WhatComesOutOfAQueueShowsThatWhatWasBeforeItHas) {
+  PoolScene s;
+  s.put(kReader, 0x10);  // taken, unseen
+  s.put(kReader, 0x20);
+  s.get(kPool, 0x20);
+  s.get(kPool, 0x10);  // at the same address, given unseen
+  const auto call = s.called_by(kPool);
+  s.finish(s.a, thread(kPid, kReader));
+  EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Errand, WhoeverMissedSomethingMayHaveTakenTheFirst) {
+  PoolScene s;
+  s.put(kReader, 0x10);
+  s.put(kOther, 0x20);
+  s.correlator.on_event(event::Missed{s.now, {kPid, kPool}});
+  s.get(kPool, 0x10);
+  const auto first = s.called_by(kPool);
+  s.get(kPool, 0x20);
+  const auto second = s.called_by(kPool);
+  s.finish(s.a, thread(kPid, kReader));
+  s.finish(s.b, thread(kPid, kOther));
+  EXPECT_TRUE(s.is_root(first));
+  EXPECT_TRUE(s.is_parent(s.b, second));
 }
 
 TEST(Errand, OfAnotherProcessIsAnother) {

@@ -140,7 +140,7 @@ struct Handover {
     kTakes,      // Python: the actor took the piece of work `object`, 0: is back at a queue and has none
   } role = Role::kCalls;
   std::uint64_t object = 0;  // an address: unique within the process while it lives; or a task
-  std::uint64_t place = 0;   // channels: the element's slot in the buffer. kWakes: the following two
+  std::uint64_t place = 0;   // channels: the element's slot in the buffer. kGives: the queue. kWakes: the following two
   static constexpr std::uint64_t kByReference = 1;
   static constexpr std::uint64_t kAnswersOnly = 2;                // the process's wake-ups by value are not told now
   static constexpr std::uint64_t kSelecting = ~std::uint64_t{0};  // one that waits for other channels as well

@@ -260,8 +260,8 @@ void Decoder::handover(Bytes record, Sink<Event>& sink) {
     const bool gives = ev->role == WS_GIVES;
     const std::uint32_t loop = gives ? turn(ev->h, ev->queued) : 0;
     sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, loop, ev->task, ev->parent_task},
-                                gives ? event::Handover::Role::kGives : event::Handover::Role::kTakes, ev->object, 0, 0,
-                                0, 0});
+                                gives ? event::Handover::Role::kGives : event::Handover::Role::kTakes, ev->object,
+                                ev->place, 0, 0, 0});
     return;
   }
   sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task},

@@ -155,7 +155,7 @@ struct ws_ev_handover {
   __u64 object; /* address in the process */
   __u64 task;
   __u64 parent_task;
-  __u64 place; /* channels: the element's number in the ring buffer */
+  __u64 place; /* channels: the element's number in the ring buffer; WS_GIVES: address of the queue */
   __u64 other; /* channels: the goroutine that waits at the other end, 0: none, all ones: one in a select */
   __u32 tid;
   __u32 role;     /* enum ws_handover_role */

@@ -13,11 +13,17 @@
 WS_INLINE __u64 ws_returned(struct pt_regs *regs) {
   return regs->ax;
 }
+WS_INLINE __u64 ws_first_argument(struct pt_regs *regs) {
+  return regs->di;
+}
 WS_INLINE __u64 ws_second_argument(struct pt_regs *regs) {
   return regs->si;
 }
 #else
 WS_INLINE __u64 ws_returned(struct pt_regs *regs) {
+  return 0;
+}
+WS_INLINE __u64 ws_first_argument(struct pt_regs *regs) {
   return 0;
 }
 WS_INLINE __u64 ws_second_argument(struct pt_regs *regs) {
@@ -114,6 +120,7 @@ int python_gives(struct pt_regs *regs) {
   struct ws_ev_handover ev = {.h = {.pid = me >> 32, .time = bpf_ktime_get_boot_ns()}, .role = WS_GIVES};
   ev.object = ws_user_word(ws_second_argument(regs));
   if (!ws_python_is_work(ev.object)) return 0;
+  ev.place = ws_first_argument(regs);
   ev.queued = ws_turn(thread, ev.h.time);
   ws_python_giver(&ev, thread);
   ws_python_hand(&ev, (__u32)me);

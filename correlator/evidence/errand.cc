@@ -7,6 +7,11 @@
 //
 // A task gives work as if its context had been copied at that moment, as asyncio.to_thread() does: Errands puts that into
 // what the pool's thread does, and evidence/task knows the rest.
+//
+// Addresses are used again, so what was given and is not seen to be taken must not stay: what comes out of a queue shows
+// that all that went into it before has come out as well.
+#include <deque>
+#include <iterator>
 #include <unordered_map>
 #include <utility>
 
@@ -16,7 +21,7 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostGiven = 16'384;  // of all processes, twice; past it those given longest ago are forgotten
+constexpr std::size_t kMostGiven = 32'768;  // and not taken, of all processes; past it all are forgotten
 constexpr double kConfidence = 0.99;
 
 class ByErrand : public Evidence {
@@ -25,8 +30,9 @@ class ByErrand : public Evidence {
   // Before `thread`: what its thread heard last may have been of the errand before.
   [[nodiscard]] int rank() const override { return 28; }
   void restart() override {
-    young_.clear();
-    old_.clear();
+    given_.clear();
+    queues_.clear();
+    waiting_ = 0;
   }
 
   void event(const Event& event, World& world) override {
@@ -36,7 +42,7 @@ class ByErrand : public Evidence {
       else if (handover->role == event::Handover::Role::kTakes)
         take(*handover, world);
     } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
-      world.errands.forget(missed->thread.tid);
+      missed_by(missed->thread, world);
     } else if (const auto* exited = std::get_if<event::ThreadExited>(&event)) {
       world.errands.forget(exited->thread.tid);
     }
@@ -57,19 +63,29 @@ class ByErrand : public Evidence {
   }
 
  private:
-  using Given = std::unordered_map<std::uint64_t, Errand>;
+  struct Given {
+    Errand errand;
+    std::uint64_t queue = 0;
+    std::uint64_t number = 0;
+  };
+  using Order = std::deque<std::pair<std::uint64_t, std::uint64_t>>;  // number and key of what is given
+  struct Queue {  // never empty
+    std::uint32_t pid = 0;
+    Order order;
+  };
 
-  static std::uint64_t key(const event::Handover& handover) {
-    return combine64(mix64(handover.actor.thread.pid), handover.object);
-  }
+  static std::uint64_t key(std::uint32_t pid, std::uint64_t address) { return combine64(mix64(pid), address); }
 
-  // What is at an object's address since: a piece of work goes through one queue, once.
   void give(const event::Handover& handover, const World& world) {
-    if (young_.size() >= kMostGiven) {
-      old_ = std::move(young_);
-      young_.clear();
-    }
-    young_[key(handover)] = work_of(handover, world);
+    if (waiting_ >= kMostGiven) restart();
+    const std::uint32_t pid = handover.actor.thread.pid;
+    const std::uint64_t what = key(pid, handover.object);
+    const std::uint64_t where = key(pid, handover.place);
+    given_[what] = {work_of(handover, world), where, ++numbers_};
+    Queue& queue = queues_[where];
+    queue.pid = pid;
+    queue.order.emplace_back(numbers_, what);
+    ++waiting_;
   }
 
   static Errand work_of(const event::Handover& given, const World& world) {
@@ -93,20 +109,47 @@ class ByErrand : public Evidence {
   void take(const event::Handover& handover, World& world) {
     const std::uint32_t tid = handover.actor.thread.tid;
     Errand errand;
-    for (Given* const given : {&young_, &old_}) {
-      const auto it = handover.object == 0 ? given->end() : given->find(key(handover));
-      if (it == given->end()) continue;
-      if (errand.taken.ns == 0) errand = it->second;
+    const auto it = given_.find(key(handover.actor.thread.pid, handover.object));
+    if (handover.object != 0 && it != given_.end()) {
+      errand = it->second.errand;
       errand.taken = handover.time;
-      given->erase(it);
+      take_up_to(it->second.number, it->second.queue);
     }
     world.errands.set(tid, errand);
     // What it was heard to do before was for somebody else.
     if (world.open.serving_by_thread(tid) == 0) world.activations.forget_thread(tid);
   }
 
-  Given young_;
-  Given old_;
+  void take_up_to(std::uint64_t number, std::uint64_t where) {
+    const auto queue = queues_.find(where);
+    if (queue == queues_.end()) return;
+    auto& order = queue->second.order;
+    while (!order.empty() && order.front().first <= number) drop_first(order);
+    if (order.empty()) queues_.erase(queue);
+  }
+
+  void drop_first(Order& order) {
+    const auto [number, what] = order.front();
+    order.pop_front();
+    --waiting_;
+    const auto it = given_.find(what);
+    if (it != given_.end() && it->second.number == number) given_.erase(it);
+  }
+
+  // It may have taken something: then that was the first in its queue.
+  void missed_by(const ThreadRef& thread, World& world) {
+    world.errands.forget(thread.tid);
+    if (world.open.serving_by_thread(thread.tid) > 0) return;
+    for (auto it = queues_.begin(); it != queues_.end();) {
+      if (it->second.pid == thread.pid) drop_first(it->second.order);
+      it = it->second.order.empty() ? queues_.erase(it) : std::next(it);
+    }
+  }
+
+  std::unordered_map<std::uint64_t, Given> given_;
+  std::unordered_map<std::uint64_t, Queue> queues_;
+  std::uint64_t numbers_ = 0;
+  std::size_t waiting_ = 0;  // in all queues
 };
 
 }  // namespace

@@ -147,8 +147,7 @@ def _kinds():
     yield Kind("python_pool", _python, Toolchains.python, POOLS, env=PYTHON_PATH)
     yield Kind("python_executor", _python_variant, Toolchains.python, ERRANDS, env=PYTHON_PATH)
     yield Kind("python_run_in_executor", _python_variant, Toolchains.python,
-               (*POOLS, Variant("to_thread", "busy", scarce, ample)),
-               env=PYTHON_PATH)
+               (*POOLS, Variant("to_thread", "busy", scarce, ample)), env=PYTHON_PATH)
     yield Kind("python_asyncio", _python, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)
