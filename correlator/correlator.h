@@ -106,7 +106,10 @@ class Correlator : public Sink<ExchangeItem> {
   Activations activations_;
   ThreadHabits habits_;
   Errands errands_;
-  World world_{open_, activations_, habits_, errands_,
+  World world_{open_,
+               activations_,
+               habits_,
+               errands_,
                [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); },
                [this](const NodePtr& call) { refuted(call); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
@@ -122,7 +125,7 @@ class Correlator : public Sink<ExchangeItem> {
   std::deque<NodePtr> keyed_;         // clients that finished before their server was seen, in order
   BootTime now_{};
   Event instead_;  // reused
-  Span span_;  // reused: its buffers come back from who takes it
+  Span span_;      // reused: its buffers come back from who takes it
   std::vector<std::pair<std::string_view, Counter*>> link_counters_;
   Counter& spans_;
   Counter& roots_;

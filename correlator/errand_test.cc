@@ -246,9 +246,7 @@ struct LoopScene : PoolScene {
     now = now + 10;
     return kContextTask | now.ns;
   }
-  void put(std::uint64_t task, std::uint64_t object) {
-    hand(Role::kGives, {{kPid, kPid}, 2, task, 0}, object);
-  }
+  void put(std::uint64_t task, std::uint64_t object) { hand(Role::kGives, {{kPid, kPid}, 2, task, 0}, object); }
 };
 
 TEST(Errand, OfATaskIsAContextOfItsOwn) {

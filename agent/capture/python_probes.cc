@@ -228,7 +228,9 @@ std::vector<std::string> PythonProbes::describe() const {
       line += process.waits ? "tasks are seen once it is used" : "tasks are not seen: " + process.refused;
     else
       line += "3." + std::to_string(process.minor) +
-              (process.told.data_stack != 0 ? ", greenlets are seen" : follow_.contexts ? ", tasks are seen" : "");
+              (process.told.data_stack != 0 ? ", greenlets are seen"
+               : follow_.contexts           ? ", tasks are seen"
+                                            : "");
     if (process.gives >= 0)
       line += ", work handed to pools is seen";
     else if (!process.queue_refused.empty())

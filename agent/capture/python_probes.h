@@ -1,6 +1,6 @@
 // Contexts of traced Python processes: tells the kernel side where each interpreter keeps them, and keeps probes on the
-// functions that make new ones; and on those through which threads hand each other work. In traced processes only (other processes of the same interpreter pay nothing). They
-// end with the process, or with the agent, however it ends.
+// functions that make new ones; and on those through which threads hand each other work. In traced processes only
+// (other processes of the same interpreter pay nothing). They end with the process, or with the agent, however it ends.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +59,7 @@ class PythonProbes : public RuntimeWatch {
     std::uint64_t inode = 0;
     unsigned minor = 0;
     ws_python_process told{};
-    int probes = -1;  // -1: none
+    int probes = -1;          // -1: none
     std::uint64_t queue = 0;  // inode of the file that has SimpleQueue; 0: not found
     int gives = -1;
     int takes = -1;

@@ -1,5 +1,6 @@
-// Where the functions of _queue.SimpleQueue are, the queue of concurrent.futures: in a library of its own, or in the file
-// that holds the interpreter. Without symbols: by the table that names them to Python. Trusts no length in the file.
+// Where the functions of _queue.SimpleQueue are, the queue of concurrent.futures: in a library of its own, or in the
+// file that holds the interpreter. Without symbols: by the table that names them to Python. Trusts no length in the
+// file.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,8 @@ std::vector<std::string> libraries() {
   std::vector<std::filesystem::path> folders{"/usr/lib"};
   std::error_code error;
   const std::filesystem::path versions = std::filesystem::path(home != nullptr ? home : "/root") / ".pyenv/versions";
-  for (const auto& entry : std::filesystem::directory_iterator(versions, error)) folders.push_back(entry.path() / "lib");
+  for (const auto& entry : std::filesystem::directory_iterator(versions, error))
+    folders.push_back(entry.path() / "lib");
   std::vector<std::string> out;
   for (const auto& folder : folders) {
     for (int minor = 8; minor <= 13; ++minor) {

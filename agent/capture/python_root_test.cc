@@ -92,7 +92,7 @@ TEST_P(Tasks, WhoGivesWorkToAPoolIsTold) {
     });
     return it == handed.rend() ? event::Handover{} : *it;
   };
-  std::map<std::string, std::uint32_t> clients;             // their threads
+  std::map<std::string, std::uint32_t> clients;              // their threads
   std::map<std::string, std::multiset<std::uint64_t>> gave;  // threads, or tasks
   for (const auto& data : seen.data) {
     if (data.direction != Direction::kSent || data.conn->side != TcpSide::kActive) continue;
@@ -101,7 +101,8 @@ TEST_P(Tasks, WhoGivesWorkToAPoolIsTold) {
       clients[name] = data.actor.thread.tid;
       continue;
     }
-    const auto take = last(Role::kTakes, data.time, [&](const auto& one) { return one.actor.thread == data.actor.thread; });
+    const auto take =
+        last(Role::kTakes, data.time, [&](const auto& one) { return one.actor.thread == data.actor.thread; });
     ASSERT_NE(take.object, 0U) << data.captured;
     const auto give = last(Role::kGives, take.time, [&](const auto& one) { return one.object == take.object; });
     ASSERT_NE(give.time.ns, 0U) << data.captured;

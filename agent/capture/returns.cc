@@ -208,7 +208,8 @@ Result<WaysOut> ways_out_of(std::uint64_t address, std::uint64_t size, const Rea
   if (disassembler.instruction == nullptr) return not_understood("libcapstone does not know amd64");
   Flow flow(**capstone, disassembler.handle, disassembler.instruction, read);
   if (const char* const why = flow.follow(address, size)) return not_understood(why);
-  WaysOut out{flow.returns(), {flow.exits().begin(), flow.exits().end()}, {flow.calls().begin(), flow.calls().end()}, {}};
+  WaysOut out{
+      flow.returns(), {flow.exits().begin(), flow.exits().end()}, {flow.calls().begin(), flow.calls().end()}, {}};
   for (const auto& [at, seen] : flow.seen()) out.code.push_back(at);
   std::ranges::sort(out.returns);
   return out;

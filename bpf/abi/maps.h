@@ -116,7 +116,7 @@ struct ws_thread {
   __u8 java_sort;      /* enum ws_java_sort */
   __u8 returned;       /* enum ws_returned */
   __u8 took;           /* the last piece of work it took from a pool's queue was told */
-};                     /* a cache line each: neighbours run on other CPUs */
+}; /* a cache line each: neighbours run on other CPUs */
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
 /* Where a process's Go runtime keeps what we read. */

@@ -5,11 +5,11 @@
 // is said where it has an event loop (acceptors: their workers answer, evidence/worker), where it has read several
 // requests, or once the answer began: what is still done then is not waited for.
 //
-// A task gives work as if its context had been copied at that moment, as asyncio.to_thread() does: Errands puts that into
-// what the pool's thread does, and evidence/task knows the rest.
+// A task gives work as if its context had been copied at that moment, as asyncio.to_thread() does: Errands puts that
+// into what the pool's thread does, and evidence/task knows the rest.
 //
-// Addresses are used again, so what was given and is not seen to be taken must not stay: what comes out of a queue shows
-// that all that went into it before has come out as well.
+// Addresses are used again, so what was given and is not seen to be taken must not stay: what comes out of a queue
+// shows that all that went into it before has come out as well.
 #include <deque>
 #include <iterator>
 #include <unordered_map>
@@ -69,7 +69,7 @@ class ByErrand : public Evidence {
     std::uint64_t number = 0;
   };
   using Order = std::deque<std::pair<std::uint64_t, std::uint64_t>>;  // number and key of what is given
-  struct Queue {  // never empty
+  struct Queue {                                                      // never empty
     std::uint32_t pid = 0;
     Order order;
   };
