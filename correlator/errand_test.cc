@@ -208,6 +208,25 @@ TEST(Errand, WhoeverMissedSomethingMayHaveTakenTheFirst) {
   EXPECT_TRUE(s.is_parent(s.b, second));
 }
 
+TEST(Errand, WhatIsNotWatchedIsNotKnown) {
+  PoolScene s;
+  s.put(kReader, 0x10);
+  s.get(kPool, 0x10);
+  s.put(kReader, 0x20);
+  s.hand(Role::kUnwatched, thread(kPid, 0), 0);
+  const auto on_none = s.called_by(kPool);
+  s.get(kPool, 0x20);  // told late
+  const auto late = s.called_by(kPool);
+  s.hand(Role::kWatched, thread(kPid, 0), 0);
+  s.put(kReader, 0x30);
+  s.get(kPool, 0x30);
+  const auto again = s.called_by(kPool);
+  s.finish(s.a, thread(kPid, kReader));
+  EXPECT_TRUE(s.is_root(on_none));
+  EXPECT_TRUE(s.is_root(late));
+  EXPECT_TRUE(s.is_parent(s.a, again));
+}
+
 TEST(Errand, OfAnotherProcessIsAnother) {
   PoolScene s;
   s.put(kReader, 0x10);

@@ -15,6 +15,10 @@ void Errands::set(std::uint32_t tid, const Errand& errand) {
   by_thread_[tid] = errand;
 }
 
+void Errands::forget_process(std::uint32_t pid) {
+  std::erase_if(by_thread_, [pid](const auto& one) { return one.second.pid == pid; });
+}
+
 const Errand* Errands::of_task(const event::Data& data) const {
   // Loops have tasks of their own; who answers a request is no errand-boy.
   if (data.actor.task != 0 || data.actor.loop >= 2 || data.conn->side != TcpSide::kActive) return nullptr;

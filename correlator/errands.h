@@ -10,6 +10,7 @@
 namespace wirespan {
 
 struct Errand {
+  std::uint32_t pid = 0;
   BootTime taken{};
   std::uint64_t node = 0;  // the request that the giver worked for; 0: not known, or a task gave it
   // A task gave it: as if the work were done in a context copied from the task's own, when it was given.
@@ -22,6 +23,7 @@ class Errands {
   // From now on. One of nobody's: what the thread was on before is over.
   void set(std::uint32_t tid, const Errand& errand);
   void forget(std::uint32_t tid) { by_thread_.erase(tid); }
+  void forget_process(std::uint32_t pid);
   void clear() { by_thread_.clear(); }
   [[nodiscard]] bool any() const { return !by_thread_.empty(); }
   // nullptr: none that is known.

@@ -255,6 +255,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   // Before what the probes tell, and whether a window is open or not.
   void tell_watched() {
     for (const event::Handover& told : go_.take_watched()) sink_->accept(told);
+    for (const event::Handover& told : python_.take_watched()) sink_->accept(told);
   }
 
   ConnSides sides_of(std::uint32_t pid) {
@@ -281,6 +282,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       const std::lock_guard lock(limits_mutex_);
       gate_.set_limits(limits_);
       tokio_.follow(limits_.wakeups);
+      python_.follow_errands(limits_.wakeups);
       java_.follow(continuations_ && limits_.wakeups);
     }
     const BootTime now = clock_.now();

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <limits>
 #include <sstream>
 #include <string_view>
-#include <tuple>
 
 #include "agent/capture/proc_maps.h"
 
@@ -21,6 +21,11 @@ constexpr std::array<std::int64_t, 8> kLooks{
 // glibc on amd64: specific_1stblock in struct pthread, which begins at the thread pointer. Proven at run time: the
 // value found there must point to something that names the thread.
 constexpr std::uint16_t kThreadKeys = 0x310;
+// What goes into and comes out of a process's queues: past so much a second they are left alone for a while, as both
+// together cost it 2 to 12 us (docs/cost.md).
+constexpr std::int64_t kJudgeNs = 1'000'000'000;
+constexpr std::uint64_t kMostHanded = 20'000;
+constexpr std::int64_t kRestNs = 60'000'000'000;
 
 std::string proc_file(std::uint32_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
@@ -73,7 +78,8 @@ PythonProbes::PythonProbes(RuntimeKernel& kernel, Counters& counters, Follow fol
       known_(counters.get("capture.python.processes")),
       refused_(counters.get("capture.python.processes_refused")),
       probes_(counters.get("capture.python.probes_attached")),
-      failed_(counters.get("capture.python.probes_failed")) {}
+      failed_(counters.get("capture.python.probes_failed")),
+      too_busy_(counters.get("capture.python.queues_too_busy")) {}
 
 void PythonProbes::found(std::uint32_t pid, BootTime now, LazyMaps& maps) {
   Process& process = processes_[pid];
@@ -101,10 +107,9 @@ void PythonProbes::exited(std::uint32_t pid) {
 }
 
 void PythonProbes::forget(std::uint32_t pid, Process& process) {
-  for (int* const probes : {&process.probes, &process.gives, &process.takes}) {
-    if (*probes >= 0) kernel_.detach_uprobes(std::exchange(*probes, -1));
-  }
-  process.queue = 0;
+  if (process.probes >= 0) kernel_.detach_uprobes(std::exchange(process.probes, -1));
+  leave_queue(process);
+  process.queue = {};
   if (process.told.thread_id == 0) return;
   process.told = {};
   kernel_.remove_python_process(pid);
@@ -180,34 +185,71 @@ void PythonProbes::understand(std::uint32_t pid, Process& process, const PythonM
 void PythonProbes::look_at_queue(std::uint32_t pid, Process& process, const PythonMapping& mapping) {
   if (!follow_.errands || mapping.gevent || process.told.thread_id == 0) return;
   const MappedFile& file = mapping.queue.path.empty() ? mapping : mapping.queue;
-  if (process.queue == file.inode) return;
-  for (int* const probes : {&process.gives, &process.takes}) {
-    if (*probes >= 0) kernel_.detach_uprobes(std::exchange(*probes, -1));
-  }
-  process.queue = file.inode;
-  if (probe_queue(pid, process, file)) probes_.add();
+  if (process.queue.inode == file.inode) return;
+  leave_queue(process);
+  process.queue = file;
+  if (wanted_) probe_queue(pid, process);
 }
 
 // Who takes is probed first: what is given is then seen to be taken.
-bool PythonProbes::probe_queue(std::uint32_t pid, Process& process, const MappedFile& file) {
-  const auto& queue = queues_.get(file, "queue", [&] { return read_python_queue(file.path); });
-  process.queue_refused = queue ? std::string() : queue.error().text();
-  if (!queue) return false;
-  for (const auto& [program, offsets, number] :
-       {std::tuple("python_takes", &(*queue).gets, &process.takes), {"python_gives", &(*queue).puts, &process.gives}}) {
-    auto probes = kernel_.attach_uprobes(pid, program, file.path, *offsets);
-    if (!probes) {
-      failed_.add();
-      process.queue_refused = probes.error().text();
-      if (process.takes >= 0) kernel_.detach_uprobes(std::exchange(process.takes, -1));
-      return false;
-    }
-    *number = *probes;
+void PythonProbes::probe_queue(std::uint32_t pid, Process& process) {
+  const std::string& path = process.queue.path;
+  const auto& queue = queues_.get(process.queue, "queue", [&] { return read_python_queue(path); });
+  // Where it has none, a library that has may come later.
+  process.queue_refused = queue || queue.error().code == ENOENT ? std::string() : queue.error().text();
+  if (!queue) return;
+  auto takes = kernel_.attach_uprobes(pid, "python_takes", path, (*queue).gets);
+  if (takes) process.takes = *takes;
+  auto gives = takes ? kernel_.attach_uprobes(pid, "python_gives", path, (*queue).puts) : takes;
+  if (!gives) {
+    failed_.add();
+    process.queue_refused = gives.error().text();
+    return leave_queue(process);
   }
-  return true;
+  process.gives = *gives;
+  process.handed = kernel_.python_handed(pid);
+  probes_.add((*queue).gets.size() + (*queue).puts.size());
+}
+
+void PythonProbes::leave_queue(Process& process) {
+  for (int* const probes : {&process.gives, &process.takes}) {
+    if (*probes >= 0) kernel_.detach_uprobes(std::exchange(*probes, -1));
+  }
+}
+
+void PythonProbes::judge_queues(BootTime now) {
+  if (now - judged_ < kJudgeNs) return;
+  const auto elapsed = static_cast<std::uint64_t>(now - judged_);
+  const bool first = std::exchange(judged_, now).ns == 0;
+  for (auto& [pid, process] : processes_) {
+    if (process.gives >= 0) {
+      const std::uint32_t handed = kernel_.python_handed(pid);
+      const std::uint64_t more = handed - std::exchange(process.handed, handed);
+      const bool too_many = !first && more > kMostHanded * elapsed / kJudgeNs;
+      if (wanted_ && !too_many) continue;
+      if (too_many) too_busy_.add();
+      process.rests = now + (too_many ? kRestNs : 0);
+      process.rested = true;
+      leave_queue(process);
+      tell(pid, event::Handover::Role::kUnwatched, now);
+    } else if (process.rested && wanted_ && now - process.rests >= 0) {
+      process.rested = false;
+      probe_queue(pid, process);
+      if (process.gives >= 0) tell(pid, event::Handover::Role::kWatched, now);
+    }
+  }
+}
+
+void PythonProbes::tell(std::uint32_t pid, event::Handover::Role role, BootTime now) {
+  event::Handover told;
+  told.time = now;
+  told.actor.thread.pid = pid;
+  told.role = role;
+  watched_.push_back(told);
 }
 
 void PythonProbes::sweep(BootTime now) {
+  judge_queues(now);
   if (now < due_) return;
   due_ = {std::numeric_limits<std::uint64_t>::max()};
   std::uint64_t refused = 0;
@@ -233,6 +275,8 @@ std::vector<std::string> PythonProbes::describe() const {
                                             : "");
     if (process.gives >= 0)
       line += ", work handed to pools is seen";
+    else if (process.rested)
+      line += ", work handed to pools is not seen now";
     else if (!process.queue_refused.empty())
       line += ", work handed to pools is not seen: " + process.queue_refused;
     out.push_back(std::move(line));

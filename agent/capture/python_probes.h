@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "agent/capture/mapped_file.h"
@@ -44,6 +45,10 @@ class PythonProbes : public RuntimeWatch {
   void used(std::uint32_t pid) override;
   // About ten times a second. Libraries are mapped, and gevent imported, some time after a process began.
   void sweep(BootTime now) override;
+  // Whether work handed to pools is followed now, where it is at all.
+  void follow_errands(bool wanted) { wanted_ = wanted; }
+  // Where that begins and ends for a process, to be told before what happens from now on.
+  [[nodiscard]] std::vector<event::Handover> take_watched() { return std::exchange(watched_, {}); }
   // The kernel side had no room for a context.
   void contexts_full() { kernel_.forget_python_contexts(); }
 
@@ -59,8 +64,11 @@ class PythonProbes : public RuntimeWatch {
     std::uint64_t inode = 0;
     unsigned minor = 0;
     ws_python_process told{};
-    int probes = -1;          // -1: none
-    std::uint64_t queue = 0;  // inode of the file that has SimpleQueue; 0: not found
+    int probes = -1;   // -1: none
+    MappedFile queue;  // that has SimpleQueue, as far as is known
+    std::uint32_t handed = 0;
+    BootTime rests{};  // until then its queues are left alone
+    bool rested = false;
     int gives = -1;
     int takes = -1;
     std::string queue_refused;
@@ -73,7 +81,11 @@ class PythonProbes : public RuntimeWatch {
   void look_again(std::uint32_t pid, Process& process);
   void understand(std::uint32_t pid, Process& process, const PythonMapping& mapping);
   void look_at_queue(std::uint32_t pid, Process& process, const PythonMapping& mapping);
-  [[nodiscard]] bool probe_queue(std::uint32_t pid, Process& process, const MappedFile& file);
+  void probe_queue(std::uint32_t pid, Process& process);
+  void leave_queue(Process& process);
+  // About once a second.
+  void judge_queues(BootTime now);
+  void tell(std::uint32_t pid, event::Handover::Role role, BootTime now);
   void forget(std::uint32_t pid, Process& process);
 
   RuntimeKernel& kernel_;
@@ -82,11 +94,15 @@ class PythonProbes : public RuntimeWatch {
   ReadFiles<PythonQueue> queues_;
   std::unordered_map<std::uint32_t, Process> processes_;
   std::uint32_t generation_ = 0;
+  bool wanted_ = true;
+  BootTime judged_{};
+  std::vector<event::Handover> watched_;
   BootTime due_{};  // when the first process is to be looked at again
   Counter& known_;
   Counter& refused_;
   Counter& probes_;
   Counter& failed_;
+  Counter& too_busy_;
 };
 
 // For people, of any process: "" when it is no Python, else whether its tasks can be seen and why not.

@@ -146,7 +146,7 @@ struct ws_python_process {
   __u16 thread_id;    /* in PyThreadState */
   __u16 context;      /* in PyThreadState */
   __u16 data_stack;   /* datastack_chunk in PyThreadState: greenlets run here, told apart by it; 0: contexts tell */
-  __u32 _pad;
+  __u32 handed;       /* the kernel side's own: how often something went into or came out of a queue */
 };
 WS_ABI_ASSERT(sizeof(struct ws_python_process) == 24, "ws_python_process");
 

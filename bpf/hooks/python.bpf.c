@@ -92,10 +92,17 @@ WS_INLINE void ws_python_hand(struct ws_ev_handover *ev, __u32 tid) {
   if (!ws_emit(ev, sizeof(*ev))) ws_thread_missed(tid, 1);
 }
 
+/* Counts what goes through queues: where it is too much, they are left alone (capture/python_probes). */
+WS_INLINE const struct ws_python_process *ws_python_handing(__u32 pid) {
+  struct ws_python_process *python = bpf_map_lookup_elem(&ws_python_processes, &pid);
+  if (python) python->handed++;
+  return python;
+}
+
 /* In which context somebody gives work away. */
-WS_INLINE void ws_python_giver(struct ws_ev_handover *ev, struct ws_thread *thread) {
+WS_INLINE void ws_python_giver(struct ws_ev_handover *ev, struct ws_thread *thread,
+                               const struct ws_python_process *python) {
   const __u32 pid = ev->h.pid;
-  const struct ws_python_process *python = bpf_map_lookup_elem(&ws_python_processes, &pid);
   const __u64 state = python ? ws_python_state(thread, python, ws_thread_pointer()) : 0;
   if (!python || !state) return;
   const struct ws_python_context key = ws_python_entered(state, python, pid);
@@ -117,12 +124,13 @@ int python_gives(struct pt_regs *regs) {
   const __u64 me = bpf_get_current_pid_tgid();
   struct ws_thread *thread = ws_thread_of_target(me >> 32, (__u32)me);
   if (!thread) return 0;
+  const struct ws_python_process *python = ws_python_handing(me >> 32);
   struct ws_ev_handover ev = {.h = {.pid = me >> 32, .time = bpf_ktime_get_boot_ns()}, .role = WS_GIVES};
   ev.object = ws_user_word(ws_second_argument(regs));
   if (!ws_python_is_work(ev.object)) return 0;
   ev.place = ws_first_argument(regs);
   ev.queued = ws_turn(thread, ev.h.time);
-  ws_python_giver(&ev, thread);
+  ws_python_giver(&ev, thread, python);
   ws_python_hand(&ev, (__u32)me);
   return 0;
 }
@@ -136,6 +144,7 @@ int python_takes(struct pt_regs *regs) {
   const __u64 me = bpf_get_current_pid_tgid();
   struct ws_thread *thread = ws_thread_of_target(me >> 32, (__u32)me);
   if (!thread) return 0;
+  ws_python_handing(me >> 32);
   const __u64 object = ws_returned(regs);
   const bool work = !ws_gate_no_wakeups && ws_python_is_work(object);
   if (!work && !thread->took) return 0;

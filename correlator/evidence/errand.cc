@@ -13,6 +13,7 @@
 #include <deque>
 #include <iterator>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "base/hash.h"
@@ -22,6 +23,7 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostGiven = 32'768;  // and not taken, of all processes; past it all are forgotten
+constexpr std::size_t kMostProcesses = 65'536;
 constexpr double kConfidence = 0.99;
 
 class ByErrand : public Evidence {
@@ -37,14 +39,14 @@ class ByErrand : public Evidence {
 
   void event(const Event& event, World& world) override {
     if (const auto* handover = std::get_if<event::Handover>(&event)) {
-      if (handover->role == event::Handover::Role::kGives)
-        give(*handover, world);
-      else if (handover->role == event::Handover::Role::kTakes)
-        take(*handover, world);
+      handed_over(*handover, world);
     } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
       missed_by(missed->thread, world);
     } else if (const auto* exited = std::get_if<event::ThreadExited>(&event)) {
       world.errands.forget(exited->thread.tid);
+    } else if (const auto* ended = std::get_if<event::ProcessExited>(&event)) {
+      forget(ended->pid, world);
+      unwatched_.erase(ended->pid);
     }
   }
 
@@ -75,6 +77,31 @@ class ByErrand : public Evidence {
   };
 
   static std::uint64_t key(std::uint32_t pid, std::uint64_t address) { return combine64(mix64(pid), address); }
+
+  void handed_over(const event::Handover& handover, World& world) {
+    using Role = event::Handover::Role;
+    const std::uint32_t pid = handover.actor.thread.pid;
+    if (handover.role == Role::kUnwatched || handover.role == Role::kWatched) {
+      forget(pid, world);
+      if (unwatched_.size() >= kMostProcesses) unwatched_.clear();
+      unwatched_.erase(pid);
+      if (handover.role == Role::kUnwatched) unwatched_.insert(pid);
+    } else if (unwatched_.contains(pid)) {
+      return;  // from before that
+    } else if (handover.role == Role::kGives) {
+      give(handover, world);
+    } else if (handover.role == Role::kTakes) {
+      take(handover, world);
+    }
+  }
+
+  void forget(std::uint32_t pid, World& world) {
+    world.errands.forget_process(pid);
+    for (auto it = queues_.begin(); it != queues_.end();) {
+      while (it->second.pid == pid && !it->second.order.empty()) drop_first(it->second.order);
+      it = it->second.order.empty() ? queues_.erase(it) : std::next(it);
+    }
+  }
 
   void give(const event::Handover& handover, const World& world) {
     if (waiting_ >= kMostGiven) restart();
@@ -113,6 +140,7 @@ class ByErrand : public Evidence {
     if (handover.object != 0 && it != given_.end()) {
       errand = it->second.errand;
       errand.taken = handover.time;
+      errand.pid = handover.actor.thread.pid;
       take_up_to(it->second.number, it->second.queue);
     }
     world.errands.set(tid, errand);
@@ -148,6 +176,7 @@ class ByErrand : public Evidence {
 
   std::unordered_map<std::uint64_t, Given> given_;
   std::unordered_map<std::uint64_t, Queue> queues_;
+  std::unordered_set<std::uint32_t> unwatched_;  // processes of which nothing is told now
   std::uint64_t numbers_ = 0;
   std::size_t waiting_ = 0;  // in all queues
 };
