@@ -20,8 +20,8 @@ void Errands::forget_process(std::uint32_t pid) {
 }
 
 const Errand* Errands::of_task(const event::Data& data) const {
-  // Loops have tasks of their own; who answers a request is no errand-boy.
-  if (data.actor.task != 0 || data.actor.loop >= 2 || data.conn->side != TcpSide::kActive) return nullptr;
+  // Who answers a request is on no errand.
+  if (data.actor.task != 0 || data.conn->side != TcpSide::kActive) return nullptr;
   const Errand* const errand = find(data.actor.thread.tid);
   return errand != nullptr && errand->task != 0 && data.time >= errand->taken ? errand : nullptr;
 }

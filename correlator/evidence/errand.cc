@@ -53,7 +53,7 @@ class ByErrand : public Evidence {
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
-    const Errand* const errand = actor.task == 0 && actor.loop < 2 ? world.errands.find(actor.thread.tid) : nullptr;
+    const Errand* const errand = actor.task == 0 ? world.errands.find(actor.thread.tid) : nullptr;
     if (errand == nullptr || errand->node == 0 || node.opened < errand->taken) return std::nullopt;
     // It may be for one that it has read itself.
     if (world.open.serving_by_thread(actor.thread.tid) > 0) return std::nullopt;
