@@ -157,19 +157,39 @@ TEST(Errand, WhoseResultsItTakesDoesNotMatterToWhoHasReadARequest) {
   EXPECT_TRUE(s.is_parent(s.b, call));
 }
 
-TEST(Errand, LoopsAndThoseWithSeveralRequestsSayNothing) {
+TEST(Errand, WhoHasReadSeveralSaysNothing) {
   PoolScene s;
   const auto third = s.serve(thread(kPid, kReader));
   s.put(kReader, 0x10);
   s.get(kPool, 0x10);
   const auto of_two = s.called_by(kPool);
+  EXPECT_TRUE(s.is_root(of_two));
+}
+
+TEST(Errand, NorWhoHasBeenBackInALoop) {
+  PoolScene s;
   const Actor loop = thread(kPid, 12, 2);
   const auto looped = s.serve(loop);
-  s.hand(Role::kGives, loop, 0x20);
+  s.hand(Role::kGives, thread(kPid, 12, 4), 0x20);
   s.get(kPool, 0x20);
   const auto of_loop = s.called_by(kPool);
-  EXPECT_TRUE(s.is_root(of_two));
+  s.hand(Role::kGives, loop, 0x30);  // it has waited for events before it read the request, not since
+  s.get(kPool, 0x30);
+  const auto of_same_turn = s.called_by(kPool);
+  s.finish(looped, loop);
   EXPECT_TRUE(s.is_root(of_loop));
+  EXPECT_TRUE(s.is_parent(looped, of_same_turn));
+}
+
+// Acceptors.
+TEST(Errand, WhereOthersAnswerNothingIsSaid) {
+  PoolScene s;
+  for (std::uint32_t i = 0; i < 20; ++i) s.finish(s.serve(thread(kPid, 40)), thread(kPid, 41 + i));
+  s.put(kReader, 0x10);
+  s.get(kPool, 0x10);
+  const auto call = s.called_by(kPool);
+  s.finish(s.a, thread(kPid, kPool));
+  EXPECT_TRUE(s.is_root(call));
 }
 
 TEST(Errand, WhatWasMissedMayHaveBeenTheNext) {

@@ -2,8 +2,8 @@
 // the queue (Python's concurrent.futures: the object that goes through the queue joins both).
 //
 // A thread gives work for the request it has read and works for, or for which it does a piece of work itself. Nothing
-// is said where it has an event loop (acceptors: their workers answer, evidence/worker), where it has read several
-// requests, or once the answer began: what is still done then is not waited for.
+// is said where it has read several, has been back in an event loop since, or is not who answers (acceptors: their
+// workers do, evidence/worker), nor once the answer began: what is still done then is not waited for.
 //
 // A task gives work as if its context had been copied at that moment, as asyncio.to_thread() does: Errands puts that
 // into what the pool's thread does, and evidence/task knows the rest.
@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "correlator/evidence/evidence.h"
+#include "model/turn.h"
 
 namespace wirespan {
 namespace {
@@ -119,14 +120,14 @@ class ByErrand : public Evidence {
     const Actor& giver = given.actor;
     if (is_context(giver.task)) return {.task = kContextTask | given.time.ns, .parent_task = giver.task};
     const std::uint32_t tid = giver.thread.tid;
-    if (giver.task != 0 || giver.loop >= 2) return {};
+    if (giver.task != 0) return {};
     const std::uint32_t read = world.open.serving_by_thread(tid);
     if (read == 0) {
       const Errand* const own = world.errands.find(tid);
       return own != nullptr ? *own : Errand{};
     }
     const Activation* const activation = world.activations.find_thread(tid);
-    if (read > 1 || activation == nullptr || activation->loop != giver.loop) return {};
+    if (read > 1 || !turn_known(giver) || activation == nullptr || activation->loop != giver.loop) return {};
     const NodePtr node = world.open.find(activation->node);
     // Not of one that it does not answer itself, for all that is seen.
     if (!node || node->home_tid != tid || node->answering) return {};
