@@ -176,7 +176,11 @@ TEST(Errand, NorWhoHasBeenBackInALoop) {
   s.hand(Role::kGives, loop, 0x30);  // it has waited for events before it read the request, not since
   s.get(kPool, 0x30);
   const auto of_same_turn = s.called_by(kPool);
+  s.hand(Role::kGives, thread(kPid, 12, 3), 0x40);  // a timer would be due
+  s.get(kPool, 0x40);
+  const auto much_later = s.called_by(kPool);
   s.finish(looped, loop);
+  EXPECT_TRUE(s.is_parent(looped, much_later));
   EXPECT_TRUE(s.is_root(of_loop));
   EXPECT_TRUE(s.is_parent(looped, of_same_turn));
 }

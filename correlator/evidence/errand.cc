@@ -127,11 +127,19 @@ class ByErrand : public Evidence {
       return own != nullptr ? *own : Errand{};
     }
     const Activation* const activation = world.activations.find_thread(tid);
-    if (read > 1 || !turn_known(giver) || activation == nullptr || activation->loop != giver.loop) return {};
+    if (read > 1 || activation == nullptr || !in_turn(giver, *activation, world)) return {};
     const NodePtr node = world.open.find(activation->node);
     // Not of one that it does not answer itself, for all that is seen.
     if (!node || node->home_tid != tid || node->answering) return {};
     return {.node = node->number};
+  }
+
+  // Whether it has not been back in epoll_wait since. Where threads stay with their requests it does not matter that
+  // that wait would be over by now: there are no timers.
+  static bool in_turn(const Actor& giver, const Activation& since, const World& world) {
+    if (!turn_known(giver) || since.loop == giver.loop) return turn_known(giver);
+    const bool stays = world.habits.of(giver.thread.pid) == ThreadHabits::Verdict::kStays;
+    return stays && (since.loop | 1U) == (giver.loop | 1U);
   }
 
   void take(const event::Handover& handover, World& world) {

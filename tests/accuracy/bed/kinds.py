@@ -69,8 +69,8 @@ ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "w
 PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _gunicorn(*options):
-    return lambda s: [s.tools.python() / "gunicorn", "--chdir", SERVICES / "gunicorn_sync",
+def _gunicorn(*options, service="gunicorn_sync"):
+    return lambda s: [s.tools.python() / "gunicorn", "--chdir", SERVICES / service,
                       "--bind", f"127.0.0.1:{s.port}", "--backlog", "4096",
                       "--log-level", "warning", "--timeout", "120",
                       *(o.format(workers=s.workers) for o in options), "app:app"]
@@ -141,6 +141,9 @@ def _kinds():
                env=PYTHON_PATH)
     yield Kind("gunicorn_gthread", _gunicorn("--worker-class", "gthread", "--workers", "2", "--threads", "{workers}"),
                Toolchains.python, _one("direct"), env=PYTHON_PATH)
+    yield Kind("gunicorn_executor", _gunicorn("--worker-class", "gthread", "--workers", "2", "--threads", "{workers}",
+                                              service="gunicorn_executor"),
+               Toolchains.python, _one("direct"), env=PYTHON_PATH, background=False)
     yield Kind("gunicorn_gevent", _gunicorn("--worker-class", "gevent", "--workers", "1"), Toolchains.python,
                _one("loop"), env=PYTHON_PATH)
     yield Kind("python_threads", _python, Toolchains.python, _one("direct"), env=PYTHON_PATH)
