@@ -14,7 +14,8 @@ Pipeline::Pipeline(const PipelineOptions& options, Sink<Span>& exporters, Verdic
       cut_calls_(counters.get("governor.cut.calls")),
       cut_half_read_(counters.get("governor.cut.half_read")) {}
 
-void Pipeline::accept(const Event& event) {
+void Pipeline::accept(const Event& told) {
+  const Event& event = correlator_.on_behalf(told);
   if (const auto* window = std::get_if<event::Window>(&event)) turn_window(*window);
   processes_.accept(event);
   // A connection or a wake-up is known before the bytes that come of it; time passes last.

@@ -32,7 +32,7 @@ class Pipeline : public Sink<Event> {
   Pipeline(const PipelineOptions& options, Sink<Span>& exporters, VerdictSink* verdicts, const Clock& clock,
            Counters& counters);
 
-  void accept(const Event& event) override;
+  void accept(const Event& told) override;
   // The end: whatever is open becomes a span that says so.
   void finish(BootTime now);
   // What may change while running: redaction, resources, the threshold of links.

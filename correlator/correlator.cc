@@ -98,6 +98,7 @@ void Correlator::restart() {
   for (const auto& evidence : evidence_) evidence->restart();
   open_.clear();
   activations_.clear();
+  errands_.clear();
   unseen_.clear();
   begin_inference();
 }
@@ -110,6 +111,18 @@ void Correlator::accept(const ExchangeItem& item) {
   if (const auto* touch = std::get_if<ExchangeTouched>(&item)) return touched(*touch);
   if (const auto* open = std::get_if<ExchangeOpened>(&item)) return opened(open->exchange);
   finished(std::get<ExchangeFinished>(item).exchange);
+}
+
+const Event& Correlator::on_behalf(const Event& event) {
+  const auto* const data = std::get_if<event::Data>(&event);
+  if (data == nullptr || !errands_.any()) return event;
+  const Errand* const errand = errands_.of_task(*data);
+  if (errand == nullptr || open_.serving_by_thread(data->actor.thread.tid) > 0) return event;
+  instead_ = event;
+  Actor& actor = std::get<event::Data>(instead_).actor;
+  actor.task = errand->task;
+  actor.parent_task = errand->parent_task;
+  return instead_;
 }
 
 void Correlator::on_event(const Event& event) {

@@ -49,6 +49,9 @@ class Correlator : public Sink<ExchangeItem> {
   // In ring-buffer order with the exchanges that came of the same events; before them for connections, after them for
   // the rest.
   void on_event(const Event& event);
+  // What is to be told instead of the event: data that a thread moved for a task that gave it the work says so. Valid
+  // until the next call.
+  [[nodiscard]] const Event& on_behalf(const Event& event);
   // A sampling window ended: what is finished goes out as it is, what is open is forgotten.
   void restart();
   // Of the window that begins: said on every span, and, where a trace begins here, in its tracestate.
@@ -102,7 +105,11 @@ class Correlator : public Sink<ExchangeItem> {
   OpenTable open_;
   Activations activations_;
   ThreadHabits habits_;
-  World world_{open_, activations_, habits_,
+  Errands errands_;
+  World world_{open_,
+               activations_,
+               habits_,
+               errands_,
                [this](const NodePtr& call, Claim claim) { found(call, std::move(claim)); },
                [this](const NodePtr& call) { refuted(call); }};
   std::vector<std::unique_ptr<Evidence>> evidence_;
@@ -117,7 +124,8 @@ class Correlator : public Sink<ExchangeItem> {
   std::vector<NodePtr> waiting_;      // finished, not out yet
   std::deque<NodePtr> keyed_;         // clients that finished before their server was seen, in order
   BootTime now_{};
-  Span span_;  // reused: its buffers come back from who takes it
+  Event instead_;  // reused
+  Span span_;      // reused: its buffers come back from who takes it
   std::vector<std::pair<std::string_view, Counter*>> link_counters_;
   Counter& spans_;
   Counter& roots_;

@@ -122,11 +122,11 @@ struct Wake {
   ThreadRef wakee;
 };
 
-// A goroutine gives work to an object of its process's runtime, or takes work from one. What is handed over between
-// goroutines cannot be told by who writes.
+// A goroutine gives work to an object of its process's runtime, or takes work from one: what is handed over between
+// goroutines cannot be told by who writes. Or a thread of Python gives a piece of work to a pool, or takes it there.
 struct Handover {
   BootTime time{};
-  Actor actor;  // by its task
+  Actor actor;  // by its task; of threads by that
   enum class Role : std::uint8_t {
     kCalls = 1,  // the actor's request goes out on the client connection `object` next
     kWrites,     // the actor is the goroutine that writes the requests of the client connection `object`
@@ -136,9 +136,11 @@ struct Handover {
     kSpawns,     // tokio: the actor begins the task `object`
     kWatched,    // what is done with channels in the actor's process is told from here on
     kUnwatched,  // it is told no longer. By the agent, like kWatched: of no goroutine
+    kGives,      // Python: the actor puts the piece of work `object` into a queue
+    kTakes,      // Python: the actor took the piece of work `object`, 0: is back at a queue and has none
   } role = Role::kCalls;
   std::uint64_t object = 0;  // an address: unique within the process while it lives; or a task
-  std::uint64_t place = 0;   // channels: the element's slot in the buffer. kWakes: the following two
+  std::uint64_t place = 0;   // channels: the element's slot in the buffer. kGives: the queue. kWakes: the following two
   static constexpr std::uint64_t kByReference = 1;
   static constexpr std::uint64_t kAnswersOnly = 2;                // the process's wake-ups by value are not told now
   static constexpr std::uint64_t kSelecting = ~std::uint64_t{0};  // one that waits for other channels as well

@@ -347,6 +347,12 @@ void BpfObject::remove_python_process(std::uint32_t pid) {
   if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid) == 0) begin_runtime_epoch();
 }
 
+std::uint32_t BpfObject::python_handed(std::uint32_t pid) const {
+  ws_python_process process{};
+  bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid, &process);
+  return process.handed;
+}
+
 void BpfObject::set_java_process(std::uint32_t pid, const ws_java_process& process) {
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_java_processes), &pid, &process, BPF_ANY);
   begin_runtime_epoch();

@@ -255,7 +255,15 @@ void Decoder::wake(Bytes record, Sink<Event>& sink) {
 
 void Decoder::handover(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_handover>(record);
-  if (!ev || ev->role < WS_CALLS || ev->role > WS_RECEIVES) return malformed_.add();
+  if (!ev || ev->role < WS_CALLS || ev->role > WS_TAKES) return malformed_.add();
+  if (ev->role >= WS_GIVES) {
+    const bool gives = ev->role == WS_GIVES;
+    const std::uint32_t loop = gives ? turn(ev->h, ev->queued) : 0;
+    sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, loop, ev->task, ev->parent_task},
+                                gives ? event::Handover::Role::kGives : event::Handover::Role::kTakes, ev->object,
+                                ev->place, 0, 0, 0});
+    return;
+  }
   sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task},
                               static_cast<event::Handover::Role>(ev->role), ev->object, ev->place, ev->other,
                               ev->queued, ev->capacity});

@@ -204,6 +204,35 @@ TEST_F(DecoderTest, LineageHasAsManyAncestorsAsItSays) {
   EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), 1U);
 }
 
+TEST_F(DecoderTest, HandoversSayWhoGaveAndWhoTook) {
+  using Role = event::Handover::Role;
+  ws_ev_handover ev{};
+  ev.h.type = WS_EV_HANDOVER;
+  ev.h.pid = 7;
+  ev.h.time = 30;
+  ev.tid = 8;
+  ev.role = WS_GIVES;
+  ev.object = 0x10;
+  ev.place = 0x20;
+  ev.task = WS_TASK_CONTEXT | 5;
+  ev.queued = 3;  // the giver's turn
+  feed(ev);
+  const auto gives = std::get<event::Handover>(sink_.events.back());
+  EXPECT_EQ(gives.role, Role::kGives);
+  EXPECT_EQ(gives.actor.thread, (ThreadRef{7, 8}));
+  EXPECT_EQ(gives.actor.loop, 3U);
+  EXPECT_EQ(gives.actor.task, kContextTask | 5);
+  EXPECT_EQ(gives.object, 0x10U);
+  EXPECT_EQ(gives.place, 0x20U);
+  EXPECT_EQ(gives.queued, 0U);
+  ev.role = WS_TAKES;
+  feed(ev);
+  EXPECT_EQ(std::get<event::Handover>(sink_.events.back()).role, Role::kTakes);
+  ev.role = WS_TAKES + 1;
+  feed(ev);
+  EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), 1U);
+}
+
 TEST_F(DecoderTest, AsyncIdsAreWholeNumbers) {
   ws_ev_async ev{};
   ev.h.type = WS_EV_ASYNC;

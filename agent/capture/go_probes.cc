@@ -179,6 +179,8 @@ void GoProbes::handed_over(const event::Handover& handover) {
     case Role::kSpawns:
     case Role::kWatched:
     case Role::kUnwatched:
+    case Role::kGives:
+    case Role::kTakes:
       return;  // another runtime's, or what was told from here
   }
   const auto known = connections.find(handover.object);

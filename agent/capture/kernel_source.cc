@@ -101,7 +101,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
                    counters),
         go_(*object_, counters),
         gate_(*object_, counters),
-        python_(*object_, counters),
+        python_(*object_, counters, {options.follow.contexts, options.follow.errands}),
         java_(*object_, counters, [this](std::uint32_t pid) { return sides_of(pid); }),
         node_(*object_, counters),
         tokio_(*object_, counters),
@@ -120,7 +120,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
     decoder_.set_contexts(&java_.contexts());
     java_.follow(continuations_);
     if (options.follow.goroutines) runtimes_.push_back(&go_);
-    if (options.follow.contexts) runtimes_.insert(runtimes_.end(), {&python_, &java_});
+    if (options.follow.contexts || options.follow.errands) runtimes_.push_back(&python_);
+    if (options.follow.contexts) runtimes_.push_back(&java_);
     if (options.follow.async_ids) runtimes_.push_back(&node_);
     if (options.follow.tokio) runtimes_.push_back(&tokio_);
     for (const char* reason : kReasons) lost_.push_back(&counters.get(std::string("capture.lost.") + reason));
@@ -265,6 +266,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   // Before what the probes tell, and whether a window is open or not.
   void tell_watched() {
     for (const event::Handover& told : go_.take_watched()) sink_->accept(told);
+    for (const event::Handover& told : python_.take_watched()) sink_->accept(told);
   }
 
   ConnSides sides_of(std::uint32_t pid) {
@@ -291,6 +293,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       const std::lock_guard lock(limits_mutex_);
       gate_.set_limits(limits_);
       tokio_.follow(limits_.wakeups);
+      python_.follow_errands(limits_.wakeups);
       java_.follow(continuations_ && limits_.wakeups);
     }
     const BootTime now = clock_.now();

@@ -31,6 +31,7 @@ struct KernelOptions {
                    .goroutines = true,
                    .contexts = true,
                    .async_ids = true,
+                   .errands = true,
                    .continuations = true,
                    .tokio = true};
 };

@@ -51,6 +51,7 @@ Following everything_followed() {
           .goroutines = true,
           .contexts = true,
           .async_ids = true,
+          .errands = true,
           .continuations = true,
           .tokio = true};
 }
@@ -98,6 +99,10 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
     per_executable("go_receives", "Go channels: the goroutine that receives");
   }
   if (follow.contexts) per_executable("python_born", "Python: the task a task was created in");
+  if (follow.errands) {
+    per_executable("python_gives", "Python: who gives work to a pool");
+    per_executable("python_takes", "Python: who of a pool takes work");
+  }
   if (follow.async_ids) {
     per_executable("node_begins", "Node: the loop turns to what no socket tells of");
     per_executable("node_makes", "Node: the context in which a socket is made");

@@ -50,6 +50,7 @@ struct Following {
   bool goroutines = false;     // Go: uprobes on net/http's client and on channels, two user reads an event
   bool contexts = false;       // Python: uprobes; Java's virtual threads: none; a few user reads an event
   bool async_ids = false;      // Node: uprobes, a user read an event
+  bool errands = false;        // Python: uprobes on the queue of pools
   bool continuations = false;  // with contexts. Asynchronous Java: 200 user reads a response
   bool tokio = false;          // Rust: uprobes at each wake-up of a task, a user read an event
 };

@@ -33,6 +33,7 @@ class FakeKernel : public RuntimeKernel {
   void remove_go_process(std::uint32_t) override {}
   void set_python_process(std::uint32_t pid, const ws_python_process&) override { known.insert(pid); }
   void remove_python_process(std::uint32_t pid) override { known.erase(pid); }
+  std::uint32_t python_handed(std::uint32_t) const override { return handed; }
   void set_java_process(std::uint32_t, const ws_java_process&) override {}
   void remove_java_process(std::uint32_t) override {}
   bool set_java_way(const ws_java_class_of&, const ws_java_way&) override { return true; }
@@ -49,13 +50,14 @@ class FakeKernel : public RuntimeKernel {
   std::set<int> attached;
   std::set<int> instructions;  // first bytes of what is probed
   std::set<std::uint32_t> known;
+  std::uint32_t handed = 0;
 
  private:
   int last_ = 0;
 };
 
 constexpr const char* kPython = "/usr/bin/python3";
-constexpr const char* kScript = "import sys; print('.', end='', flush=True); sys.stdin.readline()";
+constexpr const char* kScript = "import sys, _queue; print('.', end='', flush=True); sys.stdin.readline()";
 
 class Interpreter {
  public:
@@ -103,13 +105,36 @@ TEST(PythonProbes, SitOnReturnInstructionsAndEndWithTheProcess) {
   ASSERT_TRUE(python.ready());
   FakeKernel kernel;
   Counters counters;
-  PythonProbes probes(kernel, counters);
+  PythonProbes probes(kernel, counters, {});
   LazyMaps maps(python.pid());
   probes.found(python.pid(), BootTime{1'000'000'000'000}, maps);
   ASSERT_EQ(probes.describe().size(), 1U);
   if (kernel.known.empty()) GTEST_SKIP() << probes.describe()[0];
-  EXPECT_EQ(kernel.instructions, std::set<int>{0xc3});
+  EXPECT_TRUE(kernel.instructions.contains(0xc3));
   EXPECT_FALSE(kernel.attached.empty());
+  const std::size_t all = kernel.attached.size();
+  const auto after = [&](std::int64_t seconds) { probes.sweep(BootTime{1'000'000'000'000} + seconds * 1'000'000'000); };
+  after(1);
+  after(2);
+  EXPECT_EQ(kernel.attached.size(), all);
+  EXPECT_TRUE(probes.take_watched().empty());
+  if (all == 3) {  // births, and both ends of queues
+    kernel.handed = 30'000;
+    after(3);
+    EXPECT_EQ(kernel.attached.size(), 1U) << "too much goes through its queues";
+    EXPECT_EQ(probes.take_watched().at(0).role, event::Handover::Role::kUnwatched);
+    after(62);
+    EXPECT_EQ(kernel.attached.size(), 1U);
+    after(64);
+    EXPECT_EQ(kernel.attached.size(), 3U);
+    EXPECT_EQ(probes.take_watched().at(0).role, event::Handover::Role::kWatched);
+    probes.follow_errands(false);
+    after(66);
+    EXPECT_EQ(kernel.attached.size(), 1U);
+    probes.follow_errands(true);
+    after(68);
+    EXPECT_EQ(kernel.attached.size(), 3U);
+  }
   probes.exited(python.pid());
   EXPECT_TRUE(kernel.attached.empty());
   EXPECT_TRUE(kernel.known.empty());

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -74,6 +75,52 @@ TEST_P(Tasks, EachHasAContextBornOfWhoeverStartedIt) {
   EXPECT_EQ(lines.size(), static_cast<std::size_t>(2 * kClients)) << "parents are told apart";
   for (const auto& [parent, of] : lines) EXPECT_EQ(of.size(), 1U);
   EXPECT_GT(threads.size(), 1U);
+}
+
+// What a thread of the pool sends is of who gave it the piece of work that it took last.
+TEST_P(Tasks, WhoGivesWorkToAPoolIsTold) {
+  Script script;
+  script.before = [&] { program_.start({python(), WIRESPAN_SOURCE_DIR "/agent/capture/testing/pool.py"}); };
+  script.after = [&] { program_.finish(); };
+  const Seen seen = testing::trace(script);
+
+  using Role = event::Handover::Role;
+  const auto handed = seen.all<event::Handover>();
+  const auto last = [&](Role role, BootTime before, auto fits) {
+    const auto it = std::find_if(handed.rbegin(), handed.rend(), [&](const event::Handover& one) {
+      return one.role == role && one.time < before && fits(one);
+    });
+    return it == handed.rend() ? event::Handover{} : *it;
+  };
+  std::map<std::string, std::uint32_t> clients;              // their threads
+  std::map<std::string, std::multiset<std::uint64_t>> gave;  // threads, or tasks
+  for (const auto& data : seen.data) {
+    if (data.direction != Direction::kSent || data.conn->side != TcpSide::kActive) continue;
+    const std::string name = data.captured.substr(0, data.captured.find(' ', data.captured.find(' ') + 1));
+    if (data.captured.find(" gives") != std::string::npos) {
+      clients[name] = data.actor.thread.tid;
+      continue;
+    }
+    const auto take =
+        last(Role::kTakes, data.time, [&](const auto& one) { return one.actor.thread == data.actor.thread; });
+    ASSERT_NE(take.object, 0U) << data.captured;
+    const auto give = last(Role::kGives, take.time, [&](const auto& one) { return one.object == take.object; });
+    ASSERT_NE(give.time.ns, 0U) << data.captured;
+    EXPECT_NE(give.actor.thread, data.actor.thread);
+    EXPECT_EQ(is_context(give.actor.task), name.starts_with("task")) << data.captured;
+    gave[name].insert(give.actor.task != 0 ? give.actor.task : give.actor.thread.tid);
+  }
+  ASSERT_EQ(gave.size(), static_cast<std::size_t>(2 * kClients)) << "clients, and tasks";
+  std::set<std::uint64_t> all;
+  for (const auto& [name, givers] : gave) {
+    EXPECT_EQ(givers.size(), static_cast<std::size_t>(kRequests)) << name;
+    EXPECT_EQ(givers.count(*givers.begin()), givers.size()) << name << ": the same each time";
+    if (name.starts_with("client")) {
+      EXPECT_EQ(*givers.begin(), clients[name]);
+    }
+    all.insert(*givers.begin());
+  }
+  EXPECT_EQ(all.size(), gave.size()) << "one for each";
 }
 
 using Greenlets = Tasks;

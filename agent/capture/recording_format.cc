@@ -294,7 +294,7 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
     }
     case Type::kHandover: {
       event::Handover e;
-      f.get(e.time).get(e.actor).get_up_to(e.role, event::Handover::Role::kUnwatched).get(e.object);
+      f.get(e.time).get(e.actor).get_up_to(e.role, event::Handover::Role::kTakes).get(e.object);
       f.get(e.place).get(e.other).get(e.queued).get(e.capacity);
       return finish(f, e, event);
     }

@@ -74,6 +74,7 @@ class RecordingTest : public ::testing::Test {
         process,
         event::Data{conn, Direction::kSent, BootTime{9}, actor, 1ULL << 40U, 100, as_bytes("hello"), as_bytes("bye")},
         event::Wake{BootTime{10}, actor, {42, 44}},
+        event::Handover{BootTime{10}, actor, event::Handover::Role::kTakes, 0x7f00, 0x7f10, 0, 0, 0},
         event::Leads{BootTime{10}, 42, ConnId{7}, ConnId{8}},
         event::Async{BootTime{10}, 42, event::Async::Where::kResolves, ConnId{7}, 12, 11, 20, 3},
         event::Lineage{BootTime{10}, 42, kContextTask | 9, 2, {kContextTask | 8, kContextTask | 3}},
@@ -117,7 +118,7 @@ TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
   }
   Collector replayed;
   EXPECT_TRUE(replay(replayed));
-  EXPECT_EQ(replayed.count, 17);
+  EXPECT_EQ(replayed.count, 18);
   EXPECT_EQ(replayed.text, live.text);
 }
 
@@ -245,7 +246,7 @@ TEST_F(RecordingTest, CutAnywhereItGivesTheEventsBeforeTheCut) {
     EXPECT_GE(replayed.count, last) << size;
     last = replayed.count;
   }
-  EXPECT_EQ(last, 17);
+  EXPECT_EQ(last, 18);
 }
 
 TEST_F(RecordingTest, RefusesWhatIsNotARecording) {
@@ -274,7 +275,7 @@ TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
   for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   EXPECT_FALSE((*writer)->flush());
   (*writer)->accept(event::Tick{BootTime{1}});
-  EXPECT_EQ(live.count, 18);
+  EXPECT_EQ(live.count, 19);
   EXPECT_EQ(counters_.get("recording.lost").value(), 1U);
 }
 

@@ -45,6 +45,8 @@ class Flow {
   [[nodiscard]] bool holds(std::uint64_t address) const { return address >= first_ && address < last_; }
   [[nodiscard]] const std::vector<std::uint64_t>& returns() const { return returns_; }
   [[nodiscard]] const std::set<std::uint64_t>& exits() const { return exits_; }
+  [[nodiscard]] const std::set<std::uint64_t>& calls() const { return calls_; }
+  [[nodiscard]] const auto& seen() const { return seen_; }
 
  private:
   struct Seen {
@@ -113,6 +115,7 @@ class Flow {
     const bool of_frame = x86.op_count == 2 && to.type == X86_OP_REG && to.reg == X86_REG_RBP;
     switch (instruction_->id) {
       case X86_INS_CALL:
+        if (to.type == X86_OP_IMM) calls_.insert(static_cast<std::uint64_t>(to.imm));
         return true;
       case X86_INS_PUSH:
         depth -= kWord;
@@ -172,6 +175,7 @@ class Flow {
   std::optional<std::int64_t> frame_;  // what rbp is, where it is of this function
   std::vector<std::uint64_t> returns_;
   std::set<std::uint64_t> exits_;
+  std::set<std::uint64_t> calls_;
 };
 
 class Disassembler {
@@ -196,6 +200,20 @@ class Disassembler {
 };
 
 }  // namespace
+
+Result<WaysOut> ways_out_of(std::uint64_t address, std::uint64_t size, const ReadCode& read) {
+  const auto capstone = Capstone::load();
+  if (!capstone) return capstone.error();
+  const Disassembler disassembler(**capstone);
+  if (disassembler.instruction == nullptr) return not_understood("libcapstone does not know amd64");
+  Flow flow(**capstone, disassembler.handle, disassembler.instruction, read);
+  if (const char* const why = flow.follow(address, size)) return not_understood(why);
+  WaysOut out{
+      flow.returns(), {flow.exits().begin(), flow.exits().end()}, {flow.calls().begin(), flow.calls().end()}, {}};
+  for (const auto& [at, seen] : flow.seen()) out.code.push_back(at);
+  std::ranges::sort(out.returns);
+  return out;
+}
 
 Result<std::vector<std::uint64_t>> returns_of(std::uint64_t address, std::uint64_t size, const ReadCode& read) {
   const auto capstone = Capstone::load();

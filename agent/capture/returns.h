@@ -22,4 +22,13 @@ using ReadCode = std::function<std::vector<std::uint8_t>(std::uint64_t address, 
 [[nodiscard]] Result<std::vector<std::uint64_t>> returns_of(std::uint64_t address, std::uint64_t size,
                                                             const ReadCode& read);
 
+// The same of one function by itself: a jump to another one is a way out, not a part of it.
+struct WaysOut {
+  std::vector<std::uint64_t> returns;  // sorted
+  std::vector<std::uint64_t> exits;    // functions it ends in
+  std::vector<std::uint64_t> calls;    // that are told by address
+  std::vector<std::uint64_t> code;     // its instructions, sorted
+};
+[[nodiscard]] Result<WaysOut> ways_out_of(std::uint64_t address, std::uint64_t size, const ReadCode& read);
+
 }  // namespace wirespan

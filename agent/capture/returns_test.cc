@@ -51,6 +51,22 @@ TEST(Returns, OfTheFunctionItGoesOnIn) {
   EXPECT_FALSE(of({0xe9, 0x00, 0, 0, 0, 0xe9, 0xf6, 0xff, 0xff, 0xff}, 5));
 }
 
+TEST(Returns, OfOneFunctionByItself) {
+  // je +5; jmp far; call near; ret
+  const Code code{0x74, 0x05, 0xe9, 0xf0, 0x0f, 0, 0, 0xe8, 0xf0, 0x01, 0, 0, 0xc3};
+  const auto ways = ways_out_of(kStart, code.size(), [&](std::uint64_t address, std::size_t most) {
+    if (address < kStart || address >= kStart + code.size()) return Code();
+    const auto from = code.begin() + static_cast<std::ptrdiff_t>(address - kStart);
+    return Code(from,
+                from + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(most, kStart + code.size() - address)));
+  });
+  ASSERT_TRUE(ways) << ways.error().what;
+  EXPECT_EQ((*ways).returns, (Addresses{kStart + 12}));
+  EXPECT_EQ((*ways).exits, (Addresses{kStart + 7 + 0xff0}));
+  EXPECT_EQ((*ways).calls, (Addresses{kStart + 12 + 0x1f0}));
+  EXPECT_EQ((*ways).code, (Addresses{kStart, kStart + 2, kStart + 7, kStart + 12}));
+}
+
 TEST(Returns, NothingIsGuessed) {
   EXPECT_EQ(why({0x53, 0xc3}), "it returns with a stack that is not understood");
   EXPECT_EQ(why({0xc2, 0x08, 0x00}), "it returns with a stack that is not understood");

@@ -54,6 +54,7 @@ KernelOptions kernel_options(const Config& config) {
   options.follow.goroutines = used("goroutine");
   options.follow.contexts = used("task");
   options.follow.async_ids = used("async_id");
+  options.follow.errands = used("errand");
   options.follow.continuations = used("continuation");
   options.follow.tokio = used("tokio");
   options.follow.wakeups = used("awaited");

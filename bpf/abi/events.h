@@ -146,19 +146,20 @@ struct ws_ev_wake {
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
 
-enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES };
+enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES, WS_GIVES, WS_TAKES };
 
-/* A goroutine gives work to an object of the runtime (a client's connection, a channel), or takes it from one. */
+/* A goroutine gives work to an object of the runtime (a client's connection, a channel), or takes it from one. Or a
+ * thread of Python gives a piece of work to a pool, or one of the pool takes it: the object is that piece, 0: none. */
 struct ws_ev_handover {
   struct ws_ev_header h;
   __u64 object; /* address in the process */
   __u64 task;
   __u64 parent_task;
-  __u64 place; /* channels: the element's number in the ring buffer */
+  __u64 place; /* channels: the element's number in the ring buffer; WS_GIVES: address of the queue */
   __u64 other; /* channels: the goroutine that waits at the other end, 0: none, all ones: one in a select */
   __u32 tid;
   __u32 role;     /* enum ws_handover_role */
-  __u32 queued;   /* channels: elements in the buffer before */
+  __u32 queued;   /* channels: elements in the buffer before; WS_GIVES: the giver's turn, as in ws_ev_data.loop */
   __u32 capacity; /* channels: of the buffer */
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_handover) == 72, "ws_ev_handover");

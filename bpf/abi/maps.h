@@ -115,8 +115,8 @@ struct ws_thread {
   __u8 missed;         /* there was no room for a record of it since the last one that fitted */
   __u8 java_sort;      /* enum ws_java_sort */
   __u8 returned;       /* enum ws_returned */
-  __u8 _pad[1];        /* a cache line each: neighbours run on other CPUs */
-};
+  __u8 took;           /* the last piece of work it took from a pool's queue was told */
+}; /* a cache line each: neighbours run on other CPUs */
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
 /* Where a process's Go runtime keeps what we read. */
@@ -146,7 +146,7 @@ struct ws_python_process {
   __u16 thread_id;    /* in PyThreadState */
   __u16 context;      /* in PyThreadState */
   __u16 data_stack;   /* datastack_chunk in PyThreadState: greenlets run here, told apart by it; 0: contexts tell */
-  __u32 _pad;
+  __u32 handed;       /* the kernel side's own: how often something went into or came out of a queue */
 };
 WS_ABI_ASSERT(sizeof(struct ws_python_process) == 24, "ws_python_process");
 

@@ -93,6 +93,25 @@ WS_INLINE __u64 ws_python_greenlet(__u64 state, const struct ws_python_process *
   return 0;
 }
 
+/* Before the first of what is done in a context. */
+WS_INLINE void ws_python_tell(struct ws_ev_lineage *lineage) {
+  if (lineage->told || !lineage->count) return;
+  lineage->told = 1;
+  lineage->h.time = bpf_ktime_get_boot_ns();
+  ws_emit(lineage, sizeof(*lineage));
+}
+
+/* The context that the thread entered last and is in; 0 as its address: none. */
+WS_INLINE struct ws_python_context ws_python_entered(__u64 state, const struct ws_python_process *python, __u32 pid) {
+  struct ws_python_context key = {
+      .pid = pid, .generation = python->generation, .address = ws_user_word(state + python->context)};
+  struct ws_py_context context = {};
+  if (!key.address) return key;
+  bpf_probe_read_user(&context, sizeof(context), (void *)key.address);
+  if (context.type != python->context_type || context.entered != 1) key.address = 0;
+  return key;
+}
+
 /* Sets the context the calling thread runs in. Three reads of user memory and a look-up. Only the I/O programs may call
  * it (core/scratch.h); direction: of the bytes being told. */
 static __noinline __attribute__((unused)) int ws_set_context(struct ws_thread *thread, __u32 pid, __u64 pointer,
@@ -107,12 +126,8 @@ static __noinline __attribute__((unused)) int ws_set_context(struct ws_thread *t
     thread->task = ws_python_greenlet(state, python);
     return 0;
   }
-  struct ws_python_context key = {
-      .pid = pid, .generation = python->generation, .address = ws_user_word(state + python->context)};
-  struct ws_py_context context = {};
+  const struct ws_python_context key = ws_python_entered(state, python, pid);
   if (!key.address) return 0;
-  bpf_probe_read_user(&context, sizeof(context), (void *)key.address);
-  if (context.type != python->context_type || context.entered != 1) return 0;
   struct ws_ev_lineage *lineage = bpf_map_lookup_elem(&ws_python_contexts, &key);
   if (!lineage) {
     struct ws_scratch *scratch = ws_scratch(direction);
@@ -122,11 +137,7 @@ static __noinline __attribute__((unused)) int ws_set_context(struct ws_thread *t
   }
   thread->task = lineage->task;
   thread->parent_task = lineage->ancestors[0];
-  if (!lineage->told && lineage->count) {
-    lineage->told = 1;
-    lineage->h.time = bpf_ktime_get_boot_ns();
-    ws_emit(lineage, sizeof(*lineage));
-  }
+  ws_python_tell(lineage);
   return 0;
 }
 

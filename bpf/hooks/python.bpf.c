@@ -1,7 +1,11 @@
 /* Births of Python contexts: the instructions by which the functions that make one return (capture/returns), as only
- * there the new address is known; the interpreter's stack does not move while they run. */
+ * there the new address is known; the interpreter's stack does not move while they run.
+ *
+ * And work that threads hand to a pool's: what goes into and comes out of a _queue.SimpleQueue (ADR 20), told of pieces
+ * of work of concurrent.futures only. Who takes one does nothing else until it comes back. */
 #include "bpf/core/python.h"
 
+#include "bpf/core/gate.h"
 #include "bpf/core/registers.h"
 #include "bpf/core/traps.h"
 
@@ -9,8 +13,20 @@
 WS_INLINE __u64 ws_returned(struct pt_regs *regs) {
   return regs->ax;
 }
+WS_INLINE __u64 ws_first_argument(struct pt_regs *regs) {
+  return regs->di;
+}
+WS_INLINE __u64 ws_second_argument(struct pt_regs *regs) {
+  return regs->si;
+}
 #else
 WS_INLINE __u64 ws_returned(struct pt_regs *regs) {
+  return 0;
+}
+WS_INLINE __u64 ws_first_argument(struct pt_regs *regs) {
+  return 0;
+}
+WS_INLINE __u64 ws_second_argument(struct pt_regs *regs) {
   return 0;
 }
 #endif
@@ -53,5 +69,88 @@ int python_born(struct pt_regs *regs) {
     *old = fresh;
   else if (bpf_map_update_elem(&ws_python_contexts, &born, &fresh, BPF_ANY))
     ws_count(WS_STAT_CONTEXT_MAP_FULL);
+  return 0;
+}
+
+enum {
+  WS_PY_TYPE = 8,       /* in an object */
+  WS_PY_TYPE_NAME = 24, /* in a type: where its name stands. Both the same in all releases with a lock */
+};
+
+/* Whether the object is a concurrent.futures.thread._WorkItem. */
+WS_INLINE bool ws_python_is_work(__u64 object) {
+  __u64 name[2] = {};
+  if (!object) return false;
+  const __u64 at = ws_user_word(ws_user_word(object + WS_PY_TYPE) + WS_PY_TYPE_NAME);
+  bpf_probe_read_user(name, 10, (void *)at);
+  return name[0] == 0x6574496b726f575fULL && name[1] == 'm'; /* "_WorkIte", "m" */
+}
+
+WS_INLINE void ws_python_hand(struct ws_ev_handover *ev, __u32 tid) {
+  ev->h.type = WS_EV_HANDOVER;
+  ev->tid = tid;
+  if (!ws_emit(ev, sizeof(*ev))) ws_thread_missed(tid, 1);
+}
+
+/* Counts what goes through queues: where it is too much, they are left alone (capture/python_probes). */
+WS_INLINE const struct ws_python_process *ws_python_handing(__u32 pid) {
+  struct ws_python_process *python = bpf_map_lookup_elem(&ws_python_processes, &pid);
+  if (python) python->handed++;
+  return python;
+}
+
+/* In which context somebody gives work away. */
+WS_INLINE void ws_python_giver(struct ws_ev_handover *ev, struct ws_thread *thread,
+                               const struct ws_python_process *python) {
+  const __u32 pid = ev->h.pid;
+  const __u64 state = python ? ws_python_state(thread, python, ws_thread_pointer()) : 0;
+  if (!python || !state) return;
+  const struct ws_python_context key = ws_python_entered(state, python, pid);
+  if (!key.address) return;
+  struct ws_ev_lineage fresh;
+  struct ws_ev_lineage *lineage = bpf_map_lookup_elem(&ws_python_contexts, &key);
+  if (!lineage) lineage = ws_python_met(&key, ev->h.time, &fresh);
+  if (!lineage) return;
+  ws_python_tell(lineage);
+  ev->task = lineage->task;
+  ev->parent_task = lineage->ancestors[0];
+}
+
+/* SimpleQueue.put(self, args, count, names), at its entry. */
+SEC("uprobe")
+int python_gives(struct pt_regs *regs) {
+  ws_trapped(WS_TRAP_PYTHON);
+  if (ws_gate_shut || ws_gate_no_wakeups) return 0;
+  const __u64 me = bpf_get_current_pid_tgid();
+  struct ws_thread *thread = ws_thread_of_target(me >> 32, (__u32)me);
+  if (!thread) return 0;
+  const struct ws_python_process *python = ws_python_handing(me >> 32);
+  struct ws_ev_handover ev = {.h = {.pid = me >> 32, .time = bpf_ktime_get_boot_ns()}, .role = WS_GIVES};
+  ev.object = ws_user_word(ws_second_argument(regs));
+  if (!ws_python_is_work(ev.object)) return 0;
+  ev.place = ws_first_argument(regs);
+  ev.queued = ws_turn(thread, ev.h.time);
+  ws_python_giver(&ev, thread, python);
+  ws_python_hand(&ev, (__u32)me);
+  return 0;
+}
+
+/* SimpleQueue.get() and get_nowait(), where they return. What is not told is told as nothing, once, to whoever was last
+ * told to have taken something. */
+SEC("uprobe")
+int python_takes(struct pt_regs *regs) {
+  ws_trapped(WS_TRAP_PYTHON);
+  if (ws_gate_shut) return 0;
+  const __u64 me = bpf_get_current_pid_tgid();
+  struct ws_thread *thread = ws_thread_of_target(me >> 32, (__u32)me);
+  if (!thread) return 0;
+  ws_python_handing(me >> 32);
+  const __u64 object = ws_returned(regs);
+  const bool work = !ws_gate_no_wakeups && ws_python_is_work(object);
+  if (!work && !thread->took) return 0;
+  thread->took = work;
+  struct ws_ev_handover ev = {.h = {.pid = me >> 32, .time = bpf_ktime_get_boot_ns()}, .role = WS_TAKES};
+  if (work) ev.object = object;
+  ws_python_hand(&ev, (__u32)me);
   return 0;
 }

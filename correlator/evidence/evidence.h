@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "correlator/activation.h"
+#include "correlator/errands.h"
 #include "correlator/node.h"
 #include "correlator/open_table.h"
 #include "correlator/thread_habits.h"
@@ -19,6 +20,7 @@ struct World {
   OpenTable& open;
   Activations& activations;
   ThreadHabits& habits;
+  Errands& errands;
   // The parent of a call that was made before, learned only now. Nothing happens if it was decided since.
   std::function<void(const NodePtr& call, Claim claim)> found;
   // A claim that waits for proof (Claim::unproven) gets none.

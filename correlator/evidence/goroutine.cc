@@ -291,6 +291,8 @@ class Goroutine : public Evidence {
   }
 
   void handed_over(const event::Handover& handover, World& world) {
+    using Role = event::Handover::Role;
+    if (handover.role == Role::kGives || handover.role == Role::kTakes) return;  // evidence/errand
     Process& process = this->process(handover.actor.thread.pid);
     if (handover.role == event::Handover::Role::kWatched || handover.role == event::Handover::Role::kUnwatched) {
       watched(process, handover.role == event::Handover::Role::kWatched);
@@ -326,6 +328,8 @@ class Goroutine : public Evidence {
       case event::Handover::Role::kSpawns:
       case event::Handover::Role::kWatched:
       case event::Handover::Role::kUnwatched:
+      case event::Handover::Role::kGives:
+      case event::Handover::Role::kTakes:
         return;
     }
   }

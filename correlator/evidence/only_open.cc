@@ -17,6 +17,9 @@ class OnlyOpen : public Evidence {
     if (world.habits.goroutines_explain(node.pid)) return std::nullopt;
     const auto& serving = world.open.serving(node.pid);
     if (serving.size() != 1 || serving.front()->answering) return std::nullopt;
+    // What a thread was given to do is of who gave it, which others tell.
+    const Errand* const errand = world.errands.find(node.exchange->request->first_byte.actor.thread.tid);
+    if (errand != nullptr && errand->node != serving.front()->number) return std::nullopt;
     return Claim{serving.front(), std::nullopt, "only_open", 0.9};
   }
 };

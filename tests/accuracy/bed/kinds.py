@@ -67,11 +67,14 @@ HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ampl
     ("files", True), ("immediate", True), ("threads", True), ("callbacks", True), ("storage", True),
     ("lock", False), ("limit", False), ("pool", False), ("fetch", False), ("shared", False), ("batch", False), ("queue", False)))
 
+# How work is handed to a pool that makes the calls: first with workers in plenty, then with few.
+ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "wait", "completed", "whole", "nested")))
+
 PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _gunicorn(*options):
-    return lambda s: [s.tools.python() / "gunicorn", "--chdir", SERVICES / "gunicorn_sync",
+def _gunicorn(*options, service="gunicorn_sync"):
+    return lambda s: [s.tools.python() / "gunicorn", "--chdir", SERVICES / service,
                       "--bind", f"127.0.0.1:{s.port}", "--backlog", "4096",
                       "--log-level", "warning", "--timeout", "120",
                       *(o.format(workers=s.workers) for o in options), "app:app"]
@@ -79,6 +82,10 @@ def _gunicorn(*options):
 
 def _python(s: Start):
     return [s.tools.python() / "python", SERVICES / s.kind / "server.py"]
+
+
+def _python_variant(s: Start):
+    return [*_python(s), s.variant.name]
 
 
 def _uvicorn(s: Start):
@@ -138,10 +145,16 @@ def _kinds():
                env=PYTHON_PATH)
     yield Kind("gunicorn_gthread", _gunicorn("--worker-class", "gthread", "--workers", "2", "--threads", "{workers}"),
                Toolchains.python, _one("direct"), env=PYTHON_PATH)
+    yield Kind("gunicorn_executor", _gunicorn("--worker-class", "gthread", "--workers", "2", "--threads", "{workers}",
+                                              service="gunicorn_executor"),
+               Toolchains.python, _one("direct"), env=PYTHON_PATH, background=False)
     yield Kind("gunicorn_gevent", _gunicorn("--worker-class", "gevent", "--workers", "1"), Toolchains.python,
                _one("loop"), env=PYTHON_PATH)
     yield Kind("python_threads", _python, Toolchains.python, _one("direct"), env=PYTHON_PATH)
     yield Kind("python_pool", _python, Toolchains.python, POOLS, env=PYTHON_PATH)
+    yield Kind("python_executor", _python_variant, Toolchains.python, ERRANDS, env=PYTHON_PATH)
+    yield Kind("python_run_in_executor", _python_variant, Toolchains.python,
+               (*POOLS, Variant("to_thread", "busy", scarce, ample)), env=PYTHON_PATH)
     yield Kind("python_asyncio", _python, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)

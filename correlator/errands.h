@@ -1,0 +1,41 @@
+// What threads were given to do by others, one piece of work after the other (Python's pools): on whose behalf each of
+// them works now.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "model/event.h"
+
+namespace wirespan {
+
+struct Errand {
+  std::uint32_t pid = 0;
+  BootTime taken{};
+  std::uint64_t node = 0;  // the request that the giver worked for; 0: not known, or a task gave it
+  // A task gave it: as if the work were done in a context copied from the task's own, when it was given.
+  std::uint64_t task = 0;
+  std::uint64_t parent_task = 0;
+};
+
+class Errands {
+ public:
+  // From now on. One of nobody's: what the thread was on before is over.
+  void set(std::uint32_t tid, const Errand& errand);
+  void forget(std::uint32_t tid) { by_thread_.erase(tid); }
+  void forget_process(std::uint32_t pid);
+  void clear() { by_thread_.clear(); }
+  [[nodiscard]] bool any() const { return !by_thread_.empty(); }
+  // nullptr: none that is known.
+  [[nodiscard]] const Errand* find(std::uint32_t tid) const {
+    const auto it = by_thread_.find(tid);
+    return it == by_thread_.end() ? nullptr : &it->second;
+  }
+  // The errand of a task on which data was moved that tells of no task itself. Only of calls.
+  [[nodiscard]] const Errand* of_task(const event::Data& data) const;
+
+ private:
+  std::unordered_map<std::uint32_t, Errand> by_thread_;
+};
+
+}  // namespace wirespan

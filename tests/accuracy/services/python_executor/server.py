@@ -1,0 +1,68 @@
+"""The standard library's threaded HTTP server; its threads give their calls to a ThreadPoolExecutor that all share.
+
+The argument says how: each call by itself (map, wait, completed, any other word) or all of the work at once (whole),
+which gives its calls to another pool (nested)."""
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import blocking
+import plan
+
+HOW = sys.argv[1] if len(sys.argv) > 1 else "submit"
+pool = ThreadPoolExecutor(plan.WORKERS)
+second = ThreadPoolExecutor(plan.WORKERS)
+
+
+def at_once(path, body, calls, pool=pool):
+    if HOW == "map":
+        list(pool.map(lambda index: blocking.call(path, body, index), calls))
+        return
+    futures = [pool.submit(blocking.call, path, body, index) for index in calls]
+    if HOW == "wait":
+        wait(futures)
+    for future in as_completed(futures) if HOW == "completed" else futures:
+        future.result()
+
+
+def one_by_one(path, body, *of):
+    for pause, calls in plan.steps(body):
+        time.sleep(pause)
+        at_once(path, body, calls, *of)
+
+
+def work(path, body):
+    if HOW == "whole":
+        pool.submit(blocking.work, path, body).result()
+    elif HOW == "nested":
+        pool.submit(one_by_one, path, body, second).result()
+    else:
+        one_by_one(path, body)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            work(self.path, body)
+            self.send_response(200)
+        except OSError:
+            self.send_response(502)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"done\n")
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 4096
+
+
+blocking.start_background()
+Server(("127.0.0.1", plan.PORT), Handler).serve_forever()
