@@ -22,7 +22,7 @@ constexpr std::array<std::int64_t, 8> kLooks{
 // value found there must point to something that names the thread.
 constexpr std::uint16_t kThreadKeys = 0x310;
 // What goes into and comes out of a process's queues: past so much a second they are left alone for a while, as both
-// together cost it 2 to 12 us (docs/cost.md).
+// together cost it up to 15 us (docs/cost.md).
 constexpr std::int64_t kJudgeNs = 1'000'000'000;
 constexpr std::uint64_t kMostHanded = 20'000;
 constexpr std::int64_t kRestNs = 60'000'000'000;
