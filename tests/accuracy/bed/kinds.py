@@ -62,13 +62,14 @@ LOOPS = (Variant("idle", "loop", lambda c: 1, ample), Variant("busy", "busy", la
 # Calls handed over one by one to a pool with a thread for each, or too few; awaited all at once; one task for all of them.
 FANS = tuple(Variant(f"{how}{'-busy' if busy else ''}", "busy" if busy else "idle", scarce if busy else ample, ample)
              for how in ("order", "all", "whole", "client", "order-client") for busy in (False, True))
+FANS += (Variant("threads", "idle", lambda c: 1, ample),)
 
 HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ample) for name, exact in (
     ("files", True), ("immediate", True), ("threads", True), ("callbacks", True), ("storage", True),
     ("lock", False), ("limit", False), ("pool", False), ("fetch", False), ("shared", False), ("batch", False), ("queue", False)))
 
 # How work is handed to a pool that makes the calls: first with workers in plenty, then with few.
-ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "wait", "completed", "whole", "nested")))
+ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "wait", "completed", "whole", "nested", "threads")))
 
 PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE": "1"}
 

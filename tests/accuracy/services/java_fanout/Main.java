@@ -50,7 +50,8 @@ final class Main {
       } else {
         for (Plan.Step step : Plan.steps(body)) {
           step.pause();
-          if (VARIANT.startsWith("all")) together(path, body, step.calls());
+          if (VARIANT.startsWith("threads")) threads(path, body, step.calls());
+          else if (VARIANT.startsWith("all")) together(path, body, step.calls());
           else inOrder(path, body, step.calls());
         }
       }
@@ -79,6 +80,22 @@ final class Main {
       }));
     }
     for (Future<?> call : made) call.get();
+  }
+
+  private static void threads(String path, byte[] body, List<Integer> calls) throws InterruptedException {
+    List<Thread> made = new ArrayList<>();
+    for (int index : calls) {
+      Thread thread = new Thread(() -> {
+        try {
+          Blocking.call(path, body, index);
+        } catch (IOException e) {
+          throw new UncheckedIOException(e);
+        }
+      });
+      thread.start();
+      made.add(thread);
+    }
+    for (Thread thread : made) thread.join();
   }
 
   private static void together(String path, byte[] body, List<Integer> calls) {

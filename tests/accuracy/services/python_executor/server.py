@@ -1,8 +1,9 @@
 """The standard library's threaded HTTP server; its threads give their calls to a ThreadPoolExecutor that all share.
 
 The argument says how: each call by itself (map, wait, completed, any other word) or all of the work at once (whole),
-which gives its calls to another pool (nested)."""
+which gives its calls to another pool (nested); or without a pool, by a thread for each call (threads)."""
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,13 @@ second = ThreadPoolExecutor(plan.WORKERS)
 
 
 def at_once(path, body, calls, pool=pool):
+    if HOW == "threads":
+        threads = [threading.Thread(target=blocking.call, args=(path, body, index)) for index in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return
     if HOW == "map":
         list(pool.map(lambda index: blocking.call(path, body, index), calls))
         return
