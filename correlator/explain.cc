@@ -20,12 +20,14 @@ constexpr std::array kMethods = {
     Row{"connect", "it is the first request on a connection that was opened while working for the parent"},
     Row{"thread", "the thread that read the parent's request sent it, with no other request in between"},
     Row{"response", "the thread that sent it had just read an answer to an earlier call of the parent"},
-    Row{"wakeup", "the thread that sent it was woken by the one working for the parent"},
     Row{"goroutine", "the goroutine that sent it works for the parent, or was started by the one that does"},
     Row{"errand",
         "the thread that sent it had taken, out of a pool's queue, a piece of work that the one working for the parent "
-        "put "
-        "there"},
+        "put there"},
+    Row{"awaited",
+        "whoever read its response woke the thread that waited inside of the parent, itself or by others, as responses "
+        "do in this process"},
+    Row{"begun", "the thread that sent it was begun by the one working for the parent, and ended with it"},
     Row{"task", "the Python task that sent it, or one that started it, was started for the parent or answered it"},
     Row{"async_id",
         "Node's own numbers of asynchronous contexts say that it was made while working for the parent, and in this "
