@@ -138,6 +138,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
     keep_clocks();
     if (Status attached = attach_all(*object_, hooks, programs); !attached) return attached;
     targets_.scan();
+    // Not later: who is ready will be asked, and what comes then is seen.
+    asked_ = object_->asked_connections().value_or(std::vector<std::uint64_t>());
     if (!runtimes_.empty()) {
       targets_.visit([this](std::uint32_t pid) {
         LazyMaps maps(pid);
@@ -438,7 +440,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   // Requests that were read before we came are known by the inodes of their connections, the low half of the ids those
   // will get.
   void tell_asked() {
-    for (const std::uint64_t which : object_->asked_connections().value_or(std::vector<std::uint64_t>())) {
+    for (const std::uint64_t which : std::exchange(asked_, {})) {
       sink_->accept(
           event::Unanswered{clock_.now(), ConnId{which & 0xffffffffU}, static_cast<std::uint32_t>(which >> 32U)});
     }
@@ -508,6 +510,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   const char* wake_program_ = nullptr;
   int watched_for_wakes_ = 0;                // processes
   std::vector<const char*> first_programs_;  // until kFirstNs
+  std::vector<std::uint64_t> asked_;         // when we began, until it is told
   GoProbes go_;
   Gate gate_;
   std::mutex limits_mutex_;
