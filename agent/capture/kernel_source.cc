@@ -406,9 +406,11 @@ class LiveSource : public KernelSource, private Sink<Event> {
     std::uint64_t late = 0;
     std::uint64_t ns = 0;
     for (const auto& cost : object_->costs()) {
+      ns += cost.ns;
+      // An interrupt amid a wake-up wakes for what came from outside, which is not told anyway.
+      if (cost.name.starts_with("wake__")) continue;
       const bool told_later = cost.name.starts_with("state__") || cost.name.starts_with("connect__");
       (told_later ? late : lost) += cost.missed;
-      ns += cost.ns;
     }
     bpf_ns_.set(ns);
     trap_ns_.set(object_->trap_ns());
