@@ -22,13 +22,7 @@ constexpr std::uint32_t kWorkers = 1000;  // that make calls
 constexpr std::uint32_t kIo = 2000;       // that read responses
 
 struct Service : Scene {
-  // With inference calls wait for what proves them; here nothing else does.
-  Service() : Scene(options()) {}
-  static CorrelatorOptions options() {
-    CorrelatorOptions out;
-    out.disabled = {"only_open", "inferred"};
-    return out;
-  }
+  Service() : Scene(waiting()) {}
   struct Open {
     ExchangePtr request;
     std::uint32_t reader = 0;

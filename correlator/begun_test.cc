@@ -13,13 +13,7 @@ using testing::thread;
 constexpr std::uint32_t kPid = 100;
 
 struct Service : Scene {
-  // With inference calls wait for what proves them; here nothing else does.
-  Service() : Scene(options()) {}
-  static CorrelatorOptions options() {
-    CorrelatorOptions out;
-    out.disabled = {"only_open", "inferred"};
-    return out;
-  }
+  Service() : Scene(waiting()) {}
   void begin(std::uint32_t parent, std::uint32_t child) {
     correlator.on_event(event::Forked{now = now + 1000, {kPid, parent}, {kPid, child}});
   }

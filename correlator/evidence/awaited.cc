@@ -33,8 +33,8 @@ constexpr std::size_t kMostBefore = 32;
 constexpr std::size_t kMostSteps = 4;
 // Who was woken by accident was woken before the one that waits for the response, and not long before.
 constexpr std::int64_t kSettled = 20'000'000;
-constexpr std::int64_t kAtMost = 1'500'000'000;
-constexpr std::int64_t kForgotten = 1'000'000'000;
+constexpr std::int64_t kAtMost = 1'500'000'000;     // a call waits for its request's answer; inference is not later
+constexpr std::int64_t kForgotten = 1'000'000'000;  // who worked for a request, after its answer
 constexpr float kProven = 32;
 constexpr float kBegan = 12;
 constexpr float kRare = 100;
@@ -46,7 +46,7 @@ constexpr float kLately = 256;
 // Locks, and workers that come too late for what they were woken for.
 constexpr float kRareSeveral = 4;
 constexpr float kRareOther = 3;
-constexpr float kFirst = 64;
+constexpr float kFirst = 64;  // requests
 constexpr float kRareMixed = 4;
 constexpr float kUsual = 8;  // one in so many comes by as many steps
 constexpr double kConfidence = 0.98;
@@ -72,6 +72,7 @@ class Awaited : public Evidence {
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       settle(tick->time, world);
     } else if (const auto* forked = std::get_if<event::Forked>(&event)) {
+      if (!follows(forked->parent.pid)) return;
       const auto parent = threads_.find(forked->parent.tid);
       if (forked->child.pid == forked->parent.pid && parent != threads_.end() && parent->second.serves != 0) {
         const std::uint64_t serves = parent->second.serves;
@@ -87,6 +88,7 @@ class Awaited : public Evidence {
   }
 
   void opened(const NodePtr& node, World& /*world*/) override {
+    if (!follows(node->pid)) return;
     const Message& request = *node->exchange->request;
     if (node->role == SpanRole::kServer) {
       const Actor& actor = request.last_byte.actor;
@@ -99,11 +101,11 @@ class Awaited : public Evidence {
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
-    if (touched.kind != MessageKind::kResponse || !touched.first) return;
+    if (touched.kind != MessageKind::kResponse || !touched.first || !follows(node->pid)) return;
     const std::uint32_t tid = touched.touch.actor.thread.tid;
     if (node->role == SpanRole::kServer) answered(*node, world);
     if (node->role == SpanRole::kClient) {
-      if (const auto it = processes_.find(node->pid); it != processes_.end()) ++it->second.responses;
+      ++process_of(node->pid).responses;
       thread_of(tid).take({node, 0});
     } else if (const auto it = threads_.find(tid); it != threads_.end()) {
       it->second = {};
@@ -181,6 +183,8 @@ class Awaited : public Evidence {
     std::vector<Pending> waiting;
   };
 
+  // Of most processes no wake-ups are told: nothing is kept of those.
+  [[nodiscard]] bool follows(std::uint32_t pid) const { return processes_.contains(pid); }
   Thread& thread_of(std::uint32_t tid) {
     if (threads_.size() >= kMostThreads && !threads_.contains(tid)) threads_.clear();
     return threads_[tid];
@@ -196,6 +200,7 @@ class Awaited : public Evidence {
   }
 
   void woken(const event::Wake& wake, World& world) {
+    process_of(wake.wakee.pid);  // followed from now on
     const auto waker = threads_.find(wake.waker.thread.tid);
     const auto wakee = threads_.find(wake.wakee.tid);
     const bool serves = wakee != threads_.end() && wakee->second.serves != 0;

@@ -29,6 +29,12 @@ class Scene : public Sink<Span>, public ProcessDirectory {
     options.infer = false;
     return options;
   }
+  // With inference calls wait for what proves them; but neither it nor a guess says anything.
+  static CorrelatorOptions waiting() {
+    CorrelatorOptions options;
+    options.disabled = {"only_open", "inferred"};
+    return options;
+  }
   explicit Scene(CorrelatorOptions options = certain())
       : correlator(*this, *this, clock, counters, std::move(options)) {}
 

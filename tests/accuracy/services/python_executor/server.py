@@ -6,10 +6,10 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import blocking
 import plan
+import threaded
 
 HOW = sys.argv[1] if len(sys.argv) > 1 else "submit"
 pool = ThreadPoolExecutor(plan.WORKERS)
@@ -49,28 +49,4 @@ def work(path, body):
         one_by_one(path, body)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        try:
-            work(self.path, body)
-            self.send_response(200)
-        except OSError:
-            self.send_response(502)
-        self.send_header("Content-Length", "5")
-        self.end_headers()
-        self.wfile.write(b"done\n")
-
-    def log_message(self, *_):
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 4096
-
-
-blocking.start_background()
-Server(("127.0.0.1", plan.PORT), Handler).serve_forever()
+threaded.serve(work)
