@@ -27,6 +27,8 @@ constexpr std::array kMethods = {
     Row{"awaited",
         "whoever read its response woke the thread that waited inside of the parent, itself or by others, as responses "
         "do in this process"},
+    Row{"future",
+        "the thread that read its response worked on a Java future that the thread of the parent held, or waited for"},
     Row{"begun", "the thread that sent it was begun by the one working for the parent, and ended with it"},
     Row{"task", "the Python task that sent it, or one that started it, was started for the parent or answered it"},
     Row{"async_id",

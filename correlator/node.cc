@@ -6,8 +6,8 @@ namespace wirespan {
 void reset(Node& n) {
   // Every field is named, so that a new one does not compile before it has its line below.
   auto& [exchange, process, role, number, pid, id, opened, carried, decided, link, weak, runner_up_distance,
-         true_request, judged, candidates, blind, queued, unlinked_reason, trace, trace_flags, trace_state, peer_seen,
-         synthetic_parent, emitted, told, below, finished, answer_lost, answering, answered_elsewhere,
+         true_request, judged, candidates, blind, holder, queued, unlinked_reason, trace, trace_flags, trace_state,
+         peer_seen, synthetic_parent, emitted, told, below, finished, answer_lost, answering, answered_elsewhere,
          provisional_children, provisional, fallback, home_tid] = n;
   constexpr std::size_t kKeptChildren = 64;
   exchange.reset();
@@ -26,6 +26,7 @@ void reset(Node& n) {
   judged = false;
   candidates = 0;
   blind = queued = false;
+  holder = 0;
   unlinked_reason = {};
   trace = {};
   trace_flags = 1;

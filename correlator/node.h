@@ -56,6 +56,8 @@ struct Node {
   std::uint32_t candidates = 0;
   // A call made while its process also served requests nobody saw: what rests on knowing all of them says nothing.
   bool blind = false;
+  // The request whose thread holds the future that whoever read the call's response works on; 0: none is known to.
+  std::uint64_t holder = 0;
   // A call that waited for others to end, it seems: when it was made says nothing of whom it was made for.
   bool queued = false;
   std::string_view unlinked_reason;

@@ -201,6 +201,22 @@ struct Leads {
   ConnId request{};  // the only accepted connection that is reached from there
 };
 
+// Which futures a thread of a Java process works on, told just before the response that it reads; or holds while it
+// waits for one, told just before it is woken. By their addresses, which hold until the next collection of garbage.
+struct Holds {
+  static constexpr std::size_t kMost = 16;
+  static constexpr std::size_t kMostWaiting = 2;
+  BootTime time{};
+  ThreadRef thread;
+  ConnId call{};  // the response's connection; none: it waits
+  std::uint32_t collections = 0;
+  std::uint64_t works_on = 0;  // a future that is not done; 0: none
+  std::uint16_t waiters = 0;
+  std::uint16_t count = 0;
+  std::array<std::uint32_t, kMostWaiting> waiting{};  // threads (tid) that wait for what it works on
+  std::array<std::uint64_t, kMost> futures{};         // what it works on leads to, or it holds
+};
+
 struct Forked {
   BootTime time{};
   ThreadRef parent;
@@ -279,9 +295,9 @@ struct Tick {
 
 }  // namespace event
 
-using Event =
-    std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births, event::Lineage,
-                 event::Async, event::Forked, event::Process, event::ProcessExited, event::ThreadExited, event::Lost,
-                 event::Missed, event::Tick, event::Window, event::Unanswered, event::Counted, event::Leads>;
+using Event = std::variant<event::Opened, event::Data, event::Closed, event::Wake, event::Handover, event::Births,
+                           event::Lineage, event::Async, event::Forked, event::Process, event::ProcessExited,
+                           event::ThreadExited, event::Lost, event::Missed, event::Tick, event::Window,
+                           event::Unanswered, event::Counted, event::Leads, event::Holds>;
 
 }  // namespace wirespan

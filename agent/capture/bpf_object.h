@@ -84,6 +84,8 @@ class BpfObject : public RuntimeKernel {
   void remove_java_process(std::uint32_t pid) override;
   bool set_java_way(const ws_java_class_of& of, const ws_java_way& way) override;
   void remove_java_way(const ws_java_class_of& of) override;
+  bool set_java_kind(const ws_java_class_of& of, const ws_java_kind& kind) override;
+  void remove_java_kind(const ws_java_class_of& of) override;
   void set_node_process(std::uint32_t pid, const ws_node_process& process) override;
   void remove_node_process(std::uint32_t pid) override;
   void set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) override;

@@ -134,6 +134,15 @@ void Decoder::decode(Bytes record, Sink<Event>& sink) {
       if (!ev) return malformed_.add();
       return sink.accept(event::Leads{time, ev->h.pid, ConnId{ev->call}, ConnId{ev->request}});
     }
+    case WS_EV_HOLDS: {
+      const auto ev = read<ws_ev_holds>(record);
+      if (!ev || ev->count > event::Holds::kMost || ev->waiters > event::Holds::kMostWaiting) return malformed_.add();
+      event::Holds holds{
+          time, {ev->h.pid, ev->tid}, ConnId{ev->conn}, ev->collections, ev->works_on, ev->waiters, ev->count, {}, {}};
+      std::copy_n(ev->waiting, ev->waiters, holds.waiting.begin());
+      std::copy_n(ev->futures, ev->count, holds.futures.begin());
+      return sink.accept(holds);
+    }
     default:
       return malformed_.add();
   }

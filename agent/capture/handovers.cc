@@ -10,6 +10,8 @@ constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostReaders = 4096;
 constexpr std::uint32_t kLook = 64;  // calls
 constexpr std::uint32_t kSome = 8;   // of these, by others than who reads requests; requests that overlap
+constexpr std::uint32_t kSoon = 16;  // calls, if nearly all of them are by others and nothing overlaps
+constexpr std::uint32_t kNearlyAll = 14;
 // Processes change their ways seldom: looked at again after that long, and twice that, and so on.
 constexpr std::int64_t kRestNs = 10'000'000'000;
 constexpr std::int64_t kMostRestNs = 600'000'000'000;
@@ -54,7 +56,8 @@ void Handovers::look(const event::Data& data) {
   } else if (data.conn->side == TcpSide::kActive && sent && !process.readers.empty()) {
     ++process.calls_seen;
     if (!process.readers.contains(tid)) ++process.by_others;
-    if (process.calls_seen < kLook) return;
+    const bool soon = process.calls_seen == kSoon && process.by_others >= kNearlyAll && process.overlaps == 0;
+    if (process.calls_seen < kLook && !soon) return;
     const bool hands_over = process.by_others >= kSome && process.overlaps < kSome;
     if (hands_over && !kernel_.told_otherwise(it->first))
       set_state(it->first, process, State::kWatched);
@@ -66,6 +69,7 @@ void Handovers::look(const event::Data& data) {
 void Handovers::set_state(std::uint32_t pid, Process& process, State state) {
   const State before = std::exchange(process.state, state);
   if (before == state) return;
+  if (state == State::kLookedAt) kernel_.prepare(pid);
   looked_at_ += state == State::kLookedAt ? 1 : 0;
   looked_at_ -= before == State::kLookedAt ? 1 : 0;
   if (before != State::kWatched && state != State::kWatched) return;

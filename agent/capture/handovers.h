@@ -21,6 +21,8 @@ class Handovers {
     std::function<bool(std::uint32_t pid)> told_otherwise;
     // Begins, or ends, to tell of a process's wake-ups.
     std::function<void(std::uint32_t pid, bool on)> watch;
+    // It may come to that: what takes a while can be done before.
+    std::function<void(std::uint32_t pid)> prepare;
   };
   Handovers(Kernel kernel, Counters& counters);
 

@@ -15,10 +15,12 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 struct Host {
   std::set<std::uint32_t> told_otherwise;
   std::map<std::uint32_t, bool> watched;
+  std::set<std::uint32_t> prepared;
   Counters counters;
-  Handovers handovers{{[this](std::uint32_t pid) { return told_otherwise.contains(pid); },
-                       [this](std::uint32_t pid, bool on) { watched[pid] = on; }},
-                      counters};
+  Handovers handovers{
+      {[this](std::uint32_t pid) { return told_otherwise.contains(pid); },
+       [this](std::uint32_t pid, bool on) { watched[pid] = on; }, [this](std::uint32_t pid) { prepared.insert(pid); }},
+      counters};
   ConnectionPtr accepted = connection(TcpSide::kPassive);
   ConnectionPtr connected = connection(TcpSide::kActive);
   std::uint64_t now = kSecond;
@@ -53,12 +55,23 @@ struct Host {
 
 TEST(Handovers, CallsByThreadsThatReadNoRequests) {
   Host host;
-  for (std::uint32_t i = 0; i < 64; ++i) host.request(10 + i, 100 + i);
+  EXPECT_TRUE(host.prepared.contains(kPid));
+  for (std::uint32_t i = 0; i < 15; ++i) host.request(10 + i, 100 + i);
+  EXPECT_TRUE(host.watched.empty());
+  host.request(9, 99);
   EXPECT_TRUE(host.watched[kPid]);
   EXPECT_EQ(host.counters.get("capture.wakes.processes").value(), 1U);
   host.handovers.exited(kPid);
   EXPECT_FALSE(host.watched[kPid]);
   EXPECT_EQ(host.counters.get("capture.wakes.processes").value(), 0U);
+}
+
+TEST(Handovers, WhereOnlySomeAreByOthersItTakesLonger) {
+  Host host;
+  for (std::uint32_t i = 0; i < 63; ++i) host.request(10 + i, i % 4 == 0 ? 10 + i : 100 + i);
+  EXPECT_TRUE(host.watched.empty());
+  host.request(9, 99);
+  EXPECT_TRUE(host.watched[kPid]);
 }
 
 TEST(Handovers, ThreadsThatMakeTheirOwnCallsCostNothing) {

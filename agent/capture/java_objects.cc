@@ -198,19 +198,24 @@ std::uint64_t JavaObjects::above(std::uint64_t named) const {
 }
 
 void JavaObjects::find(JavaClasses& classes) const {
+  each_new(classes.newest, [&classes](std::uint64_t named, const std::string& name) {
+    if (classes.wanted.contains(name)) classes.found.emplace(name, named);
+  });
+}
+
+void JavaObjects::each_new(std::map<std::uint64_t, std::uint64_t>& newest,
+                           const std::function<void(std::uint64_t named, const std::string& name)>& told) const {
   std::size_t looked = 0;
   std::uint64_t loader = word(table_.address("ClassLoaderDataGraph::_head"));
   for (; loader != 0; loader = word(loader + table_.offset("ClassLoaderData::_next"))) {
-    const std::uint64_t newest = word(loader + table_.offset("ClassLoaderData::_klasses"));
-    if (classes.newest.size() >= kMostLoaders && !classes.newest.contains(loader)) return;
-    const std::uint64_t known = std::exchange(classes.newest[loader], newest);
-    // The newest come first.
-    for (std::uint64_t klass = newest; klass != 0 && klass != known;
+    const std::uint64_t first = word(loader + table_.offset("ClassLoaderData::_klasses"));
+    if (newest.size() >= kMostLoaders && !newest.contains(loader)) return;
+    const std::uint64_t known = std::exchange(newest[loader], first);
+    for (std::uint64_t klass = first; klass != 0 && klass != known;
          klass = word(klass + table_.offset("Klass::_next_link"))) {
       if (++looked > kMostClasses) return;
       const auto name = symbol(word(klass + table_.offset("Klass::_name")));
-      if (name && classes.wanted.contains(*name) && klass >= heap_.class_base)
-        classes.found.emplace(*name, (klass - heap_.class_base) >> heap_.class_unit);
+      if (name && klass >= heap_.class_base) told((klass - heap_.class_base) >> heap_.class_unit, *name);
     }
   }
 }

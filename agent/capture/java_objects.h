@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -59,6 +60,10 @@ class JavaObjects {
   [[nodiscard]] std::uint64_t above(std::uint64_t named) const;
   // Looks at what was loaded since it was asked last; some 10 ms the first time.
   void find(JavaClasses& classes) const;
+  // The same of all classes, told as class_of() says them, the newest of each loader's first. newest: of each loader's,
+  // when it was looked at last.
+  void each_new(std::map<std::uint64_t, std::uint64_t>& newest,
+                const std::function<void(std::uint64_t named, const std::string& name)>& told) const;
   // Where the class's own field of that name lies in its objects. It is none of those above.
   [[nodiscard]] std::optional<std::uint16_t> field(std::uint64_t named, const std::string& name) const;
 

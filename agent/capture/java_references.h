@@ -47,6 +47,7 @@ class JavaReferences : public JavaGraph {
   [[nodiscard]] bool is_shared(std::uint32_t named) override { return layout_of(named).shared; }
   // `below`: how many classes below it are asked about.
   const JavaLayout& layout_of(std::uint32_t named, std::size_t below = 0);
+  [[nodiscard]] std::uint8_t reference_size() const { return heap_.reference_size; }
   // A signed 32-bit field.
   [[nodiscard]] std::int32_t number(std::uint64_t object, std::uint16_t field) const;
 

@@ -17,10 +17,11 @@ constexpr std::size_t kMostEntries = 8192;
 constexpr std::uint64_t kMostStride = 256;
 constexpr std::size_t kMostName = 96;
 constexpr std::uint64_t kMostOffset = 16'384;  // of a field: it must fit into 16 bits with room to spare
-constexpr std::array<std::string_view, 18> kAskedFor{
-    "Thread",        "JavaThread", "OSThread",  "ThreadsList",    "ThreadsSMRSupport",       "Klass",
-    "InstanceKlass", "Symbol",     "oopDesc",   "CompressedOops", "CompressedKlassPointers", "Universe",
-    "CollectedHeap", "JVMFlag",    "Array<u1>", "ConstantPool",   "ClassLoaderData",         "ClassLoaderDataGraph"};
+constexpr std::array<std::string_view, 19> kAskedFor{
+    "Thread",         "JavaThread", "OSThread",  "ThreadsList",    "ThreadsSMRSupport",       "Klass",
+    "InstanceKlass",  "Symbol",     "oopDesc",   "CompressedOops", "CompressedKlassPointers", "Universe",
+    "CollectedHeap",  "JVMFlag",    "Array<u1>", "ConstantPool",   "ClassLoaderData",         "ClassLoaderDataGraph",
+    "JavaFrameAnchor"};
 
 const Error kNotUnderstood{"its table of fields is not understood", ENOTSUP, {}};
 

@@ -47,7 +47,17 @@ JavaThreads::JavaThreads(RuntimeKernel& kernel, Counters& counters, JavaContinua
     : MappedRuntime("java", "virtual threads", kLooks, counters),
       kernel_(kernel),
       contexts_(counters),
-      continuations_(kernel, counters, std::move(sides)) {}
+      continuations_(kernel, counters, std::move(sides)),
+      futures_(kernel, [this](std::uint32_t pid, const JavaProcess& process, bool asked) {
+        const auto it = known_.find(pid);
+        if (it == known_.end()) return;
+        ws_java_process& where = it->second.process.where;
+        where.last_frame = asked ? process.where.last_frame : std::uint16_t{0};
+        where.stack_base = process.where.stack_base;
+        where.thread_id = process.where.thread_id;
+        set_java_heap(process.heap, where);
+        tell(pid, where);
+      }) {}
 
 MappedFile JavaThreads::mapping_of(std::uint32_t pid, const std::string& maps) const {
   return java_mapping(pid, maps);
@@ -60,6 +70,7 @@ Status JavaThreads::understand(std::uint32_t pid, const std::string& /*maps*/, c
   if (!process) return process.error();
   known_.insert_or_assign(pid, Known{*process, {}, {}, false, {}});
   continuations_.found(pid, *process);
+  futures_.found(pid, *process);
   if (process->no_virtual_threads.empty()) tell(pid, process->where);
   return {};
 }
@@ -67,13 +78,17 @@ Status JavaThreads::understand(std::uint32_t pid, const std::string& /*maps*/, c
 void JavaThreads::tell(std::uint32_t pid, const ws_java_process& where) {
   ws_java_process told = where;
   if (!wanted_) told.way_class = 0;
+  if (!futures_wanted_) told.last_frame = 0;
   kernel_.set_java_process(pid, told);
 }
 
-void JavaThreads::follow(bool wanted) {
-  if (std::exchange(wanted_, wanted) == wanted) return;
+void JavaThreads::follow(bool continuations, bool futures) {
+  const bool same = wanted_ == continuations && futures_wanted_ == futures;
+  wanted_ = continuations;
+  futures_wanted_ = futures;
   for (const auto& [pid, known] : known_) {
-    if (known.process.where.way_class != 0) tell(pid, known.process.where);
+    const ws_java_process& where = known.process.where;
+    if (!same && (where.way_class != 0 || where.last_frame != 0)) tell(pid, where);
   }
 }
 
@@ -113,6 +128,7 @@ void JavaThreads::sweep(BootTime now) {
     look_for_contexts(pid, known, now);
     --left;
   }
+  futures_.sweep(now);
   if (!wanted_) return;
   continuations_.sweep(now, [this](std::uint32_t pid, const JavaLearning& learning) {
     const auto it = known_.find(pid);
@@ -135,6 +151,7 @@ void JavaThreads::release(std::uint32_t pid) {
   kernel_.remove_java_process(pid);
   contexts_.exited(pid);
   continuations_.exited(pid);
+  futures_.exited(pid);
   known_.erase(pid);
 }
 

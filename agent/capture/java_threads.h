@@ -9,6 +9,7 @@
 
 #include "agent/capture/java_contexts.h"
 #include "agent/capture/java_continuations.h"
+#include "agent/capture/java_futures.h"
 #include "agent/capture/java_machine.h"
 #include "agent/capture/mapped_runtime.h"
 #include "agent/capture/runtime_kernel.h"
@@ -23,8 +24,13 @@ class JavaThreads : public MappedRuntime {
   void sweep(BootTime now) override;
   [[nodiscard]] std::vector<std::string> describe() const override;
 
-  // False: what calls lead to is neither learned nor followed, and costs nothing, until it is true again.
-  void follow(bool wanted);
+  // False: what calls lead to is neither learned nor followed, futures are not looked for, and neither costs anything,
+  // until it is true again.
+  void follow(bool continuations, bool futures);
+  // Whether the process's threads may have others make their calls, and whether they do: then what they work on and
+  // wait for is looked at.
+  void may_hand_over(std::uint32_t pid) { futures_.prepare(pid); }
+  void hands_over(std::uint32_t pid, bool on) { futures_.follow(pid, on); }
 
   [[nodiscard]] JavaContexts& contexts() { return contexts_; }
 
@@ -48,7 +54,9 @@ class JavaThreads : public MappedRuntime {
   ReadFiles<JavaSymbols> libraries_;
   JavaContexts contexts_;
   JavaContinuations continuations_;
+  JavaFutures futures_;
   bool wanted_ = true;  // what those lead to
+  bool futures_wanted_ = true;
   std::unordered_map<std::uint32_t, Known> known_;
 };
 

@@ -97,7 +97,10 @@ class LiveSource : public KernelSource, private Sink<Event> {
         decoder_(conns_, targets_, counters, boot_id()),
         turns_({[](std::uint32_t pid) { return may_loop(pid); }, [this](bool on) { return watch_turns(on); }}),
         handovers_({[](std::uint32_t pid) { return wakes_tell_nothing(pid); },
-                    [this](std::uint32_t pid, bool on) { watch_wakes(pid, on); }},
+                    [this](std::uint32_t pid, bool on) { watch_wakes(pid, on); },
+                    [this](std::uint32_t pid) {
+                      if (futures_) java_.may_hand_over(pid);
+                    }},
                    counters),
         go_(*object_, counters),
         gate_(*object_, counters),
@@ -108,6 +111,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         everybody_(options.selectors.all),
         goroutines_(options.follow.goroutines),
         continuations_(options.follow.continuations),
+        futures_(options.follow.futures),
         missed_(counters.get("capture.lost.program_missed")),
         missed_states_(counters.get("capture.late.tcp_state_missed")),
         connections_(counters.get("capture.connections")),
@@ -118,7 +122,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         late_records_(counters.get("governor.late_records")),
         wakes_failed_(counters.get("capture.wakes.attach_failed")) {
     decoder_.set_contexts(&java_.contexts());
-    java_.follow(continuations_);
+    java_.follow(continuations_, futures_);
     if (options.follow.goroutines) runtimes_.push_back(&go_);
     if (options.follow.contexts || options.follow.errands) runtimes_.push_back(&python_);
     if (options.follow.contexts) runtimes_.push_back(&java_);
@@ -287,7 +291,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     }
     return std::holds_alternative<event::Data>(event) || std::holds_alternative<event::Wake>(event) ||
            std::holds_alternative<event::Births>(event) || std::holds_alternative<event::Async>(event) ||
-           std::holds_alternative<event::Leads>(event);
+           std::holds_alternative<event::Leads>(event) || std::holds_alternative<event::Holds>(event);
   }
 
   void turn_gate() {
@@ -296,7 +300,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       gate_.set_limits(limits_);
       tokio_.follow(limits_.wakeups);
       python_.follow_errands(limits_.wakeups);
-      java_.follow(continuations_ && limits_.wakeups);
+      java_.follow(continuations_ && limits_.wakeups, futures_ && limits_.wakeups);
     }
     const BootTime now = clock_.now();
     if (!gate_.due(clock_.to_wall(now))) return;
@@ -388,6 +392,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
 
   void watch_wakes(std::uint32_t pid, bool on) {
     object_->tell_wakes(pid, on);
+    java_.hands_over(pid, on);
     watched_for_wakes_ += on ? 1 : -1;
     if (watched_for_wakes_ == 0)
       object_->detach(wake_program_);
@@ -525,6 +530,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   bool everybody_;
   bool goroutines_;
   bool continuations_;
+  bool futures_;
   std::vector<RuntimeWatch*> runtimes_;  // those of the above that are followed
   Counter& missed_;
   Counter& missed_states_;

@@ -33,6 +33,7 @@ struct KernelOptions {
                    .async_ids = true,
                    .errands = true,
                    .continuations = true,
+                   .futures = true,
                    .tokio = true};
 };
 

@@ -53,6 +53,7 @@ Following everything_followed() {
           .async_ids = true,
           .errands = true,
           .continuations = true,
+          .futures = true,
           .tokio = true};
 }
 

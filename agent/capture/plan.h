@@ -52,6 +52,7 @@ struct Following {
   bool async_ids = false;      // Node: uprobes, a user read an event
   bool errands = false;        // Python: uprobes on the queue of pools
   bool continuations = false;  // with contexts. Asynchronous Java: 200 user reads a response
+  bool futures = false;        // with contexts and wakeups. Java's pools: 100 user reads a call and a thread that waits
   bool tokio = false;          // Rust: uprobes at each wake-up of a task, a user read an event
 };
 // All there is, in the way that is best on this kernel.

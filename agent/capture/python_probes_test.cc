@@ -38,6 +38,8 @@ class FakeKernel : public RuntimeKernel {
   void remove_java_process(std::uint32_t) override {}
   bool set_java_way(const ws_java_class_of&, const ws_java_way&) override { return true; }
   void remove_java_way(const ws_java_class_of&) override {}
+  bool set_java_kind(const ws_java_class_of&, const ws_java_kind&) override { return true; }
+  void remove_java_kind(const ws_java_class_of&) override {}
   void set_node_process(std::uint32_t, const ws_node_process&) override {}
   void remove_node_process(std::uint32_t) override {}
   void set_tokio_process(std::uint32_t, const ws_tokio_process&) override {}

@@ -164,6 +164,13 @@ void encode(Writer& w, const event::Leads& e) {
   w.begin(Type::kLeads).put(e.time).put(e.pid).put(static_cast<std::uint64_t>(e.call));
   w.put(static_cast<std::uint64_t>(e.request)).end();
 }
+void encode(Writer& w, const event::Holds& e) {
+  w.begin(Type::kHolds).put(e.time).put(e.thread).put(static_cast<std::uint64_t>(e.call)).put(e.collections);
+  w.put(e.works_on).put(e.waiters).put(e.count);
+  for (std::uint16_t i = 0; i < e.waiters; ++i) w.put(e.waiting[i]);
+  for (std::uint16_t i = 0; i < e.count; ++i) w.put(e.futures[i]);
+  w.end();
+}
 void encode(Writer& w, const event::Lineage& e) {
   w.begin(Type::kLineage).put(e.time).put(e.pid).put(e.task).put(e.count);
   for (std::uint32_t i = 0; i < e.count; ++i) w.put(e.ancestors[i]);
@@ -318,6 +325,15 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
       f.get(e.time).get(e.pid).get(conn).get(request);
       e.call = ConnId{conn};
       e.request = ConnId{request};
+      return finish(f, e, event);
+    }
+    case Type::kHolds: {
+      event::Holds e;
+      f.get(e.time).get(e.thread).get(conn).get(e.collections).get(e.works_on).get(e.waiters).get(e.count);
+      if (e.count > event::Holds::kMost || e.waiters > event::Holds::kMostWaiting) return false;
+      for (std::uint16_t i = 0; i < e.waiters; ++i) f.get(e.waiting[i]);
+      for (std::uint16_t i = 0; i < e.count; ++i) f.get(e.futures[i]);
+      e.call = ConnId{conn};
       return finish(f, e, event);
     }
     case Type::kLineage: {

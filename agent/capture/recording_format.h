@@ -46,8 +46,9 @@ enum class Type : std::uint16_t {
   kLineage,
   kAsync,
   kLeads,
+  kHolds,
 };
-constexpr Type kLastType = Type::kLeads;
+constexpr Type kLastType = Type::kHolds;
 
 // Appends one record.
 void encode_clock(std::string& out, std::int64_t offset_ns);

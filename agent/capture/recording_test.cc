@@ -76,6 +76,7 @@ class RecordingTest : public ::testing::Test {
         event::Wake{BootTime{10}, actor, {42, 44}},
         event::Handover{BootTime{10}, actor, event::Handover::Role::kTakes, 0x7f00, 0x7f10, 0, 0, 0},
         event::Leads{BootTime{10}, 42, ConnId{7}, ConnId{8}},
+        event::Holds{BootTime{10}, {42, 43}, ConnId{7}, 5, 0xe0001230, 1, 2, {44}, {0xe0001230, 0xe0001258}},
         event::Async{BootTime{10}, 42, event::Async::Where::kResolves, ConnId{7}, 12, 11, 20, 3},
         event::Lineage{BootTime{10}, 42, kContextTask | 9, 2, {kContextTask | 8, kContextTask | 3}},
         event::Forked{BootTime{11}, {42, 43}, {50, 50}},
@@ -118,7 +119,7 @@ TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
   }
   Collector replayed;
   EXPECT_TRUE(replay(replayed));
-  EXPECT_EQ(replayed.count, 18);
+  EXPECT_EQ(replayed.count, 19);
   EXPECT_EQ(replayed.text, live.text);
 }
 
@@ -246,7 +247,7 @@ TEST_F(RecordingTest, CutAnywhereItGivesTheEventsBeforeTheCut) {
     EXPECT_GE(replayed.count, last) << size;
     last = replayed.count;
   }
-  EXPECT_EQ(last, 18);
+  EXPECT_EQ(last, 19);
 }
 
 TEST_F(RecordingTest, RefusesWhatIsNotARecording) {
@@ -275,7 +276,7 @@ TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
   for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   EXPECT_FALSE((*writer)->flush());
   (*writer)->accept(event::Tick{BootTime{1}});
-  EXPECT_EQ(live.count, 19);
+  EXPECT_EQ(live.count, 20);
   EXPECT_EQ(counters_.get("recording.lost").value(), 1U);
 }
 

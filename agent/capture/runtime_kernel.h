@@ -32,6 +32,9 @@ class RuntimeKernel {
   // The references of a class's objects that are followed; false: there is no room.
   virtual bool set_java_way(const ws_java_class_of& of, const ws_java_way& way) = 0;
   virtual void remove_java_way(const ws_java_class_of& of) = 0;
+  // What a class's objects are to whoever looks for futures; false: there is no room.
+  virtual bool set_java_kind(const ws_java_class_of& of, const ws_java_kind& kind) = 0;
+  virtual void remove_java_kind(const ws_java_class_of& of) = 0;
   virtual void set_node_process(std::uint32_t pid, const ws_node_process& process) = 0;
   virtual void remove_node_process(std::uint32_t pid) = 0;
   virtual void set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) = 0;

@@ -20,6 +20,7 @@ enum ws_event_type {
   WS_EV_ASYNC,
   WS_EV_TOKIO,
   WS_EV_LEADS,
+  WS_EV_HOLDS,
 };
 
 enum ws_direction { WS_RECEIVED = 0, WS_SENT = 1 };
@@ -243,5 +244,23 @@ struct ws_ev_leads {
   __u64 request; /* connection of the request */
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_leads) == 32, "ws_ev_leads");
+
+enum { WS_HOLD_MOST = 16, WS_HOLD_WAITERS = 2 };
+
+/* Which futures a thread of a Java process works on, told just before the record of the response that it read, or
+ * holds, told just before the record of its being woken; see core/futures.h. */
+struct ws_ev_holds {
+  struct ws_ev_header h;
+  __u64 conn; /* the response came on; 0: the thread waits */
+  __u32 tid;
+  __u32 collections; /* of garbage, so far: what addresses hold for */
+  __u16 count;
+  __u16 waiters;
+  __u32 waiting[WS_HOLD_WAITERS]; /* threads that wait for what the thread works on */
+  __u32 _pad;
+  __u64 works_on;              /* the deepest on its stack that is not done; 0: none */
+  __u64 futures[WS_HOLD_MOST]; /* addresses */
+};
+WS_ABI_ASSERT(sizeof(struct ws_ev_holds) == 184, "ws_ev_holds");
 
 #endif

@@ -201,9 +201,13 @@ struct ws_java_process {
   __u64 way_class;      /* of channels, where they begin and end; 0: none is known */
   __u16 way_socket;     /* in them: their socket's object; 0: they are it themselves */
   __u16 way_descriptor; /* in that: the file descriptor, 32 bits */
-  __u16 _pad[2];
+  /* What threads work on and wait for (core/futures.h). */
+  __u16 last_frame; /* in JavaThread: the stack pointer of the last frame of Java's; 0: nobody asks */
+  __u16 stack_base; /* in JavaThread */
+  __u16 thread_id;  /* in OSThread, 32 bits */
+  __u16 _pad[3];
 };
-WS_ABI_ASSERT(sizeof(struct ws_java_process) == 176, "ws_java_process");
+WS_ABI_ASSERT(sizeof(struct ws_java_process) == 184, "ws_java_process");
 
 enum {
   WS_WAY_FIELDS = 6,
@@ -224,6 +228,22 @@ struct ws_java_way {
   __u16 _pad;
 };
 WS_ABI_ASSERT(sizeof(struct ws_java_way) == 16, "ws_java_way");
+
+/* What objects of a class are to whoever looks for futures. */
+enum ws_java_kind_is {
+  WS_JAVA_FUTURE,   /* work to be done */
+  WS_JAVA_HOLDER,   /* a list of such, or something that goes through one */
+  WS_JAVA_FOLLOWS,  /* what is to be done once one is done */
+  WS_JAVA_ELEMENTS, /* an array */
+  WS_JAVA_WAITER,   /* a thread; fields[0]: what has its JavaThread */
+};
+struct ws_java_kind {
+  __u8 is; /* enum ws_java_kind_is */
+  __u8 count;
+  __u16 done; /* 32 bits: 0 until it is done; 0: not known */
+  __u16 fields[WS_WAY_FIELDS];
+};
+WS_ABI_ASSERT(sizeof(struct ws_java_kind) == 16, "ws_java_kind");
 
 /* Where a process's Node keeps what we read, of its main thread. */
 struct ws_node_process {

@@ -12,6 +12,7 @@
 #define WIRESPAN_BPF_CORE_CONTINUATION_H
 
 #include "bpf/core/announce.h"
+#include "bpf/core/futures.h"
 #include "bpf/core/java.h"
 
 struct {
@@ -141,6 +142,8 @@ WS_INLINE void ws_tell_continuation(const struct ws_sight *sight, const struct w
       conn->direction != WS_SENT || conn->side != WS_SIDE_ACTIVE)
     return;
   ws_tell_lead(sight->pid, conn->id, WS_LOAD(how, regs, sp), (__u32)WS_LOAD(how, regs, di));
+  struct task_struct *me = (struct task_struct *)bpf_get_current_task();
+  ws_tell_holds(bpf_get_current_pid_tgid(), conn->id, WS_LOAD(WS_PROBE, me, thread.fsbase));
 #endif
 }
 

@@ -1,6 +1,7 @@
 /* A thread makes another one of its process runnable: what it did is done, or there is something to do. Attached while
  * the agent knows of a process whose threads have others make their calls (capture/handovers), as it runs at the rate
  * of the scheduler. */
+#include "bpf/core/futures.h"
 #include "bpf/core/gate.h"
 #include "bpf/core/load.h"
 #include "bpf/core/registers.h"
@@ -39,6 +40,10 @@ WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load 
   const __u32 wakee_tid = WS_LOAD(how, wakee, pid);
   if (wakee_tid == tid) return 0;
   if (!ws_is_futex(ws_call_number(ws_registers_of_call(), how))) return 0;
+#if defined(__TARGET_ARCH_x86)
+  if (bpf_map_lookup_elem(&ws_java_processes, &wakee_pid))
+    ws_tell_holds((__u64)wakee_pid << 32 | wakee_tid, 0, WS_LOAD(how, wakee, thread.fsbase));
+#endif
   const __u64 now = bpf_ktime_get_boot_ns();
   struct ws_ev_wake ev = {.h = {.type = WS_EV_WAKE, .pid = me >> 32, .time = now},
                           .tid = tid,

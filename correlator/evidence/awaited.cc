@@ -278,6 +278,7 @@ class Awaited : public Evidence {
     if (pending.several || pending.call->blind || !process.alone.trusted(0, kRareLocks)) return;
     record.add(pending.request != nullptr);
     if (!pending.request || !usual(process, pending.steps)) return;
+    if (pending.call->holder != 0 && pending.call->holder != pending.request->number) return;
     const auto worker = workers_.find(pending.request->number);
     if (process.one_worker.trusted(kProven, kRareMixed) && worker != workers_.end() &&
         worker->second.tid != pending.worker)

@@ -79,6 +79,16 @@ class Printer : public Sink<Event> {
     std::printf("leads pid %u conn %llx -> conn %llx\n", e.pid, static_cast<unsigned long long>(e.call),
                 static_cast<unsigned long long>(e.request));
   }
+  void print(const event::Holds& e) {
+    std::printf("%llu holds pid %u/%u conn %llx collections %u works on %llx:",
+                static_cast<unsigned long long>(e.time.ns), e.thread.pid, e.thread.tid,
+                static_cast<unsigned long long>(e.call), e.collections, static_cast<unsigned long long>(e.works_on));
+    for (std::uint16_t i = 0; i < e.count; ++i) {
+      std::printf(" %llx", static_cast<unsigned long long>(e.futures[i]));
+    }
+    for (std::uint16_t i = 0; i < e.waiters; ++i) std::printf(" waits %u", e.waiting[i]);
+    std::printf("\n");
+  }
   void print(const event::Lineage& e) {
     std::printf("lineage pid %u task %llu:", e.pid, static_cast<unsigned long long>(e.task & ~kContextTask));
     for (std::uint32_t i = 0; i < e.count; ++i) {

@@ -1,0 +1,247 @@
+// Java's pools: the thread that reads a call's response works on a future, and the thread that read the request holds
+// that future while it waits, for this or for another one: in a list it goes through, or as what is to be done when
+// several are (ADR 22). Told by addresses, which hold until the next collection of garbage.
+//
+// A thread of a pool may itself wait for what it gave to another pool: its own work is then what it is all for.
+//
+// Said when the request is answered: what two requests hold, as one that several share, is nobody's. A process in which
+// that is found more than once in a while, or calls older than the request, is not believed.
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostProcesses = 4096;
+constexpr std::size_t kMostServing = 65'536;  // threads
+constexpr std::size_t kMostFutures = 65'536;  // of a process, between two collections
+constexpr std::size_t kMostMade = 65'536;
+constexpr std::size_t kMostOf = 64;              // calls of a future, and futures it goes with
+constexpr std::int64_t kAtMost = 1'200'000'000;  // a call waits for its request's answer; inference is not later
+constexpr float kProven = 8;
+constexpr float kRare = 100;
+constexpr double kConfidence = 0.98;
+
+class Future : public Evidence {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "future"; }
+  [[nodiscard]] int rank() const override { return 25; }
+
+  void restart() override {
+    for (auto& [pid, process] : processes_) {
+      process.futures.clear();
+      process.unproven.clear();
+    }
+    serving_.clear();
+    read_.clear();
+    made_.clear();
+    order_.clear();
+    held_.clear();
+  }
+  void closing(World& world) override { settle({~std::uint64_t{0} >> 1U}, world); }
+
+  void event(const Event& event, World& world) override {
+    if (const auto* holds = std::get_if<event::Holds>(&event)) {
+      holding(*holds, world);
+    } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
+      settle(tick->time, world);
+    } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
+      processes_.erase(exited->pid);
+    } else if (const auto* ended = std::get_if<event::ThreadExited>(&event)) {
+      serving_.erase(ended->thread.tid);
+    } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
+      serving_.erase(missed->thread.tid);
+    }
+  }
+
+  void opened(const NodePtr& node, World& /*world*/) override {
+    if (node->role == SpanRole::kServer && processes_.contains(node->pid)) serves(*node);
+  }
+
+  void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    if (touched.kind != MessageKind::kResponse || !touched.first) return;
+    if (node->role == SpanRole::kServer) return answered(node->number, world);
+    const auto it = read_.find(node->exchange->conn->id);
+    if (it == read_.end()) return;
+    if (const auto made = made_.find(it->second); made != made_.end()) {
+      made->second.call = node;
+      if (made->second.request) node->holder = made->second.request->number;
+    }
+    read_.erase(it);
+  }
+
+ private:
+  struct Work {
+    std::uint64_t request = 0;         // that holds it
+    bool several = false;              // do
+    std::vector<std::uint64_t> calls;  // by who works on it, see made_
+    std::vector<std::uint64_t> with;   // others of the same request
+  };
+  // A call by one who works on a future.
+  struct Made {
+    std::uint32_t pid = 0;
+    NodePtr call;
+    NodePtr request;
+    bool several = false;
+  };
+  struct Process {
+    std::uint32_t collections = 0;
+    std::unordered_map<std::uint64_t, Work> futures;  // by address
+    TrackRecord fits;
+    std::vector<Made> unproven;
+  };
+
+  void serves(const Node& request) {
+    if (serving_.size() >= kMostServing) serving_.clear();
+    const Actor& actor = request.exchange->request->last_byte.actor;
+    if (actor.task == 0) serving_[actor.thread.tid] = request.number;
+  }
+
+  NodePtr served_by(std::uint32_t tid, World& world) const {
+    const auto it = serving_.find(tid);
+    return it == serving_.end() || world.open.serving_by_thread(tid) != 1 ? nullptr : world.open.find(it->second);
+  }
+
+  void holding(const event::Holds& holds, World& world) {
+    if (processes_.size() >= kMostProcesses && !processes_.contains(holds.thread.pid)) processes_.clear();
+    const auto [it, fresh] = processes_.try_emplace(holds.thread.pid);
+    Process& process = it->second;
+    for (const NodePtr& request : world.open.serving(holds.thread.pid)) {
+      if (!fresh) break;
+      serves(*request);
+    }
+    if (std::exchange(process.collections, holds.collections) != holds.collections ||
+        process.futures.size() >= kMostFutures)
+      process.futures.clear();
+    if (holds.call == ConnId{})
+      waits(process, holds, served_by(holds.thread.tid, world), world);
+    else
+      works(process, holds, world);
+  }
+
+  void works(Process& process, const event::Holds& holds, World& world) {
+    if (made_.size() >= kMostMade || read_.size() >= kMostMade) return;
+    const std::uint64_t number = ++last_;
+    Made& made = made_[number];
+    made.pid = holds.thread.pid;
+    read_[holds.call] = number;
+    order_.emplace_back(holds.time, number);
+    for (std::uint16_t i = 0; i < holds.count; ++i) {
+      Work& work = process.futures[holds.futures[i]];
+      if (work.calls.size() < kMostOf) work.calls.push_back(number);
+      if (work.request != 0) is_of(number, made, world.open.find(work.request));
+    }
+    for (std::uint16_t i = 0; i < holds.waiters; ++i) is_of(number, made, served_by(holds.waiting[i], world));
+  }
+
+  void waits(Process& process, const event::Holds& holds, const NodePtr& request, World& world) {
+    if (request && request->answering) return;
+    // A thread of a pool that has nothing to do: what is left on its stack is of former work.
+    if (!request && holds.works_on == 0) return;
+    // Whatever a thread holds is of the same request as what it works on.
+    for (std::uint16_t i = 0; !request && i < holds.count; ++i) {
+      if (holds.futures[i] == holds.works_on) continue;
+      go_together(process, holds.futures[i], holds.works_on);
+      go_together(process, holds.works_on, holds.futures[i]);
+    }
+    for (std::uint16_t i = 0; i < holds.count; ++i) {
+      const std::uint64_t known = process.futures[holds.futures[i]].request;
+      const NodePtr of = request ? request : known != 0 ? world.open.find(known) : nullptr;
+      if (of) give(process, holds.futures[i], of);
+    }
+  }
+
+  static void go_together(Process& process, std::uint64_t one, std::uint64_t other) {
+    auto& with = process.futures[one].with;
+    if (with.size() < kMostOf && std::ranges::find(with, other) == with.end()) with.push_back(other);
+  }
+
+  void give(Process& process, std::uint64_t future, const NodePtr& request) {
+    std::vector<std::uint64_t> next{future};
+    std::vector<std::uint64_t> met{future};
+    while (!next.empty()) {
+      Work& work = process.futures[next.back()];
+      next.pop_back();
+      work.several = work.several || (work.request != 0 && work.request != request->number);
+      work.request = request->number;
+      for (const std::uint64_t call : work.calls) {
+        if (const auto it = made_.find(call); it != made_.end()) is_of(call, it->second, request);
+      }
+      for (const std::uint64_t other : work.with) {
+        // One that is never done, say a loop that takes from a queue, goes with everything.
+        if (work.several || met.size() >= kMostOf || std::ranges::find(met, other) != met.end()) continue;
+        met.push_back(other);
+        next.push_back(other);
+      }
+    }
+  }
+
+  void is_of(std::uint64_t number, Made& made, const NodePtr& request) {
+    if (!request || made.request == request || request->pid != made.pid) return;
+    made.several = made.request != nullptr;
+    made.request = request;
+    if (made.call) made.call->holder = request->number;
+    if (!made.several) held_[request->number].push_back(number);
+  }
+
+  void answered(std::uint64_t request, World& world) {
+    const auto held = held_.find(request);
+    if (held == held_.end()) return;
+    for (const std::uint64_t number : held->second) {
+      const auto it = made_.find(number);
+      if (it == made_.end()) continue;
+      judge(it->second, world);
+      made_.erase(it);
+    }
+    held_.erase(held);
+  }
+
+  void judge(const Made& made, World& world) {
+    const auto of = processes_.find(made.pid);
+    if (!made.request || !made.call || made.call->blind || of == processes_.end()) return;
+    Process& process = of->second;
+    const bool fits = !made.several && made.call->opened >= made.request->opened;
+    process.fits.add(fits);
+    if (!process.fits.trusted(0, kRare)) return process.unproven.clear();
+    if (fits) process.unproven.push_back(made);
+    if (!process.fits.trusted(kProven, kRare)) return;
+    for (const Made& one : process.unproven) {
+      if (!one.call->decided) world.found(one.call, Claim{one.request, std::nullopt, "future", kConfidence});
+    }
+    process.unproven.clear();
+  }
+
+  // Requests that take long.
+  void settle(BootTime now, World& world) {
+    for (; !order_.empty() && now - order_.front().first >= kAtMost; order_.pop_front()) {
+      const auto it = made_.find(order_.front().second);
+      if (it == made_.end()) continue;
+      judge(it->second, world);
+      made_.erase(it);
+    }
+    if (held_.size() >= kMostMade) held_.clear();
+  }
+
+  std::unordered_map<std::uint32_t, Process> processes_;
+  std::unordered_map<std::uint32_t, std::uint64_t> serving_;  // requests, by the thread that read them
+  std::unordered_map<std::uint64_t, Made> made_;              // by a number of ours
+  std::uint64_t last_ = 0;                                    // of these
+  std::deque<std::pair<BootTime, std::uint64_t>> order_;
+  std::unordered_map<ConnId, std::uint64_t> read_;                      // those whose response comes next, on this one
+  std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> held_;  // by request
+};
+
+}  // namespace
+
+std::unique_ptr<Evidence> make_future() {
+  return std::make_unique<Future>();
+}
+
+}  // namespace wirespan
