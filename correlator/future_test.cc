@@ -188,6 +188,21 @@ TEST(Future, WhatIsLeftOnTheStackOfWhoHasNothingToDoIsNothing) {
   EXPECT_TRUE(service.is_parent(a, made));
 }
 
+// A word left on a stack from before a collection, where another object lies now.
+TEST(Future, WhatTwoThreadsSeemToWorkOnIsNobodys) {
+  Service service;
+  service.prove();
+  const auto a = service.request(1);
+  const auto b = service.request(2);
+  const auto of_b = service.calls(kWorkers, {0x100}, {1});
+  const auto of_a = service.calls(kWorkers + 1, {0x100}, {1});
+  service.waits(1, {0x100});
+  service.answer(b, 2);
+  service.answer(a, 1);
+  EXPECT_TRUE(service.orphan(of_b));
+  EXPECT_TRUE(service.orphan(of_a));
+}
+
 // Calls that are older than the request that seems to wait for them: what is read there is not what it seems.
 TEST(Future, WhereItDoesNotFitNothingIsSaid) {
   Service service;

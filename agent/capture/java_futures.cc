@@ -31,6 +31,7 @@ constexpr std::array<std::string_view, 2> kFollows{"java/util/concurrent/Complet
 constexpr std::array<const char*, 4> kFollowed{"next", "dep", "base", "thread"};
 constexpr std::string_view kThread = "java/lang/Thread";
 constexpr const char* kHandle = "eetop";
+constexpr const char* kBlocker = "parkBlocker";
 
 // Collections and what goes through them. Not the queues and executors of java.util.concurrent, which all requests
 // share.
@@ -140,7 +141,8 @@ void JavaFutures::follow(std::uint32_t pid, bool wanted) {
   const bool before = std::exchange(wanted_[pid], wanted);
   const auto it = known_.find(pid);
   if (it == known_.end()) return;
-  if (before != wanted && it->second.futures != 0) tell_(pid, it->second.process, wanted);
+  if (before != wanted && it->second.futures != 0 && it->second.process.where.blocker != 0)
+    tell_(pid, it->second.process, wanted);
   if (wanted) return;
   forget(it->second);
   wanted_.erase(pid);
@@ -155,11 +157,13 @@ void JavaFutures::look(std::uint32_t pid, Known& known) {
   objects.each_new(known.newest, [&](std::uint64_t named, const std::string& name) {
     ws_java_kind kind{};
     if (known.told.size() >= kMostTold || named > UINT32_MAX || !kinds.kind_of(named, name, kind)) return;
+    if (name == kThread) known.process.where.blocker = objects.field(named, kBlocker).value_or(0);
     const ws_java_class_of of{pid, static_cast<std::uint32_t>(named)};
     if (!kernel_.set_java_kind(of, kind)) return;
     known.told.push_back(of);
     known.futures += kind.is == WS_JAVA_FUTURE ? 1 : 0;
   });
+  if (known.process.where.blocker == 0) return;  // nobody tells who waits for one
   if (before == 0 && known.futures != 0 && wanted_[pid]) tell_(pid, known.process, true);
 }
 

@@ -202,5 +202,77 @@ TEST_P(VertxThreadsOf, CollectorsThatAreRefusedHaveNoNumbers) {
 INSTANTIATE_TEST_SUITE_P(Releases, VertxThreadsOf, ::testing::Values("-XX:+UseZGC", "-XX:+UseParallelGC"),
                          [](const auto& collector) { return std::string(collector.param).substr(8); });
 
+class Futures : public ::testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+// What the thread that reads a call's response works on is what the request's thread holds, or leads to it: never
+// another request's.
+TEST_P(Futures, OfCallsAreHeldByTheirRequests) {
+  const auto [collector, how] = GetParam();
+  const std::vector<std::string> all = all_java();
+  if (all.empty()) GTEST_SKIP() << "no JDK 17 or newer is installed";
+  if (std::string_view(collector) != "-XX:+UseG1GC" && std::getenv("CI") == nullptr)
+    GTEST_SKIP() << "some seconds: only where CI is set";
+  std::set<std::string> releases{all.front()};
+  if (const std::string newest = newest_java(); !newest.empty()) releases.insert(newest);
+  for (const std::string& java : releases) {
+    SCOPED_TRACE(java);
+    testing::Program program;
+    Script script;
+    script.before = [&] {
+      program.start({java, "-Xmx64m", "-Xmn4m", "-XX:-UsePerfData", collector,
+                     WIRESPAN_SOURCE_DIR "/agent/capture/testing/Futures.java", how, "150"});
+    };
+    script.after = [&] { program.finish(); };
+    std::map<ConnId, std::string> made;                                   // on a connection: "request 7"
+    std::map<std::uint32_t, std::string> served;                          // by a thread
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> held;  // by number of collections and address
+    std::vector<std::pair<event::Holds, std::string>> calls;
+    int waiting = 0;
+    script.on_event = [&](const Event& event, KernelSource&) {
+      if (const auto* data = std::get_if<event::Data>(&event)) {
+        const std::string line(as_text(data->captured).substr(0, as_text(data->captured).find('\n')));
+        const bool sent = data->direction == Direction::kSent;
+        if (line.starts_with("call") && sent) made[data->conn->id] = line.substr(line.find("request"));
+        if (line.starts_with("request") && !sent) served[data->actor.thread.tid] = line;
+        if (line.starts_with("done") && sent) served.erase(data->actor.thread.tid);
+      } else if (const auto* holds = std::get_if<event::Holds>(&event)) {
+        if (holds->call != ConnId{}) {
+          calls.emplace_back(*holds, made[holds->call]);
+          for (std::uint16_t i = 0; i < holds->waiters; ++i) {
+            EXPECT_EQ(served[holds->waiting[i]], made[holds->call]);
+            ++waiting;
+          }
+        } else if (served.contains(holds->thread.tid)) {
+          // Later ones have it left on their stacks.
+          for (std::uint16_t i = 0; i < holds->count; ++i)
+            held.try_emplace({holds->collections, holds->futures[i]}, served[holds->thread.tid]);
+        }
+      }
+    };
+    (void)testing::trace(script);
+    std::size_t found = 0;
+    for (const auto& [holds, request] : calls) {
+      EXPECT_NE(holds.works_on, 0U);
+      bool one = false;
+      for (std::uint16_t i = 0; i < holds.count; ++i) {
+        const auto it = held.find({holds.collections, holds.futures[i]});
+        if (it == held.end()) continue;
+        EXPECT_EQ(it->second, request);
+        one = true;
+      }
+      found += one || holds.waiters != 0 ? 1 : 0;
+    }
+    // The first calls show that threads have others make them; a collection now and then comes between.
+    EXPECT_GT(calls.size(), 600U);
+    EXPECT_GT(found * 10, calls.size() * 9);
+    EXPECT_GT(waiting, 100);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Java, Futures,
+                         ::testing::Values(std::pair("-XX:+UseG1GC", "order"), std::pair("-XX:+UseG1GC", "all"),
+                                           std::pair("-XX:+UseSerialGC", "order")),
+                         [](const auto& of) { return std::string(of.param.first).substr(8) + "_" + of.param.second; });
+
 }  // namespace
 }  // namespace wirespan

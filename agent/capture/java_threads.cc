@@ -55,6 +55,7 @@ JavaThreads::JavaThreads(RuntimeKernel& kernel, Counters& counters, JavaContinua
         where.last_frame = asked ? process.where.last_frame : std::uint16_t{0};
         where.stack_base = process.where.stack_base;
         where.thread_id = process.where.thread_id;
+        where.blocker = process.where.blocker;
         set_java_heap(process.heap, where);
         tell(pid, where);
       }) {}

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What it costs to follow the references of an asynchronous Java service's objects (ADR 17): its hooks with and without `continuation`.
+"""What it costs to read a Java service's objects: its hooks with and without the evidence that does.
 
-The service (CompletableFuture, java.net.http) calls a Go service for each request. Each run is given some seconds first, in which the agent learns.
+`continuation` follows the references of an asynchronous service's (CompletableFuture, java.net.http; ADR 17), `future` reads the stacks of one
+that has a pool make its calls (two a request; ADR 22). Each calls a Go service. Each run is given some seconds first, in which the agent learns.
 """
 
 import sys
@@ -16,27 +17,35 @@ from common.measure import Tracing
 from harness.stack import NotHere, Stack
 
 LEARNING = 5  # seconds
+SERVICES = {"continuation": "TaxAsync", "future": "TaxPool"}
+
+
+def measure(stack, evidence, seconds):
+    service = stack.java(stack.go().url, SERVICES[evidence])
+    url = f"{service.url}/7"
+    wrk(url, LEARNING)  # compiled by then
+    figures = {}
+    for on in ("true", "false"):
+        configuration = stack.directory / f"{evidence}-{on}.yaml"
+        configuration.write_text(f"link: {{evidence: {{{evidence}: {on}}}}}\n")
+        with Tracing(stack, "on", "--config", str(configuration)) as tracing:
+            wrk(url, LEARNING)
+            rows = hook_costs(tracing, lambda: wrk(url, seconds)["ops"])
+        counters = tracing.agent.counters()
+        links = counters.get(f"correlator.links.{evidence}", 0)
+        print(f"\n{evidence}: {on}, {links} links by it, looks at objects {counters['capture.java.looks_us'] / 1e6:.2f} s", end="")
+        print_hooks(rows)
+        figures[on] = {"hooks": rows, "links": links, "looks_us": counters["capture.java.looks_us"]}
+    return figures
 
 
 def main():
     options = parser("java", __doc__).parse_args()
     figures = {}
     try:
-        with Stack("bench") as stack:
-            service = stack.java(stack.go().url, "TaxAsync")
-            url = f"{service.url}/7"
-            wrk(url, LEARNING)  # compiled by then
-            for name in ("true", "false"):
-                configuration = stack.directory / f"continuation-{name}.yaml"
-                configuration.write_text(f"link: {{evidence: {{continuation: {name}}}}}\n")
-                with Tracing(stack, "on", "--config", str(configuration)) as tracing:
-                    wrk(url, LEARNING)
-                    rows = hook_costs(tracing, lambda: wrk(url, options.seconds)["ops"])
-                counters = tracing.agent.counters()
-                links = counters.get("correlator.links.continuation", 0)
-                print(f"\ncontinuation: {name}, {links} links by it, looks at objects {counters['capture.java.looks_us'] / 1e6:.2f} s", end="")
-                print_hooks(rows)
-                figures[name] = {"hooks": rows, "links": links, "looks_us": counters["capture.java.looks_us"]}
+        for evidence in SERVICES:
+            with Stack("bench") as stack:
+                figures[evidence] = measure(stack, evidence, options.seconds)
     except NotHere as absent:
         print(f"bench/java is left out: {absent} is not installed")
     finish(figures, options)

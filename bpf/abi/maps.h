@@ -205,7 +205,8 @@ struct ws_java_process {
   __u16 last_frame; /* in JavaThread: the stack pointer of the last frame of Java's; 0: nobody asks */
   __u16 stack_base; /* in JavaThread */
   __u16 thread_id;  /* in OSThread, 32 bits */
-  __u16 _pad[3];
+  __u16 blocker;    /* in java.lang.Thread: what it waits for */
+  __u16 _pad[2];
 };
 WS_ABI_ASSERT(sizeof(struct ws_java_process) == 184, "ws_java_process");
 

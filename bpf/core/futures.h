@@ -26,12 +26,13 @@ struct {
 } ws_java_kinds __weak SEC(".maps");
 
 enum {
-  WS_HOLD_WORDS = 128,  /* of the stack, read at once */
-  WS_HOLD_CHUNKS = 8,   /* of these; compiled code needs two or three */
+  WS_HOLD_WORDS = 128, /* of the stack, read at once */
+  /* Of these: a pool's frames lie at the bottom of the stack, what a thread waits for at its top. */
+  WS_HOLD_BOTTOM = 3,
+  WS_HOLD_TOP = 3,
   WS_HOLD_PENDING = 64, /* objects yet to be looked at */
   WS_HOLD_STEPS = 96,
   WS_HOLD_SEEN_BITS = 6,
-  WS_HOLD_WAITS_IN = 64, /* words from the top in which who waits for a future names it */
   /* A thread's stack begins with the C library's record of it and the frames of HotSpot's own. */
   WS_HOLD_BELOW = 4096,
 };
@@ -45,8 +46,6 @@ struct ws_hold {
   __u64 seen[1 << WS_HOLD_SEEN_BITS];
   __u32 count;
   __u32 number; /* of this look */
-  __u32 futures;
-  __u32 _pad;
   struct ws_ev_holds ev;
 };
 
@@ -81,23 +80,47 @@ WS_INLINE bool ws_hold_done(const struct ws_java_kind *kind, __u64 object) {
   return kind->done && (__u32)ws_user_word(object + kind->done);
 }
 
-/* Looks at a part of a stack. These are global so that the verifier looks at each once: a look goes on in its own
- * memory only. */
+WS_INLINE bool ws_hold_may_be(const struct ws_java_process *java, __u64 word) {
+  return word >= java->heap && word < java->heap_end && !(word & ((1U << WS_OBJECT_ALIGNMENT) - 1));
+}
+
+/* Looks at a part of a stack for what its thread works on: the deepest future that is not done. 1: found. These are
+ * global so that the verifier looks at each once: a look goes on in its own memory only. */
+__weak __noinline int ws_hold_works_on(__u32 pid, __u32 user, __u64 at) {
+  const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
+  struct ws_hold *hold = bpf_map_lookup_elem(&ws_holds, &user);
+  if (!java || !hold || bpf_probe_read_user(hold->words, sizeof(hold->words), (void *)at)) return 0;
+  for (int i = WS_HOLD_WORDS - 1; i >= 0; i--) {
+    const __u64 word = hold->words[i];
+    if (!ws_hold_may_be(java, word)) continue;
+    const struct ws_java_kind *kind = ws_hold_kind(java, pid, word);
+    if (!kind || kind->is != WS_JAVA_FUTURE || ws_hold_done(kind, word)) continue;
+    hold->ev.works_on = word;
+    return 1;
+  }
+  return 0;
+}
+
+/* The same for all that it holds. */
 __weak __noinline int ws_hold_look(__u32 pid, __u32 user, __u64 at) {
   const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
   struct ws_hold *hold = bpf_map_lookup_elem(&ws_holds, &user);
   if (!java || !hold || bpf_probe_read_user(hold->words, sizeof(hold->words), (void *)at)) return 0;
   for (int i = 0; i < WS_HOLD_WORDS; i++) {
     const __u64 word = hold->words[i];
-    if (word < java->heap || word >= java->heap_end || word & ((1U << WS_OBJECT_ALIGNMENT) - 1)) continue;
+    if (!ws_hold_may_be(java, word)) continue;
     const struct ws_java_kind *kind = ws_hold_kind(java, pid, word);
-    if (!kind || kind->is == WS_JAVA_FOLLOWS || kind->is == WS_JAVA_WAITER) continue;
-    if (kind->is == WS_JAVA_FUTURE && !ws_hold_done(kind, word)) hold->ev.works_on = word;
-    if (user == WS_HOLD_WORKS) continue;
-    if (kind->is == WS_JAVA_FUTURE && i < WS_HOLD_WAITS_IN) hold->futures++;
-    ws_hold_push(hold, word);
+    if (kind && kind->is != WS_JAVA_FOLLOWS && kind->is != WS_JAVA_WAITER) ws_hold_push(hold, word);
   }
   return 0;
+}
+
+/* Whether a thread that is parked waits for a future: it says what for. */
+WS_INLINE bool ws_hold_waits(const struct ws_java_process *java, __u32 pid, __u64 self) {
+  const __u64 thread = ws_user_word(ws_user_word(self + java->thread_object));
+  const __u64 blocker = thread ? ws_java_reference(java, thread + java->blocker) : 0;
+  const struct ws_java_kind *kind = blocker ? ws_hold_kind(java, pid, blocker) : NULL;
+  return kind && (kind->is == WS_JAVA_FUTURE || kind->is == WS_JAVA_FOLLOWS);
 }
 
 /* A thread that waits, by its java.lang.Thread. */
@@ -150,21 +173,25 @@ __weak __noinline int ws_tell_holds(__u64 pid_tid, __u64 conn, __u64 pointer) {
   const __u64 self = ws_user_word(pointer + java->self);
   const __u64 os_thread = self ? ws_user_word(self + java->os_thread) : 0;
   if (!os_thread || ws_user_word(os_thread + java->pthread_id) != pointer) return 0;
-  __u64 at = ws_user_word(self + java->last_frame);
+  if (!conn && !ws_hold_waits(java, pid, self)) return 0;
+  const __u64 top = ws_user_word(self + java->last_frame);
   const __u64 end = ws_user_word(self + java->stack_base) - WS_HOLD_BELOW;
-  if (!at || at >= end) return 0;
-  hold->count = hold->futures = 0;
+  if (!top || top >= end) return 0;
+  hold->count = 0;
   hold->number++;
   const struct ws_ev_holds none = {.h = {.type = WS_EV_HOLDS, .pid = pid, .time = bpf_ktime_get_boot_ns()},
                                    .conn = conn,
                                    .tid = (__u32)pid_tid,
                                    .collections = collections};
   hold->ev = none;
-  for (int i = 0; i < WS_HOLD_CHUNKS && at < end; i++, at += sizeof(hold->words)) {
-    ws_hold_look(pid, user, at);
-    if (!conn && !hold->futures) return 0;
+  __u64 at = end;
+  for (int i = 0; i < WS_HOLD_BOTTOM && at > top; i++) {
+    at -= sizeof(hold->words);
+    if (ws_hold_works_on(pid, user, at)) break;
   }
   if (conn) ws_hold_push(hold, hold->ev.works_on);
+  at = top;
+  for (int i = 0; i < WS_HOLD_TOP && !conn && at < end; i++, at += sizeof(hold->words)) ws_hold_look(pid, user, at);
   for (int i = 0; i < WS_HOLD_STEPS; i++) {
     if (!ws_hold_step(pid, user)) break;
   }

@@ -81,8 +81,11 @@ class Future : public Evidence {
   struct Work {
     std::uint64_t request = 0;         // that holds it
     bool several = false;              // do
-    std::vector<std::uint64_t> calls;  // by who works on it, see made_
-    std::vector<std::uint64_t> with;   // others of the same request
+    std::vector<std::uint64_t> calls;  // by who works on it or on what leads to it, see made_
+    std::uint32_t worker = 0;          // who works on it
+    std::vector<std::uint64_t> its;    // calls by that one
+    bool contested = false;
+    std::vector<std::uint64_t> with;  // others of the same request
   };
   // A call by one who works on a future.
   struct Made {
@@ -90,6 +93,7 @@ class Future : public Evidence {
     NodePtr call;
     NodePtr request;
     bool several = false;
+    bool unsure = false;  // what it worked on may have been something else
   };
   struct Process {
     std::uint32_t collections = 0;
@@ -139,6 +143,20 @@ class Future : public Evidence {
       if (work.request != 0) is_of(number, made, world.open.find(work.request));
     }
     for (std::uint16_t i = 0; i < holds.waiters; ++i) is_of(number, made, served_by(holds.waiting[i], world));
+    contest(process.futures[holds.works_on], number, holds.thread.tid);
+  }
+
+  // One thread works on a future. What else names it on its stack is a word left from before, at the address of which
+  // another object was made since: nobody knows who does.
+  void contest(Work& work, std::uint64_t number, std::uint32_t tid) {
+    if (work.worker == 0) work.worker = tid;
+    work.contested = work.contested || work.worker != tid;
+    if (work.its.size() < kMostOf) work.its.push_back(number);
+    for (const std::uint64_t one : work.its) {
+      if (!work.contested) break;
+      if (const auto it = made_.find(one); it != made_.end()) it->second.unsure = true;
+    }
+    if (work.contested) work.its = {number};
   }
 
   void waits(Process& process, const event::Holds& holds, const NodePtr& request, World& world) {
@@ -205,7 +223,7 @@ class Future : public Evidence {
 
   void judge(const Made& made, World& world) {
     const auto of = processes_.find(made.pid);
-    if (!made.request || !made.call || made.call->blind || of == processes_.end()) return;
+    if (!made.request || !made.call || made.unsure || made.call->blind || of == processes_.end()) return;
     Process& process = of->second;
     const bool fits = !made.several && made.call->opened >= made.request->opened;
     process.fits.add(fits);

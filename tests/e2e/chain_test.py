@@ -99,6 +99,23 @@ def test_futures_of_java_are_followed_once_they_are_known(stack, ledger):
     assert len(followed) > 900 and not wrong, wrong
 
 
+def test_calls_that_a_pool_makes_find_their_request(stack, ledger):
+    """Java: a thread reads the request, others make its two calls. Most are over before anybody waits for them."""
+    service = stack.java(ledger.url, "TaxPool")
+    with Agent(stack.directory, stack.selectors()) as agent:
+        sent = drive(service, 2000, 32)
+    assert {request.status for request in sent} == {200}
+    spans = agent.spans()
+    number = {(span.trace, span.id): span.attributes["url.path"].rpartition("/")[2] for span in spans}
+    calls = [span for span in spans if span.kind == CLIENT]
+    found = [span for span in calls if span.parent]
+    wrong = [span for span in found if number[span.trace, span.id] != number[span.trace, span.parent]]
+    assert len(calls) == 4000 and not wrong, wrong
+    # That threads have others make their calls is learned from the first ones. Later on the ids in the paths say the same.
+    assert len(found) > 3600, len(found)
+    assert len([span for span in found if span.attributes["wirespan.link.method"] == "future"]) > 1000
+
+
 def test_ids_that_are_handed_on_link_what_timers_hide(stack, ledger):
     """One loop, 64 requests open, each calling after a random pause: only the id in both paths tells which is whose."""
     service = stack.node(ledger.url, pause_ms=40)
