@@ -369,11 +369,11 @@ void BpfObject::remove_java_way(const ws_java_class_of& of) {
 }
 
 bool BpfObject::set_java_kind(const ws_java_class_of& of, const ws_java_kind& kind) {
-  return bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_java_kinds), &of, &kind, BPF_ANY) == 0;
+  return maps_.update(WS_MAP_JAVA_KINDS, of, kind) == 0;
 }
 
 void BpfObject::remove_java_kind(const ws_java_class_of& of) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_java_kinds), &of);
+  maps_.remove(WS_MAP_JAVA_KINDS, of);
 }
 
 void BpfObject::set_node_process(std::uint32_t pid, const ws_node_process& process) {

@@ -60,6 +60,7 @@ TEST(KernelMaps, ByTheProgramAndByBpfAreOne) {
   check<ws_python_context, ws_ev_lineage>(maps, WS_MAP_PYTHON_CONTEXTS);
   check<std::uint32_t, ws_java_process>(maps, WS_MAP_JAVA_PROCESSES);
   check<ws_java_class_of, ws_java_way>(maps, WS_MAP_JAVA_WAYS);
+  check<ws_java_class_of, ws_java_kind>(maps, WS_MAP_JAVA_KINDS);
   check<std::uint32_t, ws_node_process>(maps, WS_MAP_NODE_PROCESSES);
   check<std::uint32_t, ws_tokio_process>(maps, WS_MAP_TOKIO_PROCESSES);
   check<std::uint32_t, ws_tokio_guess>(maps, WS_MAP_TOKIO_GUESSES);

@@ -7,6 +7,7 @@
  * perf on that CPU, and for as long as the agent is switched out in the middle of it (docs/adr/0014). */
 #include "bpf/core/conns.h"
 #include "bpf/core/continuation.h"
+#include "bpf/core/futures.h"
 #include "bpf/core/gate.h"
 #include "bpf/core/goroutine.h"
 #include "bpf/core/java.h"
@@ -50,6 +51,7 @@ int BPF_PROG(maps, __u64 which, __u64 op, __u64 flags) {
   WS_AT_MAP(WS_MAP_PYTHON_CONTEXTS, ws_python_contexts);
   WS_AT_MAP(WS_MAP_JAVA_PROCESSES, ws_java_processes);
   WS_AT_MAP(WS_MAP_JAVA_WAYS, ws_java_ways);
+  WS_AT_MAP(WS_MAP_JAVA_KINDS, ws_java_kinds);
   WS_AT_MAP(WS_MAP_NODE_PROCESSES, ws_node_processes);
   WS_AT_MAP(WS_MAP_TOKIO_PROCESSES, ws_tokio_processes);
   WS_AT_MAP(WS_MAP_TOKIO_GUESSES, ws_tokio_guesses);
