@@ -201,8 +201,11 @@ void Correlator::opened(const ExchangePtr& exchange) {
       peer->weak.push_back(Claim{node, std::nullopt, "peer", 1.0});
     }
   } else {
-    // Of a new connection, the caller's end may be told after the callee has read from it.
-    const bool fresh = exchange->key.valid() && !exchange->conn->adopted && exchange->request->position == 0;
+    // The caller's end of a connection may be told after the callee has read from it: with the first request of a new
+    // one, or with the first that is seen of one older than the agent.
+    const bool first =
+        exchange->conn->adopted ? traced_ends_.is_first_request(*exchange->conn) : exchange->request->position == 0;
+    const bool fresh = exchange->key.valid() && first;
     decide(node, !fresh && !traced_ends_.other_end_of(*exchange->conn));
     if (!node->decided) undecided_.push_back(node);
   }

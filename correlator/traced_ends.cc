@@ -1,5 +1,7 @@
 #include "correlator/traced_ends.h"
 
+#include <utility>
+
 #include "base/hash.h"
 
 namespace wirespan {
@@ -36,6 +38,12 @@ const TracedEnds::Ends* TracedEnds::find(const Connection& conn) const {
   if (!conn.has_base) return nullptr;
   const auto it = ends_.find(bases_of(conn));
   return it == ends_.end() ? nullptr : &it->second;
+}
+
+bool TracedEnds::is_first_request(const Connection& conn) {
+  if (!conn.has_base) return false;
+  const auto it = ends_.find(bases_of(conn));
+  return it != ends_.end() && !std::exchange(it->second.requested, true);
 }
 
 bool TracedEnds::other_end_of(const Connection& conn) const {

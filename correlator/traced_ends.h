@@ -14,6 +14,8 @@ class TracedEnds {
   void opened(const ConnectionPtr& conn);
   void closed(const Connection& conn);
   [[nodiscard]] bool other_end_of(const Connection& conn) const;
+  // True once: what it is asked for is the first request that is seen at the passive end.
+  [[nodiscard]] bool is_first_request(const Connection& conn);
   // The active end, or null.
   [[nodiscard]] ConnectionPtr caller_of(const Connection& conn) const;
 
@@ -21,6 +23,7 @@ class TracedEnds {
   struct Ends {
     std::uint32_t active = 0;
     std::uint32_t passive = 0;
+    bool requested = false;
     ConnectionPtr caller;
   };
   [[nodiscard]] const Ends* find(const Connection& conn) const;

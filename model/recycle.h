@@ -56,7 +56,7 @@ void destroy_object(T* object) {
 }
 template <class T>
 void destroy_memory(T* memory) {
-  ::operator delete(memory);
+  ::operator delete(static_cast<void*>(memory));
 }
 
 template <class T>
@@ -77,7 +77,7 @@ struct Allocator {
   }
   void deallocate(T* memory, std::size_t count) {
     if (count == 1) return Store<T, destroy_memory<T>>::give(memory);
-    ::operator delete(memory);
+    ::operator delete(static_cast<void*>(memory));
   }
   template <class U>
   bool operator==(const Allocator<U>&) const {

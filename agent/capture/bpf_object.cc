@@ -153,8 +153,9 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, skeleton->obj) {
     const std::string_view name = bpf_program__name(program);
-    const bool wanted = name == "control" || std::any_of(programs.begin(), programs.end(),
-                                                         [&](const char* p) { return p != nullptr && name == p; });
+    const bool wanted =
+        name == "control" || name == "maps" ||
+        std::any_of(programs.begin(), programs.end(), [&](const char* p) { return p != nullptr && name == p; });
     bpf_program__set_autoload(program, wanted);
     if (!wanted) continue;
     if (std::string_view(bpf_program__section_name(program)) == "uprobe" && settings.one_link &&
@@ -191,7 +192,7 @@ Result<std::unique_ptr<BpfObject>> BpfObject::load(const BpfSettings& settings, 
     return Error{"load the BPF programs", -failed, tail_of(written.empty() ? complaints : written, 800)};
   }
   for (const auto& [of, text] : sums) object->instructions_[bpf_program__name(of)] = instructions_of(text.data());
-  object->targets_fd_ = bpf_map__fd(skeleton->maps.ws_targets);
+  object->maps_ = KernelMaps(*skeleton->obj, bpf_program__fd(skeleton->progs.maps), skeleton->bss->ws_map_entry);
   object->control_fd_ = bpf_program__fd(skeleton->progs.control);
   settle_uprobe_links(*skeleton);
   malloc_trim(0);  // libbpf parsed the whole kernel's types; 20 MB of it went back to the heap just now
@@ -247,19 +248,19 @@ void BpfObject::set_target(std::uint32_t pid, const ws_target& target) {
   std::uint32_t& hint = skeleton_->bss->ws_hints[pid & (WS_HINTS - 1)];
   // The hint first: a program that finds the target must not be kept away by the hint, and one too many costs little.
   __atomic_fetch_add(&hint, 1, __ATOMIC_RELAXED);
-  if (bpf_map_update_elem(targets_fd_, &pid, &target, BPF_NOEXIST) == 0) return;
+  if (maps_.update(WS_MAP_TARGETS, pid, target, BPF_NOEXIST) == 0) return;
   __atomic_fetch_sub(&hint, 1, __ATOMIC_RELAXED);
-  bpf_map_update_elem(targets_fd_, &pid, &target, BPF_EXIST);
+  maps_.update(WS_MAP_TARGETS, pid, target, BPF_EXIST);
 }
 
 void BpfObject::remove_target(std::uint32_t pid) {
-  if (bpf_map_delete_elem(targets_fd_, &pid) != 0) return;
+  if (!maps_.remove(WS_MAP_TARGETS, pid)) return;
   __atomic_fetch_sub(&skeleton_->bss->ws_hints[pid & (WS_HINTS - 1)], 1, __ATOMIC_RELAXED);
 }
 
 bool BpfObject::is_target(std::uint32_t pid) const {
   ws_target target{};
-  return bpf_map_lookup_elem(targets_fd_, &pid, &target) == 0 && (target.flags & WS_TARGET_EXCLUDED) == 0;
+  return maps_.lookup(WS_MAP_TARGETS, pid, target) && (target.flags & WS_TARGET_EXCLUDED) == 0;
 }
 
 void BpfObject::note_trap(const bpf_program* program, const std::string& path, std::span<const std::uint64_t> offsets) {
@@ -317,12 +318,10 @@ void BpfObject::detach_uprobes(int probes) {
 }
 
 void BpfObject::tell_wakes(std::uint32_t pid, bool on) {
-  const int fd = bpf_map__fd(skeleton_->maps.ws_waking_processes);
-  const std::uint8_t told = 1;
   if (on)
-    bpf_map_update_elem(fd, &pid, &told, BPF_ANY);
+    maps_.update(WS_MAP_WAKING_PROCESSES, pid, std::uint8_t{1});
   else
-    bpf_map_delete_elem(fd, &pid);
+    maps_.remove(WS_MAP_WAKING_PROCESSES, pid);
 }
 
 void BpfObject::begin_runtime_epoch() {
@@ -330,94 +329,93 @@ void BpfObject::begin_runtime_epoch() {
 }
 
 void BpfObject::set_go_process(std::uint32_t pid, const ws_go_process& process) {
-  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid, &process, BPF_ANY);
+  maps_.update(WS_MAP_GO_PROCESSES, pid, process);
   begin_runtime_epoch();
 }
 
 void BpfObject::remove_go_process(std::uint32_t pid) {
-  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_go_processes), &pid) == 0) begin_runtime_epoch();
+  if (maps_.remove(WS_MAP_GO_PROCESSES, pid)) begin_runtime_epoch();
 }
 
 void BpfObject::set_python_process(std::uint32_t pid, const ws_python_process& process) {
-  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid, &process, BPF_ANY);
+  maps_.update(WS_MAP_PYTHON_PROCESSES, pid, process);
   begin_runtime_epoch();
 }
 
 void BpfObject::remove_python_process(std::uint32_t pid) {
-  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid) == 0) begin_runtime_epoch();
+  if (maps_.remove(WS_MAP_PYTHON_PROCESSES, pid)) begin_runtime_epoch();
 }
 
 std::uint32_t BpfObject::python_handed(std::uint32_t pid) const {
   ws_python_process process{};
-  bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.ws_python_processes), &pid, &process);
-  return process.handed;
+  return maps_.lookup(WS_MAP_PYTHON_PROCESSES, pid, process) ? process.handed : 0;
 }
 
 void BpfObject::set_java_process(std::uint32_t pid, const ws_java_process& process) {
-  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_java_processes), &pid, &process, BPF_ANY);
+  maps_.update(WS_MAP_JAVA_PROCESSES, pid, process);
   begin_runtime_epoch();
 }
 
 void BpfObject::remove_java_process(std::uint32_t pid) {
-  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_java_processes), &pid) == 0) begin_runtime_epoch();
+  if (maps_.remove(WS_MAP_JAVA_PROCESSES, pid)) begin_runtime_epoch();
 }
 
 bool BpfObject::set_java_way(const ws_java_class_of& of, const ws_java_way& way) {
-  return bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_java_ways), &of, &way, BPF_ANY) == 0;
+  return maps_.update(WS_MAP_JAVA_WAYS, of, way) == 0;
 }
 
 void BpfObject::remove_java_way(const ws_java_class_of& of) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_java_ways), &of);
+  maps_.remove(WS_MAP_JAVA_WAYS, of);
 }
 
 bool BpfObject::set_java_kind(const ws_java_class_of& of, const ws_java_kind& kind) {
-  return bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_java_kinds), &of, &kind, BPF_ANY) == 0;
+  return maps_.update(WS_MAP_JAVA_KINDS, of, kind) == 0;
 }
 
 void BpfObject::remove_java_kind(const ws_java_class_of& of) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_java_kinds), &of);
+  maps_.remove(WS_MAP_JAVA_KINDS, of);
 }
 
 void BpfObject::set_node_process(std::uint32_t pid, const ws_node_process& process) {
-  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid, &process, BPF_ANY);
+  maps_.update(WS_MAP_NODE_PROCESSES, pid, process);
   begin_runtime_epoch();
 }
 
 void BpfObject::remove_node_process(std::uint32_t pid) {
-  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_node_processes), &pid) == 0) begin_runtime_epoch();
+  if (maps_.remove(WS_MAP_NODE_PROCESSES, pid)) begin_runtime_epoch();
 }
 
 void BpfObject::set_tokio_process(std::uint32_t pid, const ws_tokio_process& process) {
-  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid, &process, BPF_ANY);
+  maps_.update(WS_MAP_TOKIO_PROCESSES, pid, process);
   begin_runtime_epoch();
 }
 
 void BpfObject::remove_tokio_process(std::uint32_t pid) {
-  if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_tokio_processes), &pid) == 0) begin_runtime_epoch();
+  if (maps_.remove(WS_MAP_TOKIO_PROCESSES, pid)) begin_runtime_epoch();
 }
 
 void BpfObject::begin_tokio_guess(std::uint32_t pid) {
   const ws_tokio_guess none{};
-  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid, &none, BPF_ANY);
+  maps_.update(WS_MAP_TOKIO_GUESSES, pid, none);
 }
 
 bool BpfObject::read_tokio_guess(std::uint32_t pid, ws_tokio_guess& guess) const {
-  return bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid, &guess) == 0;
+  return maps_.lookup(WS_MAP_TOKIO_GUESSES, pid, guess);
 }
 
 void BpfObject::end_tokio_guess(std::uint32_t pid) {
-  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ws_tokio_guesses), &pid);
+  maps_.remove(WS_MAP_TOKIO_GUESSES, pid);
 }
 
 void BpfObject::forget_python_contexts() {
-  const int fd = bpf_map__fd(skeleton_->maps.ws_python_contexts);
   std::vector<ws_python_context> keys;
   ws_python_context key{};
-  for (bool more = bpf_map_get_next_key(fd, nullptr, &key) == 0; more && keys.size() < kMostContexts;) {
+  for (bool more = maps_.next<ws_python_context>(WS_MAP_PYTHON_CONTEXTS, nullptr, key);
+       more && keys.size() < kMostContexts;) {
     keys.push_back(key);
-    more = bpf_map_get_next_key(fd, &keys.back(), &key) == 0;
+    more = maps_.next(WS_MAP_PYTHON_CONTEXTS, &keys.back(), key);
   }
-  for (const ws_python_context& one : keys) bpf_map_delete_elem(fd, &one);
+  for (const ws_python_context& one : keys) maps_.remove(WS_MAP_PYTHON_CONTEXTS, one);
 }
 
 bool BpfObject::control(ws_control_op op, std::uint64_t sock, std::uint64_t conn, std::uint64_t value) {

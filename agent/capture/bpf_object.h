@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/capture/kernel_maps.h"
 #include "agent/capture/runtime_kernel.h"
 #include "agent/capture/trap_cost.h"
 #include "agent/capture/uprobes.h"
@@ -62,6 +63,8 @@ class BpfObject : public RuntimeKernel {
 
   // -1 when there is no such map.
   [[nodiscard]] int map_fd(const char* name) const;
+
+  [[nodiscard]] KernelMaps& maps() { return maps_; }
 
   void set_target(std::uint32_t pid, const ws_target& target);
   void remove_target(std::uint32_t pid);
@@ -147,7 +150,7 @@ class BpfObject : public RuntimeKernel {
   bool one_link_ = false;                                 // holds the uprobes of a program
   std::vector<std::optional<Uprobes>> uprobes_;           // by the number that names them; nullopt: detached
   UprobeDetacher detacher_;
-  int targets_fd_ = -1;
+  KernelMaps maps_;
   int control_fd_ = -1;
   std::map<std::string, std::uint32_t, std::less<>> events_;  // programs attached by perf: number of their event
   std::map<std::string, std::uint64_t, std::less<>> instructions_;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "agent/capture/preemption.h"
+
 namespace wirespan {
 namespace {
 
@@ -15,6 +17,8 @@ constexpr unsigned kSettleUs = 200;
 // A request not answered for longer is a stream, or a protocol that does not answer.
 constexpr std::uint64_t kLongestRequestNs = 30'000'000'000;
 constexpr std::uint32_t kBatch = 512;
+// Whoever removes a connection while we stand at it sends us back to the first.
+constexpr unsigned kMostSteps = 262'144;
 
 static_assert(event::Counted::kSlots == WS_TURN_SLOTS);
 
@@ -38,8 +42,8 @@ WindowState window_at(const CaptureLimits& limits, WallTime now) {
 Gate::Gate(BpfObject& object, Counters& counters)
     : object_(object),
       memory_(object.gate()),
-      turns_fd_(object.map_fd("ws_turns")),
-      conns_fd_(object.map_fd("ws_conns")),
+      maps_(object.maps()),
+      one_by_one_(programs_are_preempted()),
       windows_(counters.get("governor.windows")),
       open_gauge_(counters.get("governor.window_open")),
       share_ppm_(counters.get("governor.share_ppm")),
@@ -95,14 +99,24 @@ std::vector<event::Unanswered> Gate::unanswered(BootTime now) const {
   for (const ws_conn_slot& slot : memory_.slots) {
     if (__atomic_load_n(&slot.sock, __ATOMIC_ACQUIRE) > 1) tell(slot.conn);
   }
+  if (one_by_one_) {
+    std::uint64_t sock = 0;
+    ws_conn conn{};
+    unsigned left = kMostSteps;
+    for (bool more = maps_.next<std::uint64_t>(WS_MAP_CONNS, nullptr, sock); more && left > 0; --left) {
+      if (maps_.lookup(WS_MAP_CONNS, sock, conn)) tell(conn);
+      more = maps_.next(WS_MAP_CONNS, &sock, sock);
+    }
+    return out;
+  }
   std::vector<std::uint64_t> keys(kBatch);
   std::vector<ws_conn> conns(kBatch);
   std::uint64_t at = 0;
   bool first = true;
   for (;;) {
     std::uint32_t count = kBatch;
-    const int failed =
-        bpf_map_lookup_batch(conns_fd_, first ? nullptr : &at, &at, keys.data(), conns.data(), &count, nullptr);
+    const int failed = bpf_map_lookup_batch(maps_.fd(WS_MAP_CONNS), first ? nullptr : &at, &at, keys.data(),
+                                            conns.data(), &count, nullptr);
     if (failed != 0 && errno != ENOENT) return out;  // a kernel without it: connections in slots are most
     std::for_each_n(conns.begin(), count, tell);
     if (failed != 0) return out;
@@ -112,7 +126,7 @@ std::vector<event::Unanswered> Gate::unanswered(BootTime now) const {
 
 bool Gate::tell(BootTime now, const ws_turns_key& key, Sink<Event>& sink) {
   ws_turns turns{};
-  if (bpf_map_lookup_elem(turns_fd_, &key, &turns) != 0) return false;
+  if (!maps_.lookup(WS_MAP_TURNS, key, turns)) return false;
   ws_turns& told = told_[{key.pid, key.side}];
   // A process id used again: the entry was removed with the process before.
   if (turns.requests < told.requests || turns.answers < told.answers) told = {};
@@ -137,15 +151,15 @@ void Gate::tell_counted(BootTime now, std::uint32_t gone, Sink<Event>& sink) {
     for (const std::uint32_t side : {WS_SIDE_ACTIVE, WS_SIDE_PASSIVE}) {
       const ws_turns_key key{gone, side};
       if (!tell(now, key, sink)) continue;
-      bpf_map_delete_elem(turns_fd_, &key);
+      maps_.remove(WS_MAP_TURNS, key);
       told_.erase({gone, side});
     }
     return;
   }
   ws_turns_key key{};
   ws_turns_key next{};
-  for (bool more = bpf_map_get_next_key(turns_fd_, nullptr, &next) == 0; more;
-       more = bpf_map_get_next_key(turns_fd_, &key, &next) == 0) {
+  for (bool more = maps_.next<ws_turns_key>(WS_MAP_TURNS, nullptr, next); more;
+       more = maps_.next(WS_MAP_TURNS, &key, next)) {
     key = next;
     tell(now, key, sink);
   }

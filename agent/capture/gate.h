@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/capture/bpf_object.h"
+#include "agent/capture/kernel_maps.h"
 #include "base/clock.h"
 #include "base/counters.h"
 #include "model/event.h"
@@ -59,8 +60,8 @@ class Gate {
 
   BpfObject& object_;
   BpfObject::GateMemory memory_;
-  int turns_fd_;
-  int conns_fd_;
+  KernelMaps& maps_;
+  bool one_by_one_;  // a look at many connections at once hides events here (docs/adr/0014)
   CaptureLimits limits_;
   bool open_ = true;
   double open_share_ = 1;  // of the window that is open

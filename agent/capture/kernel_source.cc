@@ -195,6 +195,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     gate_.tell_counted(clock_.now(), 0, *sink_);
     flush_pending({~std::uint64_t{0}});
     consume();
+    count_missed(clock_.now());
     report_losses(clock_.now());
     targets_.set_sink(nullptr);
     return {};
@@ -354,7 +355,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       targets_.sweep(now);
       if (++reap_rounds_ % kReapEvery == 0)
         reap_unix([&](const KnownConn& known) { return now - known.last > kUnixIdleNs; });
-      count_missed();
+      count_missed(now);
       if (!first_programs_.empty() && now - started_ > kFirstNs) {
         for (const char* const program : first_programs_) object_->detach(program);
         first_programs_.clear();
@@ -406,7 +407,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   // closes a connection in the middle of another's closing is not seen by tcp_state. tcp_destroy tells that end a
   // moment later. What connect looks for is never done by an interrupt, though those that it misses are counted as
   // well, and where it misses a thread's, the connection is met at its first use. The others' are lost.
-  void count_missed() {
+  void count_missed(BootTime now) {
     std::uint64_t lost = 0;
     std::uint64_t late = 0;
     std::uint64_t ns = 0;
@@ -419,6 +420,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     }
     bpf_ns_.set(ns);
     trap_ns_.set(object_->trap_ns());
+    if (lost > missed_.value()) sink_->accept(event::Lost{now, "program_missed", lost - missed_.value()});
     missed_.set(lost);
     missed_states_.set(late);
   }

@@ -355,4 +355,36 @@ struct ws_control {
 };
 WS_ABI_ASSERT(sizeof(struct ws_control) == 32, "ws_control");
 
+/* Maps that the agent reads and writes, and how, by the program `maps` (hooks/control.bpf.c). */
+enum ws_map {
+  WS_MAP_TARGETS,
+  WS_MAP_CONNS,
+  WS_MAP_TURNS,
+  WS_MAP_GO_PROCESSES,
+  WS_MAP_PYTHON_PROCESSES,
+  WS_MAP_PYTHON_CONTEXTS,
+  WS_MAP_JAVA_PROCESSES,
+  WS_MAP_JAVA_WAYS,
+  WS_MAP_JAVA_KINDS,
+  WS_MAP_NODE_PROCESSES,
+  WS_MAP_TOKIO_PROCESSES,
+  WS_MAP_TOKIO_GUESSES,
+  WS_MAP_WAKING_PROCESSES,
+  WS_MAP_COUNT,
+};
+enum ws_map_op { WS_MAP_LOOKUP, WS_MAP_UPDATE, WS_MAP_DELETE };
+struct ws_map_argument {
+  __u64 map;
+  __u64 op;
+  __u64 flags;
+};
+WS_ABI_ASSERT(sizeof(struct ws_map_argument) == 24, "ws_map_argument");
+
+/* What is written, and where what is read is left: in memory both sides have. */
+struct ws_map_entry {
+  __u64 key[2];
+  __u64 value[sizeof(struct ws_tokio_guess) / sizeof(__u64)];
+};
+WS_ABI_ASSERT(sizeof(struct ws_map_entry) == 2584, "ws_map_entry");
+
 #endif

@@ -16,6 +16,7 @@ struct ws_conn_slot ws_conn_slots[WS_CONN_SLOTS] __attribute__((aligned(128))) =
 struct ws_thread ws_slots[WS_THREAD_SLOTS] __attribute__((aligned(64))) = {};
 __u32 ws_hints[WS_HINTS] = {};
 __u64 ws_stats[WS_STAT_COUNT] = {};
+struct ws_map_entry ws_map_entry = {};
 struct ws_traps ws_traps[WS_TRAP_CPUS] __attribute__((aligned(64))) = {};
 __u32 ws_runtime_epoch = 0;
 __u64 ws_boot_offset = 0;

@@ -7,6 +7,7 @@
 #include "bpf/core/registers.h"
 #include "bpf/core/ring.h"
 #include "bpf/core/threads.h"
+#include "bpf/core/waking.h"
 
 /* futex, futex_wake, futex_requeue. Whoever is woken by what comes from a network or a pipe is woken by an interrupt,
  * in the name of any thread, or by a send, which is seen as such. */
@@ -18,15 +19,6 @@ WS_INLINE bool ws_is_futex(__u64 number) {
 #endif
   return number == 454 || number == 456;
 }
-
-/* key: process (tgid)   set, cleared: the agent */
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 4096);
-  __type(key, __u32);
-  __type(value, __u8);
-} ws_waking_processes __weak SEC(".maps");
 
 WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load how) {
   if (ws_gate_shut || ws_gate_no_wakeups) return 0;
