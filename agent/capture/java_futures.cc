@@ -141,6 +141,10 @@ void JavaFutures::follow(std::uint32_t pid, bool wanted) {
   const bool before = std::exchange(wanted_[pid], wanted);
   const auto it = known_.find(pid);
   if (it == known_.end()) return;
+  if (wanted && !before) {
+    it->second.looks = 1;
+    it->second.between = kFirstBetween;
+  }
   if (before != wanted && it->second.futures != 0 && it->second.process.where.blocker != 0)
     tell_(pid, it->second.process, wanted);
   if (wanted) return;
@@ -169,7 +173,8 @@ void JavaFutures::look(std::uint32_t pid, Known& known) {
 
 void JavaFutures::sweep(BootTime now) {
   for (auto& [pid, known] : known_) {
-    if (!wanted_.contains(pid)) continue;
+    const auto wanted = wanted_.find(pid);
+    if (wanted == wanted_.end() || (!wanted->second && known.looks > 0)) continue;
     if (known.looked != BootTime{} && now - known.looked < known.between) continue;
     known.looked = now;
     if (++known.looks > kFirstLooks) known.between = std::min(known.between * 2, kMostBetween);
