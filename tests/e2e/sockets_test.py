@@ -48,7 +48,8 @@ def test_connections_older_than_the_agent(stack, ledger):
             assert old.request(f"/tax/{number}", b"y" * 2000)[0] == 200
     old.close()
     cut.close()
-    spans = agent.spans()
+    # A connection's first request is exported later than its next ones: its caller's spans might still come.
+    spans = sorted(agent.spans(), key=lambda span: span.start)
     paths = [span.attributes.get("url.path") for span in spans if span.kind == SERVER and span.local_port == nginx.port]
     assert "/not-a-request" not in {span.attributes.get("url.path") for span in spans}
     assert [path for path in paths if path and path != "/tax/cut"] == [f"/tax/{number}" for number in range(1, 51)]
