@@ -5,6 +5,7 @@ results.py run DIR SUITE NAME -- COMMAND...   exit status of COMMAND
 results.py sum DIR                            last line "N passed, N failed, N skipped"; exit 1 on a failure or no test
 """
 
+import re
 import subprocess
 import sys
 import time
@@ -33,6 +34,22 @@ def outcome(case):
     return "failed" if case.get("status") == "fail" else "passed"
 
 
+# What GoogleTest, the sanitizers and a crash print where something went wrong, in the output that ctest keeps of a failed test.
+TROUBLE = re.compile(r": Failure$|^\[  FAILED  \]|ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|terminate called|SEGFAULT|Timeout")
+LINES_AFTER = 6  # of an assertion: what was expected, what was there
+LINES_AT_MOST = 40
+
+
+def trouble(case):
+    """The lines of a failed test's output that say what failed: a CI log is often all there is left of the machine."""
+    lines = (case.findtext("system-out") or "").splitlines()
+    kept = set()
+    for number, line in enumerate(lines):
+        if TROUBLE.search(line):
+            kept.update(range(number, min(number + (LINES_AFTER if line.endswith(": Failure") else 1), len(lines))))
+    return [f"         {lines[number][:240]}" for number in sorted(kept)[:LINES_AT_MOST]]
+
+
 def total(directory):
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     remarks = []
@@ -50,6 +67,8 @@ def total(directory):
                 reason = next((n.get("message") for n in case if n.tag in ("skipped", "failure", "error") and n.get("message")), "")
                 label = ".".join(filter(None, (file.stem, case.get("name"))))
                 remarks.append(f"{result:8} {label}{': ' + reason.splitlines()[0][:160] if reason else ''}")
+                if result == "failed":
+                    remarks.extend(trouble(case))
     print()
     for remark in remarks:
         print(remark)
