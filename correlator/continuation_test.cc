@@ -18,7 +18,11 @@ struct Futures : Scene {
   Futures() : Scene(CorrelatorOptions{}) {}  // calls wait for what proves them
   void leads(const ExchangePtr& made, const ExchangePtr& request) {
     now = now + 1000;
-    correlator.on_event(event::Leads{now, kPid, made->conn->id, request->conn->id});
+    correlator.on_event(event::Leads{now, kPid, made->conn->id, request->conn->id, 0, 0});
+  }
+  void waits(const ExchangePtr& made, std::uint32_t tid, std::uint64_t task = 0) {
+    now = now + 1000;
+    correlator.on_event(event::Leads{now, kPid, made->conn->id, ConnId{}, task, tid});
   }
   void answer(const ExchangePtr& request) { finish(request, thread(kPid, 14)); }
   void responds(const ExchangePtr& made) { finish(made, thread(kPid, 13)); }
@@ -98,6 +102,62 @@ TEST(Continuation, OfSeveralCallsOnOneConnectionNobodyKnowsWhich) {
   s.answer(b);
   EXPECT_NE(s.method(one), "continuation");
   EXPECT_NE(s.method(other), "continuation");
+}
+
+TEST(Continuation, LinksACallToTheRequestOfTheThreadThatWaitsForIt) {
+  Futures s;
+  s.proves();
+  const auto a = s.serve(thread(kPid, 10));
+  const auto b = s.serve(thread(kPid, 11));
+  const auto of_a = s.call(thread(kPid, 12));
+  const auto of_b = s.call(thread(kPid, 12));
+  s.waits(of_b, 11);
+  s.responds(of_b);
+  s.waits(of_a, 10);
+  s.responds(of_a);
+  s.finish(a, thread(kPid, 10));
+  s.finish(b, thread(kPid, 11));
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_EQ(s.method(of_a), "continuation");
+}
+
+// Which runs on whichever thread there is.
+TEST(Continuation, LinksACallToTheRequestOfTheVirtualThreadThatWaitsForIt) {
+  Futures s;
+  s.proves();
+  const Actor one{{kPid, 10}, 0, 70, 0};
+  const Actor other{{kPid, 10}, 0, 71, 0};
+  const auto a = s.serve(one);
+  const auto b = s.serve(other);
+  const auto of_a = s.call(thread(kPid, 12));
+  const auto of_b = s.call(thread(kPid, 12));
+  s.waits(of_b, 0, 71);
+  s.responds(of_b);
+  s.waits(of_a, 0, 70);
+  s.responds(of_a);
+  s.finish(a, one);
+  s.finish(b, other);
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+}
+
+// One of a pool's, or one whose request is answered.
+TEST(Continuation, OfAThreadThatServesNothingNobodyKnowsForWhom) {
+  Futures s;
+  s.proves();
+  const auto a = s.serve(thread(kPid, 10));
+  const auto b = s.serve(thread(kPid, 11));
+  const auto of_pool = s.call(thread(kPid, 12));
+  const auto late = s.call(thread(kPid, 12));
+  s.waits(of_pool, 15);
+  s.responds(of_pool);
+  s.finish(a, thread(kPid, 10));
+  s.waits(late, 10);
+  s.responds(late);
+  s.finish(b, thread(kPid, 11));
+  EXPECT_NE(s.method(of_pool), "continuation");
+  EXPECT_NE(s.method(late), "continuation");
 }
 
 }  // namespace

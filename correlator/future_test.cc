@@ -221,5 +221,23 @@ TEST(Future, WhereItDoesNotFitNothingIsSaid) {
   }
 }
 
+// What a pool's thread worked on before is left on its stack.
+TEST(Future, FormerWorkIsOfAnotherRequest) {
+  Service service;
+  service.prove();
+  const auto a = service.request(1);
+  const auto b = service.request(2);
+  const auto of_a = service.calls(kWorkers, {0x100});
+  service.waits(kWorkers, {0x100, 0x400}, 0x100);
+  service.waits(1, {0x100, 0x108});  // and goes on to wait for the other
+  const auto of_b = service.calls(kWorkers, {0x200});
+  service.waits(kWorkers, {0x100, 0x400, 0x200, 0x408}, 0x200);
+  service.waits(2, {0x200});
+  service.answer(b, 2);
+  service.answer(a, 1);
+  EXPECT_TRUE(service.is_parent(a, of_a));
+  EXPECT_TRUE(service.is_parent(b, of_b));
+}
+
 }  // namespace
 }  // namespace wirespan

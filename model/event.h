@@ -192,13 +192,15 @@ struct Async {
   std::uint32_t sequence = 0;   // of these events of the process: a gap tells that one was lost
 };
 
-// Told just before the response that is read on a connection: whose answer waits for it, by what its process's objects
-// refer to (Java).
+// Told just before the response that is read on a connection: whose answer, or which thread, waits for it, by what its
+// process's objects refer to (Java).
 struct Leads {
   BootTime time{};
   std::uint32_t pid = 0;
-  ConnId call{};     // the response's connection
-  ConnId request{};  // the only accepted connection that is reached from there
+  ConnId call{};           // the response's connection
+  ConnId request{};        // the only accepted connection that is reached from there; none: a thread is
+  std::uint64_t task = 0;  // that, if it is a virtual one
+  std::uint32_t tid = 0;   // else
 };
 
 // Which futures a thread of a Java process works on, told just before the response that it reads; or holds while it

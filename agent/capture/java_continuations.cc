@@ -22,6 +22,17 @@ constexpr const char* kDescriptor = "fdVal";
 constexpr const char* kNettyChannel = "io/netty/channel/epoll/EpollSocketChannel";
 constexpr const char* kNettySocket = "socket";
 constexpr const char* kNettyDescriptor = "fd";
+// What names a thread for as long as it waits for a future or for a latch. (Latches of older JDKs name it as locks do.)
+struct WaitNode {
+  const char* name;
+  const char* thread;
+};
+constexpr std::array<WaitNode, 3> kWaitNodes{
+    {{"java/util/concurrent/CompletableFuture$Signaller", "thread"},
+     {"java/util/concurrent/FutureTask$WaitNode", "thread"},
+     {"java/util/concurrent/locks/AbstractQueuedSynchronizer$SharedNode", "waiter"}}};
+constexpr const char* kHandle = "eetop";
+constexpr const char* kNumber = "tid";
 constexpr std::size_t kMostRead = 40'000;  // objects, on the way to channels: some 0.5 us each
 // Those not registered with a selector are not found: so many more objects than led to the last one are looked at.
 constexpr std::size_t kMostBeyond = 2;
@@ -82,6 +93,26 @@ class Channels {
       frontier = std::move(next);
     }
     return out;
+  }
+
+  // Whether it names a thread, which waits.
+  bool is_waiter(std::uint64_t object, std::uint32_t named) {
+    const auto known = learning_.waiters.find(named);
+    if (known != learning_.waiters.end()) return referred(object, known->second) != 0;
+    const std::string& name = references_.layout_of(named).name;
+    const auto node = std::ranges::find_if(kWaitNodes, [&name](const WaitNode& one) { return name == one.name; });
+    if (node == kWaitNodes.end()) return false;
+    const auto at = field(named, node->thread);
+    const std::uint64_t thread = at ? referred(object, *at) : 0;
+    if (thread == 0) return false;
+    const std::uint32_t its = references_.read(thread).named;
+    const auto handle = field(its, kHandle);
+    const auto number = field(its, kNumber);
+    if (!handle || !number) return false;
+    learning_.handle = *handle;
+    learning_.number = *number;
+    learning_.waiters.emplace(named, *at);
+    return true;
   }
 
   [[nodiscard]] bool is_channel(std::uint32_t named) const { return named != 0 && named == learning_.channel; }
@@ -152,6 +183,7 @@ bool look_for_ways(JavaLearning& learning, const ConnSides& sides) {
     Channels channels(learning, objects, references, sides);
     const std::vector<std::uint64_t> begins = channels.find(java_thread_objects(memory, process));
     const auto end_of = [&](std::uint64_t object, std::uint32_t named) {
+      if (channels.is_waiter(object, named)) return JavaWays::End::kAccepted;
       if (!channels.is_channel(named)) return JavaWays::End::kNone;
       return channels.side(object) == TcpSide::kPassive ? JavaWays::End::kAccepted : JavaWays::End::kOther;
     };
@@ -178,7 +210,7 @@ void JavaContinuations::found(std::uint32_t pid, const JavaProcess& process) {
   auto learning = std::make_shared<JavaLearning>();
   learning->pid = pid;
   learning->process = process;
-  known_[pid] = Known{std::move(learning), {}, kFirstBetween, 0, 0, 0, {}, {}};
+  known_[pid] = Known{std::move(learning), {}, kFirstBetween, 0, 0, 0, {}, 0, {}};
 }
 
 void JavaContinuations::exited(std::uint32_t pid) {
@@ -191,7 +223,8 @@ void JavaContinuations::exited(std::uint32_t pid) {
 // False: nothing is new.
 bool JavaContinuations::publish(std::uint32_t pid, Known& known) {
   JavaWays::Ways ways = known.learning->ways.found();
-  if (ways == known.ways) return false;
+  const std::size_t waiters = known.learning->waiters.size();
+  if (ways == known.ways && waiters == std::exchange(known.waiters, waiters)) return false;
   known.ways = std::move(ways);
   const std::vector<ws_java_class_of> before = std::exchange(known.told, {});
   for (const auto& [named, fields] : known.ways) {
@@ -203,6 +236,13 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known) {
       if (field == JavaReference::kElement) way.is_array = 1;
       way.fields[way.count++] = field;
     }
+    if (kernel_.set_java_way(of, way)) known.told.push_back(of);
+  }
+  for (const auto& [named, field] : known.learning->waiters) {
+    const ws_java_class_of of{pid, named};
+    ws_java_way way{};
+    way.waits = 1;
+    way.fields[0] = field;
     if (kernel_.set_java_way(of, way)) known.told.push_back(of);
   }
   for (const ws_java_class_of& of : before) {

@@ -1,6 +1,7 @@
-// Which request waits for which call, in Java processes that block no thread meanwhile: finds the channels of their
-// connections, learns from now and then a look at their objects which references lead from calls to requests
-// (java_ways), and tells the kernel side to follow those (bpf/core/continuation.h).
+// Which request or which thread waits for which call, in Java processes that block no thread in the read of its
+// response: finds the channels of their connections, learns from now and then a look at their objects which references
+// lead from calls to requests, or to threads that wait (java_ways), and tells the kernel side to follow those
+// (bpf/core/continuation.h).
 #pragma once
 
 #include <cstddef>
@@ -34,6 +35,10 @@ struct JavaLearning {
   std::uint64_t channel = 0;  // class of channels, once it is loaded
   std::uint16_t socket = 0;   // in it: what has the descriptor; 0: it does itself
   std::uint16_t descriptor = 0;
+  // Classes of what names a thread that waits, and the field that does. Of the JDK's: they are never unloaded.
+  std::unordered_map<std::uint32_t, std::uint16_t> waiters;
+  std::uint16_t handle = 0;  // in java.lang.Thread: its JavaThread
+  std::uint16_t number = 0;  // in it: its number
 };
 // A look at its objects, some 10 to 100 ms. Whether anything was learned.
 [[nodiscard]] bool look_for_ways(JavaLearning& learning, const ConnSides& sides);
@@ -63,6 +68,7 @@ class JavaContinuations {
     int tries = 0;                       // looks, up to a number
     int stale = 0;                       // that brought nothing new, one after the other
     JavaWays::Ways ways;                 // as they are told
+    std::size_t waiters = 0;             // of these
     std::vector<ws_java_class_of> told;  // to the kernel side
   };
 

@@ -112,7 +112,6 @@ void JavaFutures::found(std::uint32_t pid, const JavaProcess& process) {
   at.last_frame =
       static_cast<std::uint16_t>(table.offset("JavaThread::_anchor") + table.offset("JavaFrameAnchor::_last_Java_sp"));
   at.stack_base = std::max(table.offset("Thread::_stack_base"), table.offset("JavaThread::_stack_base"));
-  at.thread_id = table.offset("OSThread::_thread_id");
 }
 
 void JavaFutures::forget(Known& known) {

@@ -165,6 +165,7 @@ Result<JavaProcess> read_java_process(std::uint32_t pid, const MappedFile& mappi
   at.os_thread = std::max(table->offset("Thread::_osthread"), table->offset("JavaThread::_osthread"));
   at.pthread_id = table->offset("OSThread::_pthread_id");
   at.thread_object = table->offset("JavaThread::_threadObj");
+  at.thread_id = table->offset("OSThread::_thread_id");
   if (at.os_thread == 0 || at.pthread_id == 0 || at.thread_object == 0)
     return Error{"its table of fields is not understood", ENOTSUP, {}};
   const std::vector<Thread> threads = threads_of(memory, *table, at, kMostOfSome);

@@ -54,7 +54,6 @@ JavaThreads::JavaThreads(RuntimeKernel& kernel, Counters& counters, JavaContinua
         ws_java_process& where = it->second.process.where;
         where.last_frame = asked ? process.where.last_frame : std::uint16_t{0};
         where.stack_base = process.where.stack_base;
-        where.thread_id = process.where.thread_id;
         where.blocker = process.where.blocker;
         set_java_heap(process.heap, where);
         tell(pid, where);
@@ -135,9 +134,12 @@ void JavaThreads::sweep(BootTime now) {
     const auto it = known_.find(pid);
     if (it == known_.end()) return;
     ws_java_process& where = it->second.process.where;
-    if (std::exchange(where.way_class, learning.channel) == learning.channel) return;
+    if (where.way_class == learning.channel && where.way_handle == learning.handle) return;
+    where.way_class = learning.channel;
     where.way_socket = learning.socket;
     where.way_descriptor = learning.descriptor;
+    where.way_handle = learning.handle;
+    where.way_number = learning.number;
     set_java_heap(learning.process.heap, where);
     tell(pid, where);
   });

@@ -75,7 +75,9 @@ class RecordingTest : public ::testing::Test {
         event::Data{conn, Direction::kSent, BootTime{9}, actor, 1ULL << 40U, 100, as_bytes("hello"), as_bytes("bye")},
         event::Wake{BootTime{10}, actor, {42, 44}},
         event::Handover{BootTime{10}, actor, event::Handover::Role::kTakes, 0x7f00, 0x7f10, 0, 0, 0},
-        event::Leads{BootTime{10}, 42, ConnId{7}, ConnId{8}},
+        event::Leads{BootTime{10}, 42, ConnId{7}, ConnId{8}, 0, 0},
+        event::Leads{BootTime{10}, 42, ConnId{7}, ConnId{}, 0, 43},
+        event::Leads{BootTime{10}, 42, ConnId{7}, ConnId{}, 44, 0},
         event::Holds{BootTime{10}, {42, 43}, ConnId{7}, 5, 0xe0001230, 1, 2, {44}, {0xe0001230, 0xe0001258}},
         event::Async{BootTime{10}, 42, event::Async::Where::kResolves, ConnId{7}, 12, 11, 20, 3},
         event::Lineage{BootTime{10}, 42, kContextTask | 9, 2, {kContextTask | 8, kContextTask | 3}},
@@ -119,7 +121,7 @@ TEST_F(RecordingTest, EveryKindOfEventComesBackAsItWas) {
   }
   Collector replayed;
   EXPECT_TRUE(replay(replayed));
-  EXPECT_EQ(replayed.count, 19);
+  EXPECT_EQ(replayed.count, 21);
   EXPECT_EQ(replayed.text, live.text);
 }
 
@@ -247,7 +249,7 @@ TEST_F(RecordingTest, CutAnywhereItGivesTheEventsBeforeTheCut) {
     EXPECT_GE(replayed.count, last) << size;
     last = replayed.count;
   }
-  EXPECT_EQ(last, 19);
+  EXPECT_EQ(last, 21);
 }
 
 TEST_F(RecordingTest, RefusesWhatIsNotARecording) {
@@ -276,7 +278,7 @@ TEST_F(RecordingTest, AFullDiskEndsTheRecordingNotTheEvents) {
   for (const Event& event : every_kind(connection())) (*writer)->accept(event);
   EXPECT_FALSE((*writer)->flush());
   (*writer)->accept(event::Tick{BootTime{1}});
-  EXPECT_EQ(live.count, 20);
+  EXPECT_EQ(live.count, 22);
   EXPECT_EQ(counters_.get("recording.lost").value(), 1U);
 }
 

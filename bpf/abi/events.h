@@ -241,9 +241,12 @@ WS_ABI_ASSERT(sizeof(struct ws_ev_async) == 56, "ws_ev_async");
 struct ws_ev_leads {
   struct ws_ev_header h;
   __u64 call;    /* connection the response came on */
-  __u64 request; /* connection of the request */
+  __u64 request; /* connection of the request; 0: a thread waits */
+  __u64 task;    /* that, if it is a virtual one: its number */
+  __u32 tid;     /* else */
+  __u32 _pad;
 };
-WS_ABI_ASSERT(sizeof(struct ws_ev_leads) == 32, "ws_ev_leads");
+WS_ABI_ASSERT(sizeof(struct ws_ev_leads) == 48, "ws_ev_leads");
 
 enum { WS_HOLD_MOST = 16, WS_HOLD_WAITERS = 2 };
 

@@ -201,12 +201,13 @@ struct ws_java_process {
   __u64 way_class;      /* of channels, where they begin and end; 0: none is known */
   __u16 way_socket;     /* in them: their socket's object; 0: they are it themselves */
   __u16 way_descriptor; /* in that: the file descriptor, 32 bits */
+  __u16 way_handle;     /* in java.lang.Thread, where a way ends at who waits: its JavaThread; 0: none does */
+  __u16 way_number;     /* in it: its number (tid) */
   /* What threads work on and wait for (core/futures.h). */
   __u16 last_frame; /* in JavaThread: the stack pointer of the last frame of Java's; 0: nobody asks */
   __u16 stack_base; /* in JavaThread */
   __u16 thread_id;  /* in OSThread, 32 bits */
   __u16 blocker;    /* in java.lang.Thread: what it waits for */
-  __u16 _pad[2];
 };
 WS_ABI_ASSERT(sizeof(struct ws_java_process) == 184, "ws_java_process");
 
@@ -226,7 +227,8 @@ struct ws_java_way {
   __u8 count;
   __u8 is_array; /* all elements, of arrays of up to WS_WAY_ELEMENTS */
   __u16 fields[WS_WAY_FIELDS];
-  __u16 _pad;
+  __u8 waits; /* a way ends here: fields[0] names the thread that waits */
+  __u8 _pad;
 };
 WS_ABI_ASSERT(sizeof(struct ws_java_way) == 16, "ws_java_way");
 

@@ -1,10 +1,11 @@
-/* Whose answer waits for a response, in Java processes that block no thread while it is under way.
+/* Whose answer, or which thread, waits for a response, in Java processes that block no thread in the read of it.
  *
  * What is to be done once the response is there must be reachable from the connection it comes on: from the channel,
  * over its key and the client's objects, through futures and what lambdas captured, to the exchange that is to be
  * answered, and so to that one's channel. The agent has learned which references lead there and which to what all
  * requests share (agent/capture/java_ways). Here they are followed, when the response's first bytes have been read: a
- * call that reaches the channel of exactly one connection that was accepted is that one's.
+ * call that reaches the channel of exactly one connection that was accepted is that one's. Where a thread waits for the
+ * call, a way ends there instead, at the object that names it (a wait node): the call is that thread's.
  *
  * key: process and class   value: the references to follow
  * set: the agent, as it learns   cleared: the agent, at the process's exit */
@@ -99,6 +100,13 @@ __weak __noinline int ws_way_step(__u32 pid) {
   const struct ws_java_class_of key = {.pid = pid, .named = (__u32)named};
   const struct ws_java_way *way = bpf_map_lookup_elem(&ws_java_ways, &key);
   if (!way) return 1;
+  if (way->waits) {
+    /* It names nobody once the wait is over. */
+    const __u64 waiter = ws_java_reference(java, object + way->fields[0]);
+    if (waiter && scratch->search.waiter && scratch->search.waiter != waiter) scratch->search.fails = 1;
+    if (waiter) scratch->search.waiter = waiter;
+    return 1;
+  }
   if (!way->is_array) {
     for (__u32 i = 0; i < WS_WAY_FIELDS && i < way->count; i++)
       ws_way_push(scratch, ws_java_reference(java, object + way->fields[i]));
@@ -112,7 +120,7 @@ __weak __noinline int ws_way_step(__u32 pid) {
 }
 
 /* Tells whose answer waits for the response that was just read. Some 200 reads of user memory. `stack`: pointer of the
- * calling thread, which has read from fd. */
+ * calling thread, which has read from fd. 1: a thread waits, its id and pointer are in the scratch memory. */
 __weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd) {
   const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
   if (!java || !java->way_class) return 0;
@@ -124,14 +132,24 @@ __weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd)
     if (!ws_way_step(pid)) break;
   }
   /* Objects may have been moved meanwhile. */
-  if (scratch->search.count || scratch->search.fails || !scratch->search.found ||
+  if (scratch->search.count || scratch->search.fails || !scratch->search.found == !scratch->search.waiter ||
       ws_user_word(java->collecting) & 0xff || (__u32)ws_user_word(java->collections) != collections)
     return 0;
   struct ws_ev_leads ev = {.h = {.type = WS_EV_LEADS, .pid = pid, .time = bpf_ktime_get_boot_ns()},
                            .call = call,
                            .request = scratch->search.found};
+  if (scratch->search.waiter) {
+    const __u64 self = ws_user_word(scratch->search.waiter + java->way_handle);
+    const __u64 os_thread = self ? ws_user_word(self + java->os_thread) : 0;
+    if (os_thread)
+      ev.tid = (__u32)ws_user_word(os_thread + java->thread_id);
+    else
+      ev.task = ws_user_word(scratch->search.waiter + java->way_number);
+    scratch->search.waiter = os_thread ? ws_user_word(os_thread + java->pthread_id) : 0;
+    scratch->search.waiter_tid = ev.tid;
+  }
   ws_emit(&ev, sizeof(ev));
-  return 0;
+  return ev.tid != 0;
 }
 
 /* Before ws_data(), which begins the turn. */
@@ -141,7 +159,13 @@ WS_INLINE void ws_tell_continuation(const struct ws_sight *sight, const struct w
   if (sight->thread.runtime != WS_RUNTIME_JAVA || sight->direction != WS_RECEIVED || ws_gate_shut ||
       conn->direction != WS_SENT || conn->side != WS_SIDE_ACTIVE)
     return;
-  ws_tell_lead(sight->pid, conn->id, WS_LOAD(how, regs, sp), (__u32)WS_LOAD(how, regs, di));
+  if (ws_tell_lead(sight->pid, conn->id, WS_LOAD(how, regs, sp), (__u32)WS_LOAD(how, regs, di))) {
+    /* That one may be a pool's, and work for another: its stack holds still. */
+    const struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
+    if (!scratch) return;
+    ws_tell_holds((__u64)sight->pid << 32 | scratch->search.waiter_tid, conn->id, scratch->search.waiter);
+    return;
+  }
   struct task_struct *me = (struct task_struct *)bpf_get_current_task();
   ws_tell_holds(bpf_get_current_pid_tgid(), conn->id, WS_LOAD(WS_PROBE, me, thread.fsbase));
 #endif

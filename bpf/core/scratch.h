@@ -22,6 +22,8 @@ struct ws_walk {
 struct ws_search {
   __u64 begin;
   __u64 found;
+  __u64 waiter; /* a java.lang.Thread, in the end its pointer as the C library sets it */
+  __u32 waiter_tid;
   __u32 count; /* places yet to be looked at, in ws_scratch.stack */
   __u16 fails;
   __u16 number; /* of this search, on this CPU */

@@ -2,7 +2,10 @@
 // has been read.
 //
 // It keeps a record for each process of how often that cannot have been so: calls older than the request.
+//
+// Where a thread waits for the call, that is told instead: the call is the request's that the thread has read.
 #include <cstdint>
+#include <functional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -24,13 +27,15 @@ class Continuation : public Evidence {
   [[nodiscard]] int rank() const override { return 24; }
 
   void restart() override {
-    for (auto& [pid, process] : processes_) process.waiting.clear();
+    for (auto& [pid, process] : processes_) {
+      process.waiting.clear();
+      process.serving.clear();
+    }
   }
 
   void event(const Event& event, World& world) override {
     if (const auto* leads = std::get_if<event::Leads>(&event)) {
-      if (processes_.size() >= kMostProcesses && !processes_.contains(leads->pid)) processes_.clear();
-      led(processes_[leads->pid], *leads, world);
+      led(process_of(leads->pid, world), *leads, world);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       processes_.erase(exited->pid);
     }
@@ -45,6 +50,7 @@ class Continuation : public Evidence {
     // Several at a time on one connection: which of them is meant nobody tells.
     on.several = on.node && !on.node->finished;
     on.node = node;
+    if (node->role == SpanRole::kServer) serves(it->second, *node);
   }
 
   void finished(const NodePtr& node, World& /*world*/) override {
@@ -59,8 +65,18 @@ class Continuation : public Evidence {
     NodePtr node;
     bool several = false;
   };
+  // A thread, or a virtual one.
+  struct Worker {
+    std::uint32_t tid = 0;
+    std::uint64_t task = 0;
+    bool operator==(const Worker&) const = default;
+    struct Hash {
+      std::size_t operator()(const Worker& of) const { return std::hash<std::uint64_t>{}(of.task << 1U ^ of.tid); }
+    };
+  };
   struct Process {
     std::unordered_map<ConnId, Open> open;
+    std::unordered_map<Worker, std::uint64_t, Worker::Hash> serving;  // requests, by who read them
     TrackRecord fits;
     std::vector<std::pair<NodePtr, NodePtr>> waiting;  // found before it was proven: call and request
   };
@@ -70,9 +86,32 @@ class Continuation : public Evidence {
     return it == process.open.end() || it->second.several || it->second.node->role != role ? nullptr : it->second.node;
   }
 
+  Process& process_of(std::uint32_t pid, World& world) {
+    if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) processes_.clear();
+    const auto [it, fresh] = processes_.try_emplace(pid);
+    for (const NodePtr& request : world.open.serving(pid)) {
+      if (!fresh) break;
+      serves(it->second, *request);
+    }
+    return it->second;
+  }
+
+  static void serves(Process& process, const Node& request) {
+    const Actor& actor = request.exchange->request->last_byte.actor;
+    if (process.serving.size() >= kMostConns) process.serving.clear();
+    process.serving[actor.task != 0 ? Worker{0, actor.task} : Worker{actor.thread.tid, 0}] = request.number;
+  }
+
+  static NodePtr served_by(const Process& process, const event::Leads& leads, World& world) {
+    const auto it = process.serving.find(Worker{leads.tid, leads.task});
+    if (it == process.serving.end() || (leads.tid != 0 && world.open.serving_by_thread(leads.tid) != 1)) return nullptr;
+    return world.open.find(it->second);
+  }
+
   static void led(Process& process, const event::Leads& leads, World& world) {
     const NodePtr call = find(process, leads.call, SpanRole::kClient);
-    const NodePtr request = find(process, leads.request, SpanRole::kServer);
+    const NodePtr request =
+        leads.request != ConnId{} ? find(process, leads.request, SpanRole::kServer) : served_by(process, leads, world);
     if (!call || !request || request->answering || call->blind) return;
     const bool fits = call->opened >= request->opened;
     process.fits.add(fits);

@@ -86,6 +86,7 @@ class Future : public Evidence {
     std::vector<std::uint64_t> its;    // calls by that one
     bool contested = false;
     std::vector<std::uint64_t> with;  // others of the same request
+    std::uint64_t holder = 0;         // what the thread of a pool worked on that was first seen to hold it
   };
   // A call by one who works on a future.
   struct Made {
@@ -163,9 +164,12 @@ class Future : public Evidence {
     if (request && request->answering) return;
     // A thread of a pool that has nothing to do: what is left on its stack is of former work.
     if (!request && holds.works_on == 0) return;
-    // Whatever a thread holds is of the same request as what it works on.
+    // Whatever a thread holds is of the same request as what it works on, if it was not there before.
     for (std::uint16_t i = 0; !request && i < holds.count; ++i) {
       if (holds.futures[i] == holds.works_on) continue;
+      Work& held = process.futures[holds.futures[i]];
+      if (held.holder == 0) held.holder = holds.works_on;
+      if (held.holder != holds.works_on || held.worker == holds.thread.tid) continue;
       go_together(process, holds.futures[i], holds.works_on);
       go_together(process, holds.works_on, holds.futures[i]);
     }

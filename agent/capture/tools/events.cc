@@ -76,8 +76,9 @@ class Printer : public Sink<Event> {
                 static_cast<unsigned long long>(e.trigger), static_cast<unsigned long long>(e.given));
   }
   void print(const event::Leads& e) {
-    std::printf("leads pid %u conn %llx -> conn %llx\n", e.pid, static_cast<unsigned long long>(e.call),
-                static_cast<unsigned long long>(e.request));
+    std::printf("leads pid %u conn %llx -> conn %llx tid %u task %llx\n", e.pid,
+                static_cast<unsigned long long>(e.call), static_cast<unsigned long long>(e.request), e.tid,
+                static_cast<unsigned long long>(e.task));
   }
   void print(const event::Holds& e) {
     std::printf("%llu holds pid %u/%u conn %llx collections %u works on %llx:",
