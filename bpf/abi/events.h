@@ -242,7 +242,7 @@ struct ws_ev_leads {
   struct ws_ev_header h;
   __u64 call;    /* connection the response came on */
   __u64 request; /* connection of the request; 0: a thread waits */
-  __u64 task;    /* that, if it is a virtual one: its number */
+  __u64 task;    /* that, if it is a virtual one: as tasks are numbered */
   __u32 tid;     /* else */
   __u32 _pad;
 };

@@ -144,7 +144,7 @@ __weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd)
     if (os_thread)
       ev.tid = (__u32)ws_user_word(os_thread + java->thread_id);
     else
-      ev.task = ws_user_word(scratch->search.waiter + java->way_number);
+      ev.task = WS_TASK_CONTEXT | ws_user_word(scratch->search.waiter + java->way_number);
     scratch->search.waiter = os_thread ? ws_user_word(os_thread + java->pthread_id) : 0;
     scratch->search.waiter_tid = ev.tid;
   }

@@ -61,7 +61,7 @@ LOOPS = (Variant("idle", "loop", lambda c: 1, ample), Variant("busy", "busy", la
 # Ways in which an event loop goes on with another's work: what cannot be known must not be said.
 # Calls handed over one by one to a pool with a thread for each, or too few; awaited all at once; one task for all of them.
 FANS = tuple(Variant(f"{how}{'-busy' if busy else ''}", "busy" if busy else "idle", scarce if busy else ample, ample)
-             for how in ("order", "all", "whole", "client", "order-client") for busy in (False, True))
+             for how in ("order", "all", "whole", "client", "join", "order-client") for busy in (False, True))
 FANS += (Variant("threads", "idle", lambda c: 1, ample),)
 
 HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ample) for name, exact in (
@@ -171,7 +171,7 @@ def _kinds():
     yield _java("java_httpserver", _one("direct", workers=lambda c: c + 4))
     yield _java("java_servlet", _one("direct", workers=lambda c: c + 4))
     yield _java("java_fanout", FANS, background=False)
-    yield _java("java_virtual", _one("idle"), at_least=21)
+    yield _java("java_virtual", (*_one("idle"), Variant("client", "idle", ample, ample)), at_least=21)
     yield _java("java_async", POOLS, background=False)
     # Over Java's selectors, and over Netty's own epoll.
     yield _java("java_netty", (*LOOPS, Variant("epoll", "loop", lambda c: 1, ample)), background=False)

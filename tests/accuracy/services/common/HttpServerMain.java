@@ -7,18 +7,27 @@ import java.util.concurrent.Executor;
 
 /** The JDK's own HTTP server: a dispatcher thread selects connections, a thread of the executor reads and answers. */
 final class HttpServerMain {
+  /** Makes all calls of a request. */
+  interface Work {
+    void of(String incoming, byte[] body) throws IOException, InterruptedException;
+  }
+
   static void serve(Executor executor) throws IOException {
+    serve(executor, Blocking::work);
+  }
+
+  static void serve(Executor executor, Work work) throws IOException {
     Blocking.startBackground();
     HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", Plan.PORT), 4096);
     server.setExecutor(executor);
-    server.createContext("/", HttpServerMain::handle);
+    server.createContext("/", exchange -> handle(exchange, work));
     server.start();
   }
 
-  private static void handle(HttpExchange exchange) throws IOException {
+  private static void handle(HttpExchange exchange, Work work) throws IOException {
     byte[] body = exchange.getRequestBody().readAllBytes();
     try {
-      Blocking.work(exchange.getRequestURI().getPath(), body);
+      work.of(exchange.getRequestURI().getPath(), body);
       answer(exchange, 200);
     } catch (IOException | InterruptedException e) {
       answer(exchange, 502);

@@ -3,10 +3,6 @@ import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -22,7 +18,6 @@ import java.util.concurrent.Future;
  */
 final class Main {
   private static final String VARIANT = System.getProperty("variant", "");
-  private static final HttpClient CLIENT = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
   private static final ExecutorService CALLS = Executors.newFixedThreadPool(Plan.WORKERS);
 
   public static void main(String[] args) throws IOException {
@@ -38,10 +33,7 @@ final class Main {
     int status = 200;
     try {
       if (VARIANT.startsWith("client")) {
-        for (Plan.Step step : Plan.steps(body)) {
-          step.pause();
-          for (int index : step.calls()) call(path, body, index);
-        }
+        SelectorClient.work(path, body);
       } else if (VARIANT.startsWith("whole")) {
         CALLS.submit(() -> {
           Blocking.work(path, body);
@@ -51,6 +43,7 @@ final class Main {
         for (Plan.Step step : Plan.steps(body)) {
           step.pause();
           if (VARIANT.startsWith("threads")) threads(path, body, step.calls());
+          else if (VARIANT.startsWith("join")) SelectorClient.join(path, body, step.calls());
           else if (VARIANT.startsWith("all")) together(path, body, step.calls());
           else inOrder(path, body, step.calls());
         }
@@ -61,20 +54,11 @@ final class Main {
     HttpServerMain.answer(exchange, status);
   }
 
-  private static void call(String path, byte[] body, int index) throws IOException, InterruptedException {
-    HttpRequest request = HttpRequest.newBuilder(URI.create(Plan.callUrl(path, index)))
-        .header("Content-Type", "text/plain")
-        .POST(HttpRequest.BodyPublishers.ofByteArray(Plan.callBody(body, index)))
-        .build();
-    HttpResponse<byte[]> response = CLIENT.send(request, HttpResponse.BodyHandlers.ofByteArray());
-    if (response.statusCode() != 200) throw new IOException("backend answered " + response.statusCode());
-  }
-
   private static void inOrder(String path, byte[] body, List<Integer> calls) throws ExecutionException, InterruptedException {
     List<Future<?>> made = new ArrayList<>();
     for (int index : calls) {
       made.add(CALLS.submit(() -> {
-        if (VARIANT.startsWith("order-client")) call(path, body, index);
+        if (VARIANT.startsWith("order-client")) SelectorClient.call(path, body, index);
         else Blocking.call(path, body, index);
         return null;
       }));
