@@ -22,17 +22,6 @@ constexpr const char* kDescriptor = "fdVal";
 constexpr const char* kNettyChannel = "io/netty/channel/epoll/EpollSocketChannel";
 constexpr const char* kNettySocket = "socket";
 constexpr const char* kNettyDescriptor = "fd";
-// What names a thread for as long as it waits for a future or for a latch. (Latches of older JDKs name it as locks do.)
-struct WaitNode {
-  const char* name;
-  const char* thread;
-};
-constexpr std::array<WaitNode, 3> kWaitNodes{
-    {{"java/util/concurrent/CompletableFuture$Signaller", "thread"},
-     {"java/util/concurrent/FutureTask$WaitNode", "thread"},
-     {"java/util/concurrent/locks/AbstractQueuedSynchronizer$SharedNode", "waiter"}}};
-constexpr const char* kHandle = "eetop";
-constexpr const char* kNumber = "tid";
 constexpr std::size_t kMostRead = 40'000;  // objects, on the way to channels: some 0.5 us each
 // Those not registered with a selector are not found: so many more objects than led to the last one are looked at.
 constexpr std::size_t kMostBeyond = 2;
@@ -40,12 +29,14 @@ constexpr std::size_t kFirstBeyond = 1000;
 constexpr std::size_t kFewestAccepted = 2;
 constexpr int kMostAttempts = 4;  // of a look, as objects are moved
 constexpr std::chrono::milliseconds kCollection{10};
-constexpr std::int64_t kFirstBetween = 100'000'000;
 constexpr std::int64_t kCheckBetween = 100'000'000;  // of who has too few connections
 constexpr int kFirstLooks = 8;                       // that found ways, before they become rarer
 constexpr int kMostStale = 2;                        // looks that bring nothing new, before they become rarer
 constexpr int kFirstTries = 16;  // looks at a process, which may follow at once: some 0.15 s of CPU time each
 constexpr std::int64_t kMostBetween = 60'000'000'000;
+constexpr std::int64_t kBetweenClassLooks = 100'000'000;
+constexpr int kFirstClassLooks = 50;  // before they become rarer
+constexpr int kMostDoublings = 10;
 // After those looks may take a twentieth of a core.
 constexpr std::int64_t kPauses = 20;
 
@@ -97,29 +88,21 @@ class Channels {
 
   // Whether it names a thread, which waits.
   bool is_waiter(std::uint64_t object, std::uint32_t named) {
-    const auto known = learning_.waiters.find(named);
-    if (known != learning_.waiters.end()) return referred(object, known->second) != 0;
-    const std::string& name = references_.layout_of(named).name;
-    const auto node = std::ranges::find_if(kWaitNodes, [&name](const WaitNode& one) { return name == one.name; });
-    if (node == kWaitNodes.end()) return false;
-    const auto at = field(named, node->thread);
+    const auto known = learning_.ends.waiters.find(named);
+    if (known != learning_.ends.waiters.end()) return referred(object, known->second) != 0;
+    const char* const waits = java_waiter_field(references_.layout_of(named).name);
+    const auto at = waits != nullptr ? field(named, waits) : std::nullopt;
     const std::uint64_t thread = at ? referred(object, *at) : 0;
-    if (thread == 0) return false;
-    const std::uint32_t its = references_.read(thread).named;
-    const auto handle = field(its, kHandle);
-    const auto number = field(its, kNumber);
-    if (!handle || !number) return false;
-    learning_.handle = *handle;
-    learning_.number = *number;
-    learning_.waiters.emplace(named, *at);
+    if (thread == 0 || !find_java_thread_fields(objects_, references_.read(thread).named, learning_.ends)) return false;
+    learning_.ends.waiters.emplace(named, *at);
     return true;
   }
 
-  [[nodiscard]] bool is_channel(std::uint32_t named) const { return named != 0 && named == learning_.channel; }
+  [[nodiscard]] bool is_channel(std::uint32_t named) const { return named != 0 && named == learning_.ends.channel; }
 
   TcpSide side(std::uint64_t channel) {
-    const std::uint64_t socket = learning_.socket != 0 ? referred(channel, learning_.socket) : channel;
-    const std::int32_t fd = socket != 0 ? references_.number(socket, learning_.descriptor) : -1;
+    const std::uint64_t socket = learning_.ends.socket != 0 ? referred(channel, learning_.ends.socket) : channel;
+    const std::int32_t fd = socket != 0 ? references_.number(socket, learning_.ends.descriptor) : -1;
     const auto [it, fresh] = inodes_.try_emplace(fd);
     if (fresh) it->second = inode_of(learning_.pid, fd);
     const auto found = sides_.find(it->second);
@@ -129,7 +112,7 @@ class Channels {
  private:
   // The first one there is says what channels are here.
   bool is_channel(std::uint64_t object, const JavaGraph::Object& read) {
-    if (learning_.channel != 0) return is_channel(read.named);
+    if (learning_.ends.channel != 0) return is_channel(read.named);
     const std::string& name = references_.layout_of(read.named).name;
     std::optional<std::uint16_t> descriptor;
     std::uint16_t socket = 0;
@@ -141,9 +124,9 @@ class Channels {
       if (holder != 0) descriptor = field(references_.read(holder).named, kNettyDescriptor);
     }
     if (!descriptor) return false;
-    learning_.channel = read.named;
-    learning_.socket = socket;
-    learning_.descriptor = *descriptor;
+    learning_.ends.channel = read.named;
+    learning_.ends.socket = socket;
+    learning_.ends.descriptor = *descriptor;
     return true;
   }
 
@@ -210,7 +193,8 @@ void JavaContinuations::found(std::uint32_t pid, const JavaProcess& process) {
   auto learning = std::make_shared<JavaLearning>();
   learning->pid = pid;
   learning->process = process;
-  known_[pid] = Known{std::move(learning), {}, kFirstBetween, 0, 0, 0, {}, 0, {}};
+  Known& known = known_[pid] = Known{};
+  known.learning = std::move(learning);
 }
 
 void JavaContinuations::exited(std::uint32_t pid) {
@@ -221,10 +205,27 @@ void JavaContinuations::exited(std::uint32_t pid) {
 }
 
 // False: nothing is new.
-bool JavaContinuations::publish(std::uint32_t pid, Known& known) {
-  JavaWays::Ways ways = known.learning->ways.found();
-  const std::size_t waiters = known.learning->waiters.size();
-  if (ways == known.ways && waiters == std::exchange(known.waiters, waiters)) return false;
+bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& told) {
+  JavaWays::Ways ways = known.learned;
+  JavaEnds ends = known.ends;
+  const JavaEnds& beforehand = known.beforehand.ends();
+  // Of Netty's own channels nothing is known beforehand.
+  if (beforehand.channel != 0 && (ends.channel == 0 || ends.channel == beforehand.channel)) {
+    for (const auto& [named, fields] : known.beforehand.ways()) {
+      std::vector<std::uint16_t>& all = ways[named];
+      for (const std::uint16_t field : fields) {
+        if (!known.spoilers.contains(JavaWays::edge(named, field)) && std::ranges::find(all, field) == all.end())
+          all.push_back(field);
+      }
+      std::ranges::sort(all);
+    }
+    ends.waiters.insert(beforehand.waiters.begin(), beforehand.waiters.end());
+    ends.channel = beforehand.channel;
+    ends.descriptor = beforehand.descriptor;
+    if (ends.handle == 0) ends.handle = beforehand.handle;
+    if (ends.number == 0) ends.number = beforehand.number;
+  }
+  if (ways == known.ways && ends == known.told_ends) return false;
   known.ways = std::move(ways);
   const std::vector<ws_java_class_of> before = std::exchange(known.told, {});
   for (const auto& [named, fields] : known.ways) {
@@ -238,8 +239,8 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known) {
     }
     if (kernel_.set_java_way(of, way)) known.told.push_back(of);
   }
-  for (const auto& [named, field] : known.learning->waiters) {
-    const ws_java_class_of of{pid, named};
+  for (const auto& [named, field] : ends.waiters) {
+    ws_java_class_of of{pid, named};
     ws_java_way way{};
     way.waits = 1;
     way.fields[0] = field;
@@ -249,10 +250,12 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known) {
     const auto same = [&of](const ws_java_class_of& other) { return other.named == of.named; };
     if (std::ranges::none_of(known.told, same)) kernel_.remove_java_way(of);
   }
+  known.told_ends = ends;
+  if (!known.told.empty() && ends.channel != 0) told(pid, ends, known.learning->process.heap);
   return true;
 }
 
-void JavaContinuations::finish(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told) {
+void JavaContinuations::finish(BootTime now, const Told& told) {
   if (!look_.valid() || look_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
   const bool learned = look_.get();
   const std::shared_ptr<JavaLearning> learning = std::exchange(looking_, nullptr);
@@ -272,13 +275,25 @@ void JavaContinuations::finish(BootTime now, const std::function<void(std::uint3
     learned_.add();
     ++known.looks;
   }
-  if (learned && publish(learning->pid, known)) {
+  if (learned) {
+    known.learned = learning->ways.found();
+    known.spoilers = learning->ways.spoilers();
+    known.ends = learning->ends;
+  }
+  if (learned && publish(learning->pid, known, told)) {
     known.stale = 0;
-    if (!known.told.empty()) told(learning->pid, *learning);
   } else if (!known.told.empty() && ++known.stale > kMostStale) {
     known.between = std::min(known.between * 2, kMostBetween);
   }
   known.due = now + known.between;
+}
+
+// Classes are loaded when they are first used, those of clients with the first calls.
+void JavaContinuations::look_at_classes(BootTime now, std::uint32_t pid, Known& known, const Told& told) {
+  if (now < known.classes_due) return;
+  const int doublings = std::max(0, ++known.classes_looked - kFirstClassLooks);
+  known.classes_due = now + std::min(kBetweenClassLooks << std::min(doublings, kMostDoublings), kMostBetween);
+  if (known.beforehand.look(pid, known.learning->process)) publish(pid, known, told);
 }
 
 void JavaContinuations::begin(BootTime now) {
@@ -288,6 +303,7 @@ void JavaContinuations::begin(BootTime now) {
   if (first == known_.end() || now < first->second.due) return;
   auto& [pid, known] = *first;
   ConnSides sides = sides_(pid);
+  known.talks = known.talks || !sides.empty();
   if (count_of(sides, TcpSide::kActive) < JavaWays::kFewest || count_of(sides, TcpSide::kPassive) < kFewestAccepted) {
     known.due = now + kCheckBetween;
     return;
@@ -307,9 +323,12 @@ void JavaContinuations::begin(BootTime now) {
   looking_ = known.learning;
 }
 
-void JavaContinuations::sweep(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told) {
+void JavaContinuations::sweep(BootTime now, const Told& told) {
   finish(now, told);
   begin(now);
+  for (auto& [pid, known] : known_) {
+    if (known.talks) look_at_classes(now, pid, known, told);
+  }
 }
 
 std::vector<std::string> JavaContinuations::describe() const {

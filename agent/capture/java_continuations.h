@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agent/capture/java_known_ways.h"
 #include "agent/capture/java_machine.h"
 #include "agent/capture/java_references.h"
 #include "agent/capture/java_ways.h"
@@ -32,13 +33,7 @@ struct JavaLearning {
   JavaProcess process;
   JavaWays ways;
   JavaLayouts layouts;
-  std::uint64_t channel = 0;  // class of channels, once it is loaded
-  std::uint16_t socket = 0;   // in it: what has the descriptor; 0: it does itself
-  std::uint16_t descriptor = 0;
-  // Classes of what names a thread that waits, and the field that does. Of the JDK's: they are never unloaded.
-  std::unordered_map<std::uint32_t, std::uint16_t> waiters;
-  std::uint16_t handle = 0;  // in java.lang.Thread: its JavaThread
-  std::uint16_t number = 0;  // in it: its number
+  JavaEnds ends;
 };
 // A look at its objects, some 10 to 100 ms. Whether anything was learned.
 [[nodiscard]] bool look_for_ways(JavaLearning& learning, const ConnSides& sides);
@@ -55,26 +50,37 @@ class JavaContinuations {
 
   void found(std::uint32_t pid, const JavaProcess& process);
   void exited(std::uint32_t pid);
-  // told: where a process's channels are, when that is new, for ws_java_process.
-  void sweep(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told);
+  // Where a process's ways begin and end, when that is new, for ws_java_process.
+  using Told = std::function<void(std::uint32_t pid, const JavaEnds&, const JavaHeap&)>;
+  void sweep(BootTime now, const Told& told);
   [[nodiscard]] std::vector<std::string> describe() const;
 
  private:
+  static constexpr std::int64_t kFirstBetween = 100'000'000;
+
   struct Known {
     std::shared_ptr<JavaLearning> learning;
     BootTime due{};
-    std::int64_t between = 0;
-    int looks = 0;                       // that found ways
-    int tries = 0;                       // looks, up to a number
-    int stale = 0;                       // that brought nothing new, one after the other
-    JavaWays::Ways ways;                 // as they are told
-    std::size_t waiters = 0;             // of these
+    std::int64_t between = kFirstBetween;
+    int looks = 0;       // that found ways
+    int tries = 0;       // looks, up to a number
+    int stale = 0;       // that brought nothing new, one after the other
+    bool talks = false;  // it was seen to have connections
+    JavaKnownWays beforehand;
+    BootTime classes_due{};
+    int classes_looked = 0;
+    JavaWays::Ways learned;  // so far, and what they must not follow
+    JavaWays::Edges spoilers;
+    JavaEnds ends;
+    JavaWays::Ways ways;  // as they are told, all of them
+    JavaEnds told_ends;
     std::vector<ws_java_class_of> told;  // to the kernel side
   };
 
-  void finish(BootTime now, const std::function<void(std::uint32_t pid, const JavaLearning&)>& told);
+  void finish(BootTime now, const Told& told);
   void begin(BootTime now);
-  bool publish(std::uint32_t pid, Known& known);
+  void look_at_classes(BootTime now, std::uint32_t pid, Known& known, const Told& told);
+  bool publish(std::uint32_t pid, Known& known, const Told& told);
 
   RuntimeKernel& kernel_;
   Sides sides_;

@@ -130,17 +130,16 @@ void JavaThreads::sweep(BootTime now) {
   }
   futures_.sweep(now);
   if (!wanted_) return;
-  continuations_.sweep(now, [this](std::uint32_t pid, const JavaLearning& learning) {
+  continuations_.sweep(now, [this](std::uint32_t pid, const JavaEnds& ends, const JavaHeap& heap) {
     const auto it = known_.find(pid);
     if (it == known_.end()) return;
     ws_java_process& where = it->second.process.where;
-    if (where.way_class == learning.channel && where.way_handle == learning.handle) return;
-    where.way_class = learning.channel;
-    where.way_socket = learning.socket;
-    where.way_descriptor = learning.descriptor;
-    where.way_handle = learning.handle;
-    where.way_number = learning.number;
-    set_java_heap(learning.process.heap, where);
+    where.way_class = ends.channel;
+    where.way_socket = ends.socket;
+    where.way_descriptor = ends.descriptor;
+    where.way_handle = ends.handle;
+    where.way_number = ends.number;
+    set_java_heap(heap, where);
     tell(pid, where);
   });
 }

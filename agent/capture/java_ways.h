@@ -62,14 +62,17 @@ class JavaWays {
   // References that were on enough ways, by class.
   using Ways = std::map<std::uint32_t, std::vector<std::uint16_t>>;
   [[nodiscard]] Ways found() const;
+  // References that lead to other requests as well.
+  using Edge = std::uint64_t;  // class and field
+  using Edges = std::unordered_set<Edge>;
+  static Edge edge(std::uint32_t named, std::uint16_t field) { return std::uint64_t{named} << 16U | field; }
+  [[nodiscard]] const Edges& spoilers() const { return spoilers_; }
 
  private:
-  using Edge = std::uint64_t;  // class and field
   class Look;
   struct Search;
   struct Found;
 
-  static Edge edge(std::uint32_t named, std::uint16_t field) { return std::uint64_t{named} << 16U | field; }
   [[nodiscard]] bool is_shared(std::uint32_t named) const {
     const auto it = shared_.find(named);
     return it != shared_.end() && it->second > 0;
@@ -89,7 +92,7 @@ class JavaWays {
 
   std::unordered_map<std::uint32_t, int> shared_;  // classes, by how often all of their objects reached were shared
   std::unordered_map<Edge, std::uint32_t> used_;   // on how many ways
-  std::unordered_set<Edge> spoilers_;              // lead to other requests as well
+  Edges spoilers_;
   std::uint32_t ways_ = 0;
 };
 

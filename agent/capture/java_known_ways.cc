@@ -1,0 +1,123 @@
+#include "agent/capture/java_known_ways.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "agent/capture/process_memory.h"
+
+namespace wirespan {
+namespace {
+
+constexpr std::size_t kMostAbove = 12;  // classes above one
+
+struct Field {
+  std::string_view owner;
+  const char* name;
+};
+constexpr Field kChannel{"sun/nio/ch/SocketChannelImpl", "fdVal"};
+constexpr std::string_view kThread = "java/lang/Thread";
+constexpr const char* kHandle = "eetop";
+constexpr const char* kNumber = "tid";
+
+// Who waits for a future or for a latch, for as long as it does. (Latches of older JDKs name it as locks do.)
+constexpr std::array<Field, 3> kWaiters{
+    {{"java/util/concurrent/CompletableFuture$Signaller", "thread"},
+     {"java/util/concurrent/FutureTask$WaitNode", "thread"},
+     {"java/util/concurrent/locks/AbstractQueuedSynchronizer$SharedNode", "waiter"}}};
+
+constexpr std::array kReferences{
+    Field{"sun/nio/ch/SocketChannelImpl", "keys"},
+    Field{"sun/nio/ch/SelectionKeyImpl", "attachment"},
+    Field{"jdk/internal/net/http/HttpClientImpl$SelectorAttachment", "pending"},
+    Field{"java/util/HashSet", "map"},
+    Field{"java/util/HashMap", "table"},
+    Field{"java/util/HashMap$Node", "key"},
+    Field{"jdk/internal/net/http/SocketTube$InternalReadPublisher$ReadEvent", "this$1"},
+    Field{"jdk/internal/net/http/SocketTube$InternalReadPublisher", "subscription"},
+    Field{"jdk/internal/net/http/SocketTube$InternalReadPublisher", "pendingSubscription"},
+    Field{"java/util/concurrent/atomic/AtomicReference", "value"},
+    Field{"jdk/internal/net/http/SocketTube$InternalReadPublisher$ReadSubscription", "subscriber"},
+    Field{"jdk/internal/net/http/Http1AsyncReceiver$Http1TubeSubscriber", "this$0"},
+    Field{"jdk/internal/net/http/Http1AsyncReceiver", "delegate"},
+    Field{"jdk/internal/net/http/Http1AsyncReceiver", "owner"},
+    Field{"jdk/internal/net/http/Http1Response$HeadersReader", "cf"},
+    Field{"jdk/internal/net/http/Http1Exchange", "headersSentCF"},
+    Field{"jdk/internal/net/http/common/MinimalFuture", "stack"},
+    Field{"java/util/concurrent/CompletableFuture", "stack"},
+    Field{"java/util/concurrent/CompletableFuture$CoCompletion", "base"},
+    Field{"java/util/concurrent/CompletableFuture$CoCompletion", "next"},
+};
+constexpr std::array<std::string_view, 2> kArrays{"[Ljava/nio/channels/SelectionKey;", "[Ljava/util/HashMap$Node;"};
+// What is to be done with a future's result, and the future that is done by that.
+constexpr std::string_view kCompletions = "java/util/concurrent/CompletableFuture$";
+constexpr const char* kDependent = "dep";
+
+// Of a class or of those above.
+std::optional<std::uint16_t> field_of(const JavaObjects& objects, std::uint64_t named, const char* name) {
+  for (std::size_t i = 0; named != 0 && i < kMostAbove; ++i, named = objects.above(named)) {
+    if (const auto found = objects.field(named, name)) return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const char* java_waiter_field(const std::string& name) {
+  const auto* const node = std::ranges::find(kWaiters, name, &Field::owner);
+  return node == kWaiters.end() ? nullptr : node->name;
+}
+
+bool find_java_thread_fields(const JavaObjects& objects, std::uint64_t named, JavaEnds& ends) {
+  const auto handle = field_of(objects, named, kHandle);
+  const auto number = field_of(objects, named, kNumber);
+  if (!handle || !number) return false;
+  ends.handle = *handle;
+  ends.number = *number;
+  return true;
+}
+
+bool JavaKnownWays::add(const JavaObjects& objects, std::uint32_t named, const std::string& name) {
+  if (name == kThread && !find_java_thread_fields(objects, named, ends_)) return false;
+  if (const char* const waits = java_waiter_field(name)) {
+    const auto at = field_of(objects, named, waits);
+    return at && ends_.waiters.emplace(named, *at).second;
+  }
+  if (std::ranges::find(kArrays, name) != kArrays.end()) {
+    ways_[named] = {JavaReference::kElement};
+    return true;
+  }
+  std::vector<std::uint16_t> fields;
+  for (const Field& one : kReferences) {
+    if (name != one.owner) continue;
+    if (const auto at = field_of(objects, named, one.name)) fields.push_back(*at);
+  }
+  if (name.starts_with(kCompletions)) {
+    if (const auto at = field_of(objects, named, kDependent)) fields.push_back(*at);
+  }
+  if (name == kChannel.owner) {
+    const auto at = field_of(objects, named, kChannel.name);
+    if (at) {
+      ends_.channel = named;
+      ends_.descriptor = *at;
+    }
+  }
+  if (fields.empty()) return false;
+  std::ranges::sort(fields);
+  ways_[named] = std::move(fields);
+  return true;
+}
+
+bool JavaKnownWays::look(std::uint32_t pid, const JavaProcess& process) {
+  const ProcessMemory memory(pid);
+  const JavaObjects objects(memory, process.table, process.heap);
+  bool more = false;
+  objects.each_new(newest_, [&](std::uint64_t named, const std::string& name) {
+    if (named <= UINT32_MAX && add(objects, static_cast<std::uint32_t>(named), name)) more = true;
+  });
+  return more;
+}
+
+}  // namespace wirespan

@@ -1,0 +1,49 @@
+// Ways that need not be learned: through the client that comes with the JDK (java.net.http, JDK 11 to 25) and its
+// futures, up to a thread that waits. By the names of its classes; what a release calls otherwise is not there, and is
+// learned (java_ways). From the channel over its key to the event its reader waits for, to whoever takes the response's
+// head, to that one's future and what depends on it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "agent/capture/java_machine.h"
+#include "agent/capture/java_ways.h"
+
+namespace wirespan {
+
+// Where ways begin and end.
+struct JavaEnds {
+  std::uint64_t channel = 0;     // class of channels, once it is loaded
+  std::uint16_t socket = 0;      // in it: what has the descriptor; 0: it does itself
+  std::uint16_t descriptor = 0;  // 32 bits
+  // Classes of what names a thread that waits, and the field that does. Of the JDK's: they are never unloaded.
+  std::map<std::uint32_t, std::uint16_t> waiters;
+  std::uint16_t handle = 0;  // in java.lang.Thread: its JavaThread
+  std::uint16_t number = 0;  // in it: its number
+
+  bool operator==(const JavaEnds&) const = default;
+};
+// The field of that wait node which names the thread; null: it is none.
+[[nodiscard]] const char* java_waiter_field(const std::string& name);
+// Of java.lang.Thread.
+[[nodiscard]] bool find_java_thread_fields(const JavaObjects& objects, std::uint64_t named, JavaEnds& ends);
+
+// Of one process. One thread.
+class JavaKnownWays {
+ public:
+  // Looks at the classes that were loaded since it was asked last, some 10 ms the first time. Whether there are more
+  // ways than before.
+  bool look(std::uint32_t pid, const JavaProcess& process);
+  [[nodiscard]] const JavaWays::Ways& ways() const { return ways_; }
+  [[nodiscard]] const JavaEnds& ends() const { return ends_; }
+
+ private:
+  bool add(const JavaObjects& objects, std::uint32_t named, const std::string& name);
+
+  JavaWays::Ways ways_;
+  JavaEnds ends_;
+  std::map<std::uint64_t, std::uint64_t> newest_;  // class of each loader's
+};
+
+}  // namespace wirespan
