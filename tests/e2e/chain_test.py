@@ -116,6 +116,22 @@ def test_calls_that_a_pool_makes_find_their_request(stack, ledger):
     assert len([span for span in found if span.attributes["wirespan.link.method"] == "future"]) > 1000
 
 
+def test_calls_that_a_thread_of_the_client_reads_find_who_waits(stack, ledger):
+    """Java: HttpClient.send and joined futures. One thread reads all responses; the request's own waits for them."""
+    service = stack.java(ledger.url, "TaxSend")
+    with Agent(stack.directory, stack.selectors()) as agent:
+        sent = drive(service, 1000, 32)
+    assert {request.status for request in sent} == {200}
+    spans = agent.spans()
+    number = {(span.trace, span.id): span.attributes["url.path"].rpartition("/")[2] for span in spans}
+    calls = [span for span in spans if span.kind == CLIENT]
+    found = [span for span in calls if span.parent]
+    wrong = [span for span in found if number[span.trace, span.id] != number[span.trace, span.parent]]
+    assert len(calls) == 3000 and not wrong, wrong
+    assert len(found) > 2600, len(found)  # not before its classes are loaded
+    assert len([span for span in found if span.attributes["wirespan.link.method"] == "continuation"]) > 1000
+
+
 def test_ids_that_are_handed_on_link_what_timers_hide(stack, ledger):
     """One loop, 64 requests open, each calling after a random pause: only the id in both paths tells which is whose."""
     service = stack.node(ledger.url, pause_ms=40)
