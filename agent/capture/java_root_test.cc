@@ -274,5 +274,51 @@ INSTANTIATE_TEST_SUITE_P(Java, Futures,
                                            std::pair("-XX:+UseSerialGC", "order")),
                          [](const auto& of) { return std::string(of.param.first).substr(8) + "_" + of.param.second; });
 
+class Sends : public ::testing::TestWithParam<const char*> {};
+
+// A call that a client's own thread reads the response of is told to be whose thread waits for it, and no other's.
+TEST_P(Sends, CallsAreOfTheThreadThatWaits) {
+  const std::string how = GetParam();
+  const bool is_virtual = how == "virtual";
+  const std::vector<std::string> all = all_java();
+  const std::string java = is_virtual ? newest_java() : all.empty() ? "" : all.front();
+  if (java.empty()) GTEST_SKIP() << "no such JDK is installed";
+  testing::Program program;
+  Script script;
+  script.before = [&] {
+    program.start({java, "-Xmx64m", "-Xmn8m", "-XX:-UsePerfData",
+                   WIRESPAN_SOURCE_DIR "/agent/capture/testing/Sends.java", how, "150"});
+  };
+  script.after = [&] { program.finish(); };
+  std::map<ConnId, std::string> made;           // on a connection: of request "7"
+  std::map<std::uint64_t, std::string> served;  // by a thread or a virtual one
+  std::size_t calls = 0;
+  std::size_t told = 0;
+  script.on_event = [&](const Event& event, KernelSource&) {
+    if (const auto* data = std::get_if<event::Data>(&event)) {
+      const std::string line(as_text(data->captured).substr(0, as_text(data->captured).find('\n')));
+      const std::uint64_t by = is_virtual ? data->actor.task : data->actor.thread.tid;
+      if (line.starts_with("GET /") && data->direction == Direction::kSent) {
+        made[data->conn->id] = line.substr(5, line.find(' ', 5) - 5);
+        ++calls;
+      } else if (line.starts_with("request ") && data->direction == Direction::kReceived) {
+        served[by] = line.substr(8);
+      }
+    } else if (const auto* leads = std::get_if<event::Leads>(&event)) {
+      if (leads->request != ConnId{}) return;
+      EXPECT_EQ(is_virtual, leads->tid == 0);
+      EXPECT_EQ(served[is_virtual ? leads->task : leads->tid], made[leads->call]);
+      ++told;
+    }
+  };
+  (void)testing::trace(script);
+  EXPECT_GT(calls, 2000U);
+  // Its classes are known some 0.1 s after they are loaded, and a collection now and then comes between.
+  EXPECT_GT(told * 10, calls * 7);
+}
+
+INSTANTIATE_TEST_SUITE_P(Releases, Sends, ::testing::Values("threads", "virtual"),
+                         [](const auto& of) { return std::string(of.param); });
+
 }  // namespace
 }  // namespace wirespan
