@@ -38,6 +38,14 @@ class ThreadHabits {
     const auto it = habits_.find(pid);
     return it != habits_.end() && it->second.hands_over;
   }
+  // A call's response was read; `by_caller`: by the thread that wrote the request.
+  void response_read(std::uint32_t pid, bool by_caller) { ++(by_caller ? slot(pid).read : slot(pid).read_elsewhere); }
+  // Its clients have threads of their own. Who calls may find another's call waiting for the connection, and write that.
+  [[nodiscard]] bool others_read(std::uint32_t pid) const {
+    const auto it = habits_.find(pid);
+    return it != habits_.end() && it->second.read_elsewhere >= kProven / 2 &&
+           it->second.read_elsewhere * kFew >= it->second.read;
+  }
   void forget(std::uint32_t pid) { habits_.erase(pid); }
   [[nodiscard]] Verdict of(std::uint32_t pid) const {
     const auto it = habits_.find(pid);
@@ -52,6 +60,7 @@ class ThreadHabits {
  private:
   static constexpr std::uint64_t kRare = 100;
   static constexpr std::uint64_t kProven = 16;
+  static constexpr std::uint64_t kFew = 10;
   static constexpr std::size_t kMost = 65'536;
   struct Habit {
     std::uint64_t home = 0;
@@ -59,6 +68,8 @@ class ThreadHabits {
     std::uint64_t shared = 0;
     std::uint64_t explained = 0;
     std::uint64_t unexplained = 0;
+    std::uint64_t read = 0;
+    std::uint64_t read_elsewhere = 0;
     bool contexts = false;
     bool hands_over = false;
   };

@@ -4,8 +4,6 @@
 namespace wirespan {
 namespace {
 
-constexpr std::uint32_t kNeverWaited = 1;  // turns, as the kernel side counts them
-
 class Response : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "response"; }
@@ -15,10 +13,10 @@ class Response : public Evidence {
     if (node->role != SpanRole::kClient || touched.kind != MessageKind::kResponse) return;
     if (touched.touch.actor.task != 0) return;  // goroutines: evidence/goroutine
     if (!node->link || !node->link->parent || node->link->parent->finished) return;
-    // A thread of a pool, which neither read the request nor waits for events: it may take up another's work next, and
-    // nothing tells when. (Those that do are in a turn that ends.)
+    // One that has not read the request may take up another's work next, and nothing tells when: a thread of a pool, or
+    // the loop of a client of which other threads' requests ask for calls.
     const Actor& actor = touched.touch.actor;
-    if (actor.loop <= kNeverWaited && node->link->parent->home_tid != actor.thread.tid) return;
+    if (node->link->parent->home_tid != actor.thread.tid) return;
     const Activation* now = world.activations.find(touched.touch.actor);
     // Its own request already: keep the method that was found first.
     if (now != nullptr && now->node == node->link->parent->number && now->loop == touched.touch.actor.loop) return;

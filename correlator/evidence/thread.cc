@@ -25,6 +25,10 @@ class Thread : public Evidence {
     if (const auto* exited = std::get_if<event::ProcessExited>(&event)) world.habits.forget(exited->pid);
   }
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
+    if (node->role == SpanRole::kClient && touched.kind == MessageKind::kResponse && touched.first) {
+      const ThreadRef caller = node->exchange->request->first_byte.actor.thread;
+      world.habits.response_read(node->pid, touched.touch.actor.thread.tid == caller.tid);
+    }
     if (node->role != SpanRole::kServer) return;
     if (touched.kind == MessageKind::kRequest) return activate(node, touched.touch, world);
     if (touched.touch.actor.thread.tid != node->home_tid) node->answered_elsewhere = true;
@@ -47,7 +51,7 @@ class Thread : public Evidence {
     const auto verdict = world.habits.of(node.pid);
     if (verdict == ThreadHabits::Verdict::kMoves) return std::nullopt;
     return Claim{std::move(parent), std::nullopt, activation->method, activation->confidence,
-                 verdict == ThreadHabits::Verdict::kUnknown};
+                 verdict == ThreadHabits::Verdict::kUnknown || world.habits.others_read(node.pid)};
   }
 
  private:
