@@ -160,5 +160,25 @@ TEST(Continuation, OfAThreadThatServesNothingNobodyKnowsForWhom) {
   EXPECT_NE(s.method(late), "continuation");
 }
 
+// Who asks a client for a call may find another's waiting for the connection that is free, and write that one.
+TEST(Continuation, WhoWritesACallMayNotBeWhoWaitsForIt) {
+  Futures s;
+  for (int i = 0; i < kUntilProven; ++i) {
+    const auto a = s.serve(thread(kPid, 10));
+    const auto of_a = s.call(thread(kPid, 10));
+    s.waits(of_a, 10);
+    s.finish(of_a, thread(kPid, 50));  // read by a thread of the client's
+    s.finish(a, thread(kPid, 10));
+  }
+  const auto a = s.serve(thread(kPid, 10));
+  const auto b = s.serve(thread(kPid, 11));
+  const auto of_b = s.call(thread(kPid, 10));
+  s.waits(of_b, 11);
+  s.finish(of_b, thread(kPid, 50));
+  s.finish(a, thread(kPid, 10));
+  s.finish(b, thread(kPid, 11));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+}
+
 }  // namespace
 }  // namespace wirespan

@@ -381,5 +381,26 @@ TEST(Links, APoolsThreadDoesNotStayWithTheRequestOfItsLastCall) {
   EXPECT_GT(linked, 30);
 }
 
+// Nor does the loop of a client's, of which the threads of all requests ask for calls: not even in the same turn.
+TEST(Links, TheLoopOfAClientDoesNotStayWithTheRequestOfItsLastCall) {
+  Scene s;
+  const CarriedHeaders context{{"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}};
+  constexpr std::uint32_t kTurn = 7;
+  int linked = 0;
+  for (int i = 0; i < 40; ++i) {
+    const auto first = s.serve(thread(100, 1), nullptr, context);
+    const auto second = s.serve(thread(100, 2));
+    const auto of_first = s.call(thread(100, 50, kTurn), nullptr, context);
+    s.finish(of_first, thread(100, 50, kTurn));
+    const auto of_second = s.call(thread(100, 50, kTurn));
+    s.finish(of_second, thread(100, 50, kTurn));
+    s.finish(second, thread(100, 2));
+    s.finish(first, thread(100, 1));
+    linked += s.is_parent(first, of_first) ? 1 : 0;
+    EXPECT_FALSE(s.is_parent(first, of_second));
+  }
+  EXPECT_GT(linked, 30);
+}
+
 }  // namespace
 }  // namespace wirespan
