@@ -55,6 +55,21 @@ TEST(Begun, AThreadThatGoesOnIsNobodys) {
   EXPECT_FALSE(service.span(after).parent.id.valid());
 }
 
+// A pool's first worker, begun by a request, begins others, some of which it does not need for long.
+TEST(Begun, WhatIsBegunByAThreadThatGoesOnIsNobodys) {
+  Service service;
+  const auto request = service.serve(thread(kPid, 1));
+  const auto other = service.serve(thread(kPid, 2));
+  service.begin(1, 11);
+  service.begin(11, 12);
+  const auto of_other = service.called(12);
+  service.end(12);
+  service.finish(request, thread(kPid, 1));
+  service.called(11);
+  service.finish(other, thread(kPid, 2));
+  EXPECT_FALSE(service.is_parent(request, of_other));
+}
+
 TEST(Begun, AThreadThatLivesOnIsNobodys) {
   Service service;
   const auto request = service.serve(thread(kPid, 1));

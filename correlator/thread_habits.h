@@ -40,7 +40,8 @@ class ThreadHabits {
   }
   // A call's response was read; `by_caller`: by the thread that wrote the request.
   void response_read(std::uint32_t pid, bool by_caller) { ++(by_caller ? slot(pid).read : slot(pid).read_elsewhere); }
-  // Its clients have threads of their own. Who calls may find another's call waiting for the connection, and write that.
+  // Its clients have threads of their own. Who calls may find another's call waiting for the connection, and write
+  // that.
   [[nodiscard]] bool others_read(std::uint32_t pid) const {
     const auto it = habits_.find(pid);
     return it != habits_.end() && it->second.read_elsewhere >= kProven / 2 &&

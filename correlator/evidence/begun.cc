@@ -1,7 +1,9 @@
 // A thread that is begun for a request: by the thread that works for it, to make calls beside others, and it ends with
 // it. What else is begun while a request is served (a pool's first workers) goes on after the answer, so a thread shows
-// by its end that it was begun for that request alone; until then its calls wait.
+// by its end that it was begun for that request alone; until then its calls wait. So do those of threads that it
+// begins: a pool's that ends early may have been begun by one that goes on.
 #include <deque>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -34,7 +36,7 @@ class Begun : public Evidence {
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       forget(tick->time);
     } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
-      threads_.erase(missed->thread.tid);
+      if (const auto it = threads_.find(missed->thread.tid); it != threads_.end()) erase(it, Fate::kWentOn);
     }
   }
 
@@ -44,33 +46,49 @@ class Begun : public Evidence {
     // One that serves requests was begun for those; one that makes calls after the answer, for others as well.
     const bool goes_on = it->second.request->finished || it->second.calls.size() >= kMostCalls;
     if (node->role == SpanRole::kServer || goes_on) {
-      threads_.erase(it);
+      erase(it, Fate::kWentOn);
     } else {
       it->second.calls.push_back(node);
     }
   }
 
  private:
+  enum class Fate : std::uint8_t { kAlive, kEnded, kWentOn };
   struct Thread {
     NodePtr request;
+    std::shared_ptr<Fate> fate = std::make_shared<Fate>(Fate::kAlive);
+    std::uint32_t by = 0;  // who began it: another such thread, 0: the request's own
+    std::shared_ptr<Fate> by_fate;
     std::vector<NodePtr> calls;
     BootTime over{};  // when the request was first seen to be
   };
 
+  using Threads = std::unordered_map<std::uint32_t, Thread>;
+  void erase(Threads::iterator it, Fate fate) {
+    *it->second.fate = fate;
+    threads_.erase(it);
+  }
+
   void began(const event::Forked& forked, World& world) {
     const std::uint32_t parent = forked.parent.tid;
     NodePtr request;
+    std::shared_ptr<Fate> by_fate;
     if (const auto own = threads_.find(parent); own != threads_.end()) {
       request = own->second.request;
+      by_fate = own->second.fate;
     } else if (world.open.serving_by_thread(parent) == 1) {
       const Activation* const activation = world.activations.find_thread(parent);
       request = activation != nullptr ? world.open.find(activation->node) : nullptr;
       if (request && request->home_tid != parent) request = nullptr;
     }
-    threads_.erase(forked.child.tid);  // the number of one that is long gone
+    // The number of one that is long gone.
+    if (const auto old = threads_.find(forked.child.tid); old != threads_.end()) erase(old, Fate::kWentOn);
     if (!request || request->answering) return;
     if (threads_.size() >= kMostThreads) restart();
-    threads_[forked.child.tid].request = request;
+    Thread& thread = threads_[forked.child.tid];
+    thread.request = request;
+    thread.by = parent;
+    thread.by_fate = std::move(by_fate);
     order_.emplace_back(forked.child.tid, std::move(request));
   }
 
@@ -79,6 +97,16 @@ class Begun : public Evidence {
     if (it == threads_.end()) return;
     const Thread thread = std::move(it->second);
     threads_.erase(it);
+    const Fate by = thread.by_fate ? *thread.by_fate : Fate::kEnded;
+    if (const auto parent = threads_.find(thread.by); by == Fate::kAlive && parent != threads_.end()) {
+      *thread.fate = Fate::kEnded;
+      auto& calls = parent->second.calls;
+      if (calls.size() + thread.calls.size() <= kMostCalls)
+        calls.insert(calls.end(), thread.calls.begin(), thread.calls.end());
+      return;
+    }
+    *thread.fate = by == Fate::kEnded ? Fate::kEnded : Fate::kWentOn;
+    if (by != Fate::kEnded) return;
     if ((thread.over.ns != 0 && when - thread.over >= kAfterwards) ||
         world.habits.of(thread.request->pid) == ThreadHabits::Verdict::kMoves)
       return;
@@ -98,13 +126,13 @@ class Begun : public Evidence {
       Thread& thread = it->second;
       if (request->finished && thread.over.ns == 0) thread.over = now;
       if (thread.over.ns != 0 && now - thread.over >= kAfterwards)
-        threads_.erase(it);
+        erase(it, Fate::kWentOn);
       else
         order_.emplace_back(tid, std::move(request));
     }
   }
 
-  std::unordered_map<std::uint32_t, Thread> threads_;    // alive, by tid
+  Threads threads_;                                      // alive, by tid
   std::deque<std::pair<std::uint32_t, NodePtr>> order_;  // of these, and of some that ended
 };
 
