@@ -38,6 +38,8 @@ class Machine:
         self.echo = echo
         self.log = open(log, "w", buffering=1) if log else None
         self.began = time.monotonic()
+        # Ended by the kernel, should we be killed.
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
