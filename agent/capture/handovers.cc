@@ -15,6 +15,10 @@ constexpr std::uint32_t kNearlyAll = 14;
 // Processes change their ways seldom: looked at again after that long, and twice that, and so on.
 constexpr std::int64_t kRestNs = 10'000'000'000;
 constexpr std::int64_t kMostRestNs = 600'000'000'000;
+// Responses, of which nearly all were told otherwise: the wake-ups that told of the rest cost more than they tell.
+constexpr std::uint32_t kChecked = 256;
+constexpr std::uint32_t kRareUntold = 32;
+constexpr std::int64_t kBetweenChecksNs = 1'000'000'000;
 // A second. A wake-up costs some 0.5 us of who is traced and 0.3 of the agent (docs/cost.md).
 constexpr std::uint64_t kMostWakes = 50'000;
 
@@ -42,8 +46,10 @@ void Handovers::opened(const Connection& conn) {
 
 void Handovers::look(const event::Data& data) {
   const auto it = processes_.find(data.actor.thread.pid);
-  if (it == processes_.end() || it->second.state != State::kLookedAt) return;
+  if (it == processes_.end()) return;
   Process& process = it->second;
+  if (process.checked) return check(it->first, process, data);
+  if (process.state != State::kLookedAt) return;
   const std::uint32_t tid = data.actor.thread.tid;
   const bool sent = data.direction == Direction::kSent;
   if (data.conn->side == TcpSide::kPassive) {
@@ -66,10 +72,53 @@ void Handovers::look(const event::Data& data) {
   }
 }
 
+void Handovers::led(const event::Leads& leads) {
+  const auto it = processes_.find(leads.pid);
+  if (it == processes_.end()) return;
+  Process& process = it->second;
+  // A thread that has read no request is a pool's: for whom it waits wake-ups tell.
+  if (leads.tid != 0 && !process.readers.contains(leads.tid)) return;
+  if (process.checked) ++process.explained;
+  if (process.state == State::kLookedAt && process.by_others > 0) --process.by_others;
+}
+
+void Handovers::check(std::uint32_t pid, Process& process, const event::Data& data) {
+  const bool sent = data.direction == Direction::kSent;
+  if (data.conn->side == TcpSide::kPassive) {
+    if (!sent && process.readers.size() < kMostReaders) process.readers.try_emplace(data.actor.thread.tid);
+    return;
+  }
+  if (data.conn->side != TcpSide::kActive) return;
+  if (sent) {
+    if (process.asked.size() < kMostReaders) process.asked.insert(data.conn->id);
+  } else if (process.asked.erase(data.conn->id) != 0) {
+    ++process.responses;
+  }
+  if (process.responses < kChecked) return;
+  const std::uint32_t untold = process.responses - std::min(process.responses, process.explained);
+  set_checked(process, false);
+  process.check_due = data.time + process.between_checks_ns;
+  process.between_checks_ns = std::min(process.between_checks_ns * 2, kMostRestNs);
+  if (untold * kRareUntold <= process.responses) leave(pid, process, data.time);
+}
+
+void Handovers::set_checked(Process& process, bool checked) {
+  if (std::exchange(process.checked, checked) == checked) return;
+  looked_at_ += checked ? 1 : 0;
+  looked_at_ -= checked ? 0 : 1;
+  process.asked.clear();
+  process.responses = process.explained = 0;
+}
+
 void Handovers::set_state(std::uint32_t pid, Process& process, State state) {
   const State before = std::exchange(process.state, state);
   if (before == state) return;
+  set_checked(process, false);
   if (state == State::kLookedAt) kernel_.prepare(pid);
+  if (state == State::kWatched) {
+    process.check_due = {};
+    process.between_checks_ns = kBetweenChecksNs;
+  }
   looked_at_ += state == State::kLookedAt ? 1 : 0;
   looked_at_ -= before == State::kLookedAt ? 1 : 0;
   if (before != State::kWatched && state != State::kWatched) return;
@@ -104,6 +153,8 @@ void Handovers::sweep(BootTime now) {
     if (process.state == State::kWatched && swept_.ns != 0 && wakes > most) {
       too_many_.add();
       leave(pid, process, now);
+    } else if (process.state == State::kWatched) {
+      if (now >= process.check_due) set_checked(process, true);
     } else if (process.state == State::kLeft && process.serves && process.calls && now >= process.until) {
       set_state(pid, process, State::kLookedAt);
     }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/clock.h"
 #include "base/counters.h"
@@ -32,6 +33,8 @@ class Handovers {
     if (looked_at_ != 0) look(data);
   }
   void woken(const event::Wake& wake);
+  // Whose call a response is was read from the process's own objects, before the response is told.
+  void led(const event::Leads& leads);
   void exited(std::uint32_t pid);
   // Now and then: processes that may have changed their ways, and those that wake too often.
   void sweep(BootTime now);
@@ -46,12 +49,21 @@ class Handovers {
     std::uint32_t overlaps = 0;                         // requests read by who had another to answer: by event loops
     std::uint32_t calls_seen = 0;
     std::uint32_t by_others = 0;
+    // While watched, now and then: whether wake-ups are needed at all.
+    bool checked = false;
+    BootTime check_due{};
+    std::int64_t between_checks_ns = 0;
+    std::unordered_set<ConnId> asked;  // connections on which a response is due
+    std::uint32_t responses = 0;
+    std::uint32_t explained = 0;
     std::uint64_t wakes = 0;  // since the last sweep
     BootTime until{};         // left until then
     std::int64_t rest_ns = 0;
   };
 
   void look(const event::Data& data);
+  void check(std::uint32_t pid, Process& process, const event::Data& data);
+  void set_checked(Process& process, bool checked);
   void set_state(std::uint32_t pid, Process& process, State state);
   void leave(std::uint32_t pid, Process& process, BootTime now);
 

@@ -50,6 +50,14 @@ struct Host {
     moved(connected, Direction::kSent, caller);
     moved(accepted, Direction::kSent, reader);
   }
+  // The caller's response is read by another thread, and somebody waits for it.
+  void waited(std::uint32_t reader, std::uint32_t caller, std::uint32_t waiter) {
+    moved(accepted, Direction::kReceived, reader);
+    moved(connected, Direction::kSent, caller);
+    handovers.led(event::Leads{{now}, kPid, connected->id, {}, 0, waiter});
+    moved(connected, Direction::kReceived, caller);
+    moved(accepted, Direction::kSent, reader);
+  }
   void sweep(std::uint64_t seconds) { handovers.sweep({now += seconds * kSecond}); }
 };
 
@@ -120,6 +128,30 @@ TEST(Handovers, WhoWakesTooOftenIsLeftAlone) {
   for (int i = 0; i < 60'000; ++i) host.handovers.woken(wake);
   host.sweep(1);
   EXPECT_FALSE(host.watched[kPid]);
+}
+
+TEST(Handovers, WhereObjectsTellWhoWaitsWakeUpsAreNotNeeded) {
+  Host host;
+  for (std::uint32_t i = 0; i < 20; ++i) host.request(10 + i, 100);
+  ASSERT_TRUE(host.watched[kPid]);
+  host.sweep(1);
+  for (std::uint32_t i = 0; i < 300; ++i) host.waited(10 + i % 4, 100, 10 + i % 4);
+  EXPECT_FALSE(host.watched[kPid]);
+  // Nor when it is looked at again.
+  host.sweep(11);
+  for (std::uint32_t i = 0; i < 300; ++i) host.waited(10 + i % 4, 100, 10 + i % 4);
+  EXPECT_FALSE(host.watched[kPid]);
+}
+
+TEST(Handovers, WherePoolsWaitTheyAre) {
+  Host host;
+  for (std::uint32_t i = 0; i < 20; ++i) host.request(10 + i, 100);
+  ASSERT_TRUE(host.watched[kPid]);
+  for (int round = 0; round < 4; ++round) {
+    host.sweep(10);
+    for (std::uint32_t i = 0; i < 300; ++i) host.waited(10 + i % 4, 100, 200 + i % 4);
+  }
+  EXPECT_TRUE(host.watched[kPid]);
 }
 
 }  // namespace

@@ -262,6 +262,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
       handovers_.moved(*data);
     } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
       handovers_.woken(*wake);
+    } else if (const auto* leads = std::get_if<event::Leads>(&event)) {
+      handovers_.led(*leads);
     } else if (goroutines_) {
       if (const auto* births = std::get_if<event::Births>(&event)) {
         go_.read(*births);
