@@ -91,7 +91,7 @@ class Channels {
     const auto known = learning_.ends.waiters.find(named);
     if (known != learning_.ends.waiters.end()) return referred(object, known->second) != 0;
     const char* const waits = java_waiter_field(references_.layout_of(named).name);
-    const auto at = waits != nullptr ? field(named, waits) : std::nullopt;
+    const auto at = waits != nullptr ? objects_.field_or_above(named, waits) : std::nullopt;
     const std::uint64_t thread = at ? referred(object, *at) : 0;
     if (thread == 0 || !find_java_thread_fields(objects_, references_.read(thread).named, learning_.ends)) return false;
     learning_.ends.waiters.emplace(named, *at);
@@ -117,25 +117,17 @@ class Channels {
     std::optional<std::uint16_t> descriptor;
     std::uint16_t socket = 0;
     if (name == kChannel) {
-      descriptor = field(read.named, kDescriptor);
+      descriptor = objects_.field_or_above(read.named, kDescriptor);
     } else if (name == kNettyChannel) {
-      socket = field(read.named, kNettySocket).value_or(0);
+      socket = objects_.field_or_above(read.named, kNettySocket).value_or(0);
       const std::uint64_t holder = socket != 0 ? referred(object, socket) : 0;
-      if (holder != 0) descriptor = field(references_.read(holder).named, kNettyDescriptor);
+      if (holder != 0) descriptor = objects_.field_or_above(references_.read(holder).named, kNettyDescriptor);
     }
     if (!descriptor) return false;
     learning_.ends.channel = read.named;
     learning_.ends.socket = socket;
     learning_.ends.descriptor = *descriptor;
     return true;
-  }
-
-  // Of a class or of those above.
-  [[nodiscard]] std::optional<std::uint16_t> field(std::uint64_t named, const char* name) const {
-    for (; named != 0; named = objects_.above(named)) {
-      if (const auto found = objects_.field(named, name)) return found;
-    }
-    return std::nullopt;
   }
 
   std::uint64_t referred(std::uint64_t object, std::uint16_t field) {

@@ -44,13 +44,10 @@ bool is_collection(std::string_view name) {
 
 // In the class that has it, itself or one above.
 bool JavaKinds::add(std::uint64_t named, const char* field, ws_java_kind& kind) const {
-  for (std::size_t i = 0; named != 0 && i < kMostAbove; ++i, named = objects_.above(named)) {
-    if (const auto at = objects_.field(named, field); at && kind.count < WS_WAY_FIELDS) {
-      kind.fields[kind.count++] = *at;
-      return true;
-    }
-  }
-  return false;
+  const auto at = objects_.field_or_above(named, field);
+  if (!at || kind.count >= WS_WAY_FIELDS) return false;
+  kind.fields[kind.count++] = *at;
+  return true;
 }
 
 bool JavaKinds::kind_of(std::uint64_t named, const std::string& name, ws_java_kind& kind) {

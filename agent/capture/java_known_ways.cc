@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -10,8 +9,6 @@
 
 namespace wirespan {
 namespace {
-
-constexpr std::size_t kMostAbove = 12;  // classes above one
 
 struct Field {
   std::string_view owner;
@@ -55,14 +52,6 @@ constexpr std::array<std::string_view, 2> kArrays{"[Ljava/nio/channels/Selection
 constexpr std::string_view kCompletions = "java/util/concurrent/CompletableFuture$";
 constexpr const char* kDependent = "dep";
 
-// Of a class or of those above.
-std::optional<std::uint16_t> field_of(const JavaObjects& objects, std::uint64_t named, const char* name) {
-  for (std::size_t i = 0; named != 0 && i < kMostAbove; ++i, named = objects.above(named)) {
-    if (const auto found = objects.field(named, name)) return found;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 const char* java_waiter_field(const std::string& name) {
@@ -71,8 +60,8 @@ const char* java_waiter_field(const std::string& name) {
 }
 
 bool find_java_thread_fields(const JavaObjects& objects, std::uint64_t named, JavaEnds& ends) {
-  const auto handle = field_of(objects, named, kHandle);
-  const auto number = field_of(objects, named, kNumber);
+  const auto handle = objects.field_or_above(named, kHandle);
+  const auto number = objects.field_or_above(named, kNumber);
   if (!handle || !number) return false;
   ends.handle = *handle;
   ends.number = *number;
@@ -82,7 +71,7 @@ bool find_java_thread_fields(const JavaObjects& objects, std::uint64_t named, Ja
 bool JavaKnownWays::add(const JavaObjects& objects, std::uint32_t named, const std::string& name) {
   if (name == kThread && !find_java_thread_fields(objects, named, ends_)) return false;
   if (const char* const waits = java_waiter_field(name)) {
-    const auto at = field_of(objects, named, waits);
+    const auto at = objects.field_or_above(named, waits);
     return at && ends_.waiters.emplace(named, *at).second;
   }
   if (std::ranges::find(kArrays, name) != kArrays.end()) {
@@ -92,13 +81,13 @@ bool JavaKnownWays::add(const JavaObjects& objects, std::uint32_t named, const s
   std::vector<std::uint16_t> fields;
   for (const Field& one : kReferences) {
     if (name != one.owner) continue;
-    if (const auto at = field_of(objects, named, one.name)) fields.push_back(*at);
+    if (const auto at = objects.field_or_above(named, one.name)) fields.push_back(*at);
   }
   if (name.starts_with(kCompletions)) {
-    if (const auto at = field_of(objects, named, kDependent)) fields.push_back(*at);
+    if (const auto at = objects.field_or_above(named, kDependent)) fields.push_back(*at);
   }
   if (name == kChannel.owner) {
-    const auto at = field_of(objects, named, kChannel.name);
+    const auto at = objects.field_or_above(named, kChannel.name);
     if (at) {
       ends_.channel = named;
       ends_.descriptor = *at;

@@ -1,7 +1,7 @@
-// Ways that need not be learned: through the client that comes with the JDK (java.net.http, JDK 11 to 25) and its
-// futures, up to a thread that waits. By the names of its classes; what a release calls otherwise is not there, and is
-// learned (java_ways). From the channel over its key to the event its reader waits for, to whoever takes the response's
-// head, to that one's future and what depends on it.
+// Ways that need not be learned: through the client that comes with the JDK (java.net.http; seen in JDK 17 and 25) and
+// its futures, up to a thread that waits. By the names of its classes; what a release calls otherwise is not there, and
+// is learned (java_ways). From the channel over its key to the event its reader waits for, to whoever takes the
+// response's head, to that one's future and what depends on it.
 #pragma once
 
 #include <cstdint>

@@ -26,6 +26,7 @@ constexpr std::uint8_t kCompactShift = 42;
 constexpr std::uint8_t kArrayOfShortClasses = 16;
 constexpr std::size_t kMostClasses = 1U << 18U;
 constexpr std::size_t kMostLoaders = 1U << 14U;
+constexpr std::size_t kMostAbove = 12;  // classes above one
 
 // InstanceKlass::_fields up to JDK 20 (fieldInfo.hpp): so many 16-bit words a field, the name's index the second; the
 // offset lies in the last two, above two bits that say what it is.
@@ -223,6 +224,13 @@ void JavaObjects::each_new(std::map<std::uint64_t, std::uint64_t>& newest,
 bool JavaObjects::is_constant(std::uint64_t klass, std::uint32_t index, const std::string& name) const {
   const std::uint64_t pool = word(klass + table_.offset("InstanceKlass::_constants"));
   return pool != 0 && symbol(word(pool + table_.size("ConstantPool") + index * sizeof(std::uint64_t))) == name;
+}
+
+std::optional<std::uint16_t> JavaObjects::field_or_above(std::uint64_t named, const std::string& name) const {
+  for (std::size_t i = 0; named != 0 && i < kMostAbove; ++i, named = above(named)) {
+    if (const auto found = field(named, name)) return found;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::uint16_t> JavaObjects::field(std::uint64_t named, const std::string& name) const {

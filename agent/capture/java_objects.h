@@ -66,6 +66,8 @@ class JavaObjects {
                 const std::function<void(std::uint64_t named, const std::string& name)>& told) const;
   // Where the class's own field of that name lies in its objects. It is none of those above.
   [[nodiscard]] std::optional<std::uint16_t> field(std::uint64_t named, const std::string& name) const;
+  // The same, or that of the nearest class above that has one.
+  [[nodiscard]] std::optional<std::uint16_t> field_or_above(std::uint64_t named, const std::string& name) const;
 
  private:
   [[nodiscard]] std::uint64_t word(std::uint64_t at) const;

@@ -99,6 +99,15 @@ def test_futures_of_java_are_followed_once_they_are_known(stack, ledger):
     assert len(followed) > 900 and not wrong, wrong
 
 
+def calls_by_their_ids(spans):
+    """All calls, those with a parent, and of these the ones whose parent came with another id in its path."""
+    number = {(span.trace, span.id): span.attributes["url.path"].rpartition("/")[2] for span in spans}
+    calls = [span for span in spans if span.kind == CLIENT]
+    found = [span for span in calls if span.parent]
+    wrong = [span for span in found if number[span.trace, span.id] != number[span.trace, span.parent]]
+    return calls, found, wrong
+
+
 def test_calls_that_a_pool_makes_find_their_request(stack, ledger):
     """Java: a thread reads the request, others make its two calls. Most are over before anybody waits for them."""
     service = stack.java(ledger.url, "TaxPool")
@@ -106,10 +115,7 @@ def test_calls_that_a_pool_makes_find_their_request(stack, ledger):
         sent = drive(service, 2000, 32)
     assert {request.status for request in sent} == {200}
     spans = agent.spans()
-    number = {(span.trace, span.id): span.attributes["url.path"].rpartition("/")[2] for span in spans}
-    calls = [span for span in spans if span.kind == CLIENT]
-    found = [span for span in calls if span.parent]
-    wrong = [span for span in found if number[span.trace, span.id] != number[span.trace, span.parent]]
+    calls, found, wrong = calls_by_their_ids(spans)
     assert len(calls) == 4000 and not wrong, wrong
     # That threads have others make their calls is learned from the first ones. Later on the ids in the paths say the same.
     assert len(found) > 3600, len(found)
@@ -123,10 +129,7 @@ def test_calls_that_a_thread_of_the_client_reads_find_who_waits(stack, ledger):
         sent = drive(service, 1000, 32)
     assert {request.status for request in sent} == {200}
     spans = agent.spans()
-    number = {(span.trace, span.id): span.attributes["url.path"].rpartition("/")[2] for span in spans}
-    calls = [span for span in spans if span.kind == CLIENT]
-    found = [span for span in calls if span.parent]
-    wrong = [span for span in found if number[span.trace, span.id] != number[span.trace, span.parent]]
+    calls, found, wrong = calls_by_their_ids(spans)
     assert len(calls) == 3000 and not wrong, wrong
     assert len(found) > 2600, len(found)  # not before its classes are loaded
     assert len([span for span in found if span.attributes["wirespan.link.method"] == "continuation"]) > 1000
