@@ -7,6 +7,12 @@ namespace {
 
 constexpr std::size_t kMostChannels = 4096;  // of a generation
 constexpr std::size_t kMostElements = 4096;  // of a channel
+constexpr std::size_t kMostTakers = 256;     // of a channel
+constexpr std::uint32_t kSentRemembered = 256;
+// That a channel's elements come back to it is believed of at least so many, and when at least one sender in so many
+// takes from it as well.
+constexpr std::uint32_t kFewComeBack = 4;
+constexpr std::uint32_t kMostOthersSend = 4;
 
 template <class Map>
 void put(Map& map, std::uint64_t key, typename Map::mapped_type value) {
@@ -51,18 +57,42 @@ void Channels::note(Channel& c, const event::Handover& now) {
   c.last_queued = now.queued;
 }
 
+// One that comes back by chance is a worker that hands in work as well: a piece that is to be tried again, a part.
+bool Channels::comes_back(const Channel& c) {
+  return c.sent_by_takers >= kFewComeBack && c.sent_by_takers * kMostOthersSend >= c.sent;
+}
+
+void Channels::note_taker(Channel& c, std::uint64_t task) {
+  if (c.takers.size() >= kMostTakers) c.takers.clear();
+  c.takers.insert(task);
+}
+
+void Channels::note_sender(Channel& c, std::uint64_t task) {
+  ++c.sent;
+  if (c.takers.contains(task)) ++c.sent_by_takers;
+  if (c.sent < kSentRemembered) return;
+  c.sent /= 2;
+  c.sent_by_takers /= 2;
+}
+
+void Channels::give(const Channel& c, std::uint64_t task, std::uint64_t work, const Receiver& receiver) {
+  given_.push_back({task, work, receiver.site, receiver.selects, comes_back(c)});
+}
+
 const std::vector<Channels::Given>& Channels::sends(const event::Handover& send, std::uint64_t work) {
   given_.clear();
   Channel& c = channel(send.object);
   const bool race = raced(c, send);
   note(c, send);
+  note_sender(c, send.actor.task);
   if (send.other != 0) {
-    // Handed to the receiver that waits first. It waits for longer than we look, if it was not seen to begin. When one
-    // in a select is done with it, and asks for more, is not seen.
-    if (send.other == event::Handover::kSelecting) return given_;
-    const auto receiver = c.waiting.find(send.other);
-    given_.push_back({send.other, receiver != c.waiting.end() && receiver->second ? 0 : work});
-    put(c.waiting, send.other, true);
+    // Handed to the receiver that waits first. It waits for longer than we look, if it was not seen to begin. One that
+    // was given something by another channel of its select may still be in this one's queue.
+    const auto known = waiting_.find(send.other);
+    Receiver receiver = known == waiting_.end() ? Receiver{} : known->second;
+    give(c, send.other, receiver.given ? 0 : work, receiver);
+    receiver.given = true;
+    put(waiting_, send.other, receiver);
   } else if (send.queued >= send.capacity) {
     put(c.blocked, send.actor.task, work);
   } else {
@@ -74,13 +104,23 @@ const std::vector<Channels::Given>& Channels::sends(const event::Handover& send,
 // The channel was empty. A sender that saw nobody wait may be about to find this receiver.
 void Channels::give_early(Channel& c, const event::Handover& receive) {
   const std::uint64_t task = receive.actor.task;
+  const bool selects = receive.select != event::Handover::Select::kNone;
   std::uint64_t work = 0;
   if (c.last == event::Handover::Role::kSends && c.last_other == 0) {
     work = take(receive.capacity > 0 ? c.slots : c.blocked, receive.capacity > 0 ? receive.place : c.last_task);
   }
+  if (receive.select == event::Handover::Select::kAnother) {
+    const auto before = waiting_.find(task);
+    if (before != waiting_.end() && before->second.given) {
+      // Two channels of one select may have something for it, and which comes first is not known.
+      if (work != 0) give(c, task, 0, before->second);
+      return;
+    }
+  }
   if (work != 0) c.early = {task, receive.place, c.last_task, work};
-  put(c.waiting, task, work != 0);
-  given_.push_back({task, work});
+  const Receiver receiver{work != 0, receive.site, selects};
+  put(waiting_, task, receiver);
+  give(c, task, work, receiver);
 }
 
 void Channels::take_back(Channel& c, const event::Handover& receive) {
@@ -97,8 +137,12 @@ void Channels::take_back(Channel& c, const event::Handover& receive) {
   } else {
     put(c.blocked, early.sender, early.work);
   }
-  if (const auto it = c.waiting.find(early.task); it != c.waiting.end()) it->second = false;
-  given_.push_back({early.task, 0});
+  Receiver waits;
+  if (const auto it = waiting_.find(early.task); it != waiting_.end()) {
+    it->second.given = false;
+    waits = it->second;
+  }
+  give(c, early.task, 0, waits);
   early = {};
 }
 
@@ -106,17 +150,19 @@ const std::vector<Channels::Given>& Channels::receives(const event::Handover& re
   given_.clear();
   Channel& c = channel(receive.object);
   const std::uint64_t task = receive.actor.task;
+  note_taker(c, task);
   const bool race = raced(c, receive) && (receive.queued > 0 || receive.other != 0);
-  if (race) given_.push_back({c.last_task, 0});
+  if (race) give(c, c.last_task, 0, {});
   take_back(c, receive);
-  c.waiting.erase(task);
+  if (receive.select != event::Handover::Select::kAnother) waiting_.erase(task);
+  const Receiver receiver{true, receive.site, receive.select != event::Handover::Select::kNone};
   if (receive.queued > 0) {
     const std::uint64_t work = take(c.slots, receive.place);
     // The buffer was full: the element of the sender that waits first takes the place.
     if (receive.other != 0) put(c.slots, receive.place, take(c.blocked, receive.other));
-    given_.push_back({task, race ? 0 : work});
+    give(c, task, race ? 0 : work, receiver);
   } else if (receive.other != 0) {
-    given_.push_back({task, race ? 0 : take(c.blocked, receive.other)});
+    give(c, task, race ? 0 : take(c.blocked, receive.other), receiver);
   } else {
     give_early(c, receive);
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "model/event.h"
@@ -15,18 +16,23 @@ class Channels {
   struct Given {
     std::uint64_t task = 0;  // who receives
     std::uint64_t work = 0;  // what the sender was working for; 0: not known (any more)
+    std::uint64_t site = 0;  // where in the program it does so; 0: it was not seen to begin
+    bool selects = false;    // in a select
+    // Who takes something from the channel puts it back there: connections, buffers and tokens, not work.
+    bool comes_back = false;
   };
 
   // What is known after a goroutine of the process that works for `work` began to send. Valid until the next call.
   const std::vector<Given>& sends(const event::Handover& send, std::uint64_t work);
   // What is known after a goroutine began to receive.
   const std::vector<Given>& receives(const event::Handover& receive);
+  // A goroutine goes to receive, and what from which channel is not known.
+  void asks(std::uint64_t task) { waiting_.erase(task); }
 
  private:
   struct Channel {
     std::unordered_map<std::uint64_t, std::uint64_t> slots;    // buffered: what their senders worked for
     std::unordered_map<std::uint64_t, std::uint64_t> blocked;  // senders that wait for room or for a receiver
-    std::unordered_map<std::uint64_t, bool> waiting;           // receivers: has one been given something since?
     // A receiver that found the channel empty was given what a sender was just about to send. If another takes that,
     // it was not so.
     struct Early {
@@ -35,6 +41,9 @@ class Channels {
       std::uint64_t sender = 0;
       std::uint64_t work = 0;
     } early;
+    std::unordered_set<std::uint64_t> takers;
+    std::uint32_t sent = 0;
+    std::uint32_t sent_by_takers = 0;
     // The last operation, to notice the next one that saw the channel as it was before it.
     event::Handover::Role last = event::Handover::Role::kCalls;
     std::uint64_t last_place = 0;
@@ -43,15 +52,27 @@ class Channels {
     std::uint32_t last_queued = 0;
   };
 
+  // A goroutine that waits, for as many channels as it likes.
+  struct Receiver {
+    bool given = false;  // something, since it began to
+    std::uint64_t site = 0;
+    bool selects = false;
+  };
+
   Channel& channel(std::uint64_t object);
   static bool raced(const Channel& c, const event::Handover& now);
   static void note(Channel& c, const event::Handover& now);
+  static bool comes_back(const Channel& c);
+  static void note_taker(Channel& c, std::uint64_t task);
+  static void note_sender(Channel& c, std::uint64_t task);
+  void give(const Channel& c, std::uint64_t task, std::uint64_t work, const Receiver& receiver);
   void give_early(Channel& c, const event::Handover& receive);
   void take_back(Channel& c, const event::Handover& receive);
 
   // Two generations: channels are dropped unseen and made anew, most for a single answer.
   std::unordered_map<std::uint64_t, Channel> young_;
   std::unordered_map<std::uint64_t, Channel> old_;
+  std::unordered_map<std::uint64_t, Receiver> waiting_;
   std::vector<Given> given_;
 };
 

@@ -41,12 +41,6 @@ TEST(Channels, AReceiverOlderThanTheAgent) {
   EXPECT_EQ(c.works[50], 100U);
 }
 
-TEST(Channels, AReceiverInASelectGetsNothing) {
-  Chan c(0);
-  c.send(1, 100, 0, 0, event::Handover::kSelecting);
-  EXPECT_TRUE(c.works.empty());
-}
-
 TEST(Channels, TheBufferIsAQueue) {
   Chan c(4);
   c.send(1, 100, 0, 2);

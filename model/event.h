@@ -138,15 +138,18 @@ struct Handover {
     kUnwatched,  // it is told no longer. By the agent, like kWatched: of no goroutine
     kGives,      // Python: the actor puts the piece of work `object` into a queue
     kTakes,      // Python: the actor took the piece of work `object`, 0: is back at a queue and has none
+    kAsks,       // the actor is where it takes elements from channels; what it gets now, if anything, is not known
   } role = Role::kCalls;
   std::uint64_t object = 0;  // an address: unique within the process while it lives; or a task
   std::uint64_t place = 0;   // channels: the element's slot in the buffer. kGives: the queue. kWakes: the following two
   static constexpr std::uint64_t kByReference = 1;
-  static constexpr std::uint64_t kAnswersOnly = 2;                // the process's wake-ups by value are not told now
-  static constexpr std::uint64_t kSelecting = ~std::uint64_t{0};  // one that waits for other channels as well
+  static constexpr std::uint64_t kAnswersOnly = 2;  // the process's wake-ups by value are not told now
   std::uint64_t other = 0;   // channels: the goroutine that already waits at the other end; 0: none
   std::uint32_t queued = 0;  // channels: elements in the buffer before
   std::uint32_t capacity = 0;
+  std::uint64_t site = 0;  // channels: where in the program the operation is, an address of its code
+  // Channels: a case of a select; it waits for all those told, or was the only one that was ready.
+  enum class Select : std::uint8_t { kNone, kFirst, kAnother } select = Select::kNone;
 };
 
 // Told just before a goroutine's read that may begin a request: for each processor of its runtime, the id the next

@@ -264,18 +264,20 @@ void Decoder::wake(Bytes record, Sink<Event>& sink) {
 
 void Decoder::handover(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_handover>(record);
-  if (!ev || ev->role < WS_CALLS || ev->role > WS_TAKES) return malformed_.add();
-  if (ev->role >= WS_GIVES) {
+  if (!ev || ev->role < WS_CALLS || ev->role > WS_ASKS || ev->select_case > WS_ANOTHER_CASE) return malformed_.add();
+  if (ev->role == WS_GIVES || ev->role == WS_TAKES) {
     const bool gives = ev->role == WS_GIVES;
     const std::uint32_t loop = gives ? turn(ev->h, ev->queued) : 0;
     sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, loop, ev->task, ev->parent_task},
                                 gives ? event::Handover::Role::kGives : event::Handover::Role::kTakes, ev->object,
-                                ev->place, 0, 0, 0});
+                                ev->place});
     return;
   }
-  sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task},
-                              static_cast<event::Handover::Role>(ev->role), ev->object, ev->place, ev->other,
-                              ev->queued, ev->capacity});
+  const auto role =
+      ev->role == WS_ASKS ? event::Handover::Role::kAsks : static_cast<event::Handover::Role>(ev->role);
+  sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task}, role,
+                              ev->object, ev->place, ev->other, ev->queued, ev->capacity, ev->site,
+                              static_cast<event::Handover::Select>(ev->select_case)});
 }
 
 void Decoder::tokio(Bytes record, Sink<Event>& sink) {
@@ -286,7 +288,7 @@ void Decoder::tokio(Bytes record, Sink<Event>& sink) {
   static_assert(WS_TOKIO_BY_REFERENCE == event::Handover::kByReference &&
                 WS_TOKIO_ANSWERS_ONLY == event::Handover::kAnswersOnly);
   sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other,
-                              ev->how, 0, 0, 0});
+                              ev->how});
 }
 
 void Decoder::births(Bytes record, Sink<Event>& sink) {

@@ -228,7 +228,18 @@ TEST_F(DecoderTest, HandoversSayWhoGaveAndWhoTook) {
   ev.role = WS_TAKES;
   feed(ev);
   EXPECT_EQ(std::get<event::Handover>(sink_.events.back()).role, Role::kTakes);
-  ev.role = WS_TAKES + 1;
+  ev.role = WS_ASKS;
+  ev.queued = 3;
+  ev.site = 0x400000;
+  ev.select_case = WS_ANOTHER_CASE;
+  feed(ev);
+  const auto asks = std::get<event::Handover>(sink_.events.back());
+  EXPECT_EQ(asks.role, Role::kAsks);
+  EXPECT_EQ(asks.actor.loop, 0U);
+  EXPECT_EQ(asks.queued, 3U);
+  EXPECT_EQ(asks.site, 0x400000U);
+  EXPECT_EQ(asks.select, event::Handover::Select::kAnother);
+  ev.role = WS_ASKS + 1;
   feed(ev);
   EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), 1U);
 }

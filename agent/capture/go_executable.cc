@@ -127,7 +127,30 @@ std::optional<std::uint64_t> find_text(const ElfFile& file, const GElf_Shdr& sec
   return std::nullopt;
 }
 
-void find_probes(const ElfFile& file, GoExecutable& out) {
+constexpr std::size_t kMostLibraries = 8;  // WS_GO_LIBRARIES
+
+// Adds a function that begins at `address`; the one before it ends there.
+class LibraryCode {
+ public:
+  void add(std::string_view function, std::uint64_t address) {
+    if (inside_) pieces_.back().size = address - pieces_.back().address;
+    const bool inside =
+        std::ranges::any_of(kGoLibraries, [&](std::string_view package) { return function.starts_with(package); });
+    if (inside && !inside_) pieces_.push_back({address, 0});
+    inside_ = inside;
+  }
+  [[nodiscard]] std::vector<GoExecutable::Segment> largest() && {
+    std::ranges::sort(pieces_, std::ranges::greater(), &GoExecutable::Segment::size);
+    if (pieces_.size() > kMostLibraries) pieces_.resize(kMostLibraries);
+    return std::move(pieces_);
+  }
+
+ private:
+  std::vector<GoExecutable::Segment> pieces_;
+  bool inside_ = false;
+};
+
+void find_functions(const ElfFile& file, GoExecutable& out) {
   Elf* const elf = file.elf();
   const auto section = section_named(elf, {".gopclntab", ".data.rel.ro.gopclntab"});
   const auto text = section_named(elf, {".text"});
@@ -137,9 +160,11 @@ void find_probes(const ElfFile& file, GoExecutable& out) {
   if (!table) return;
   const auto begin = find_text(file, *text, *table, file.arm64());
   if (!begin) return;
+  LibraryCode libraries;
   for (std::size_t i = 0; i < table->size(); ++i) {
     const auto function = table->at(i);
     if (!function) continue;
+    libraries.add(function->name, *begin + function->offset);
     for (std::size_t row = 0; row < kGoFunctions.size(); ++row) {
       if (function->name != kGoFunctions[row].name) continue;
       const std::uint64_t at = file.offset_of(*begin + function->offset);
@@ -147,6 +172,7 @@ void find_probes(const ElfFile& file, GoExecutable& out) {
       if (skip >= 0) out.probes[row] = at + static_cast<std::uint64_t>(skip);
     }
   }
+  out.libraries = std::move(libraries).largest();
 }
 
 int behind_stack_check_amd64(std::span<const std::uint8_t> code) {
@@ -211,7 +237,7 @@ Result<GoExecutable> read_go_executable(const std::string& path, const std::stri
   const auto g = elf.arm64() ? std::optional<std::int32_t>(1) : g_from_thread_pointer(elf.elf(), symbols);
   if (!g) return Error{"its C code has thread-local variables and the executable was stripped", ENOTSUP, {}};
   out.g = *g;
-  find_probes(elf, out);
+  find_functions(elf, out);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/capture/go_offsets.h"
@@ -30,7 +31,15 @@ inline constexpr std::array kGoFunctions{
     GoFunction{"runtime.chansend1", "go_sends", GoFunction::Use::kChannel},
     GoFunction{"runtime.chanrecv1", "go_receives", GoFunction::Use::kChannel},
     GoFunction{"runtime.chanrecv2", "go_receives", GoFunction::Use::kChannel},
+    GoFunction{"runtime.selectnbsend", "go_tries_to_send", GoFunction::Use::kChannel},
+    GoFunction{"runtime.selectnbrecv", "go_tries_to_receive", GoFunction::Use::kChannel},
+    GoFunction{"runtime.selectgo", "go_selects", GoFunction::Use::kChannel},
 };
+
+// Packages whose channels hand over what is followed otherwise, or nothing that is work: a client's requests and
+// responses, connections of a pool. Functions of a package lie together.
+inline constexpr std::array<std::string_view, 5> kGoLibraries{"net/http.", "database/sql.", "golang.org/x/net/http2.",
+                                                              "google.golang.org/grpc.", "google.golang.org/grpc/"};
 
 struct GoExecutable {
   std::string version;
@@ -46,6 +55,7 @@ struct GoExecutable {
   bool relocated = false;     // position-independent: addresses are from where it is loaded
   // By row of kGoFunctions: where in the file to put the probe, 0: the executable has no such function.
   std::array<std::uint64_t, kGoFunctions.size()> probes{};
+  std::vector<Segment> libraries;  // code of kGoLibraries, the largest pieces
 };
 
 // Error.what says why not, for people: an unknown release, thread-local storage nobody can tell, a damaged file.

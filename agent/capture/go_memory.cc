@@ -62,14 +62,17 @@ std::vector<std::uint64_t> GoMemory::processors(std::uint64_t allp, const GoOffs
   return used ? out : std::vector<std::uint64_t>();
 }
 
+std::optional<std::uint64_t> GoMemory::bias(const GoExecutable& executable, std::uint64_t inode) const {
+  if (!executable.relocated) return 0;
+  const auto first = first_page(pid_, inode);
+  if (!first) return std::nullopt;
+  return *first - executable.base;
+}
+
 std::uint64_t GoMemory::find_allp(const GoExecutable& executable, std::uint64_t inode) const {
-  // What must be added to the file's addresses.
-  std::uint64_t bias = 0;
-  if (executable.relocated) {
-    const auto first = first_page(pid_, inode);
-    if (!first) return 0;
-    bias = *first - executable.base;
-  }
+  const auto loaded_at = this->bias(executable, inode);
+  if (!loaded_at) return 0;
+  const std::uint64_t bias = *loaded_at;
   if (executable.allp != 0) return executable.allp + bias;
   // m0.allpSnapshot may be a copy with the same elements: the linker puts small variables first, so allp lies before.
   std::uint64_t found = 0;

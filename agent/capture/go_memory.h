@@ -15,6 +15,8 @@ class GoMemory {
  public:
   explicit GoMemory(std::uint32_t pid) : pid_(pid), memory_(pid) {}
 
+  // What must be added to the file's addresses; nullopt: it is not loaded (yet).
+  [[nodiscard]] std::optional<std::uint64_t> bias(const GoExecutable& executable, std::uint64_t inode) const;
   // Address of runtime.allp; 0: not found (yet). `executable.allp`, or where it is stripped the one slice in its data
   // whose elements are processors, numbered from 0: reads all of that, some milliseconds.
   [[nodiscard]] std::uint64_t find_allp(const GoExecutable& executable, std::uint64_t inode) const;

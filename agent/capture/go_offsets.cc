@@ -18,9 +18,9 @@ struct Release {
 };
 // go_offsets/table.sh; the same on amd64 and arm64.
 constexpr std::array kReleases{
-    Release{21, {152, 272, 48, 384, 40, 48, 56, 72, 52}}, Release{22, {152, 272, 48, 384, 40, 48, 56, 72, 52}},
-    Release{23, {160, 280, 48, 376, 48, 56, 64, 80, 52}}, Release{24, {160, 280, 48, 376, 48, 56, 64, 80, 52}},
-    Release{25, {152, 272, 48, 376, 48, 56, 64, 80, 52}}, Release{26, {152, 280, 48, 384, 48, 56, 64, 80, 60}},
+    Release{21, {152, 272, 48, 384, 40, 48, 56, 72}}, Release{22, {152, 272, 48, 384, 40, 48, 56, 72}},
+    Release{23, {160, 280, 48, 376, 48, 56, 64, 80}}, Release{24, {160, 280, 48, 376, 48, 56, 64, 80}},
+    Release{25, {152, 272, 48, 376, 48, 56, 64, 80}}, Release{26, {152, 280, 48, 384, 48, 56, 64, 80}},
 };
 
 // "go1.22.1", "go1.26rc1", "go1.25.3 X:nodwarf5": 22, 26, 25.
@@ -41,15 +41,14 @@ struct Field {
   std::string_view name;
   std::uint16_t GoOffsets::* to;
 };
-constexpr std::array<Field, 9> kFields{{{"runtime.g", "goid", &GoOffsets::goid},
+constexpr std::array<Field, 8> kFields{{{"runtime.g", "goid", &GoOffsets::goid},
                                         {"runtime.g", "parentGoid", &GoOffsets::parent},
                                         {"runtime.g", "m", &GoOffsets::m},
                                         {"runtime.p", "goidcache", &GoOffsets::next},
                                         {"runtime.hchan", "sendx", &GoOffsets::sendx},
                                         {"runtime.hchan", "recvx", &GoOffsets::recvx},
                                         {"runtime.hchan", "recvq", &GoOffsets::recvq},
-                                        {"runtime.hchan", "sendq", &GoOffsets::sendq},
-                                        {"runtime.sudog", "isSelect", &GoOffsets::selects}}};
+                                        {"runtime.hchan", "sendq", &GoOffsets::sendq}}};
 
 std::string_view name_of(Dwarf_Die& die) {
   const char* const name = dwarf_diename(&die);

@@ -16,7 +16,6 @@ struct GoOffsets {
   std::uint16_t recvx = 0;
   std::uint16_t recvq = 0;
   std::uint16_t sendq = 0;
-  std::uint16_t selects = 0;  // struct sudog: isSelect
   bool operator==(const GoOffsets&) const = default;
 };
 

@@ -135,7 +135,11 @@ void GoProbes::found(std::uint32_t pid, BootTime now, LazyMaps& /*maps*/) {
   process.told.recvx = executable.offsets.recvx;
   process.told.recvq = executable.offsets.recvq;
   process.told.sendq = executable.offsets.sendq;
-  process.told.selects = executable.offsets.selects;
+  if (const auto bias = GoMemory(pid).bias(executable, file.inode)) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(executable.libraries.size(), WS_GO_LIBRARIES); ++i) {
+      process.told.libraries[i] = {executable.libraries[i].address + *bias, executable.libraries[i].size};
+    }
+  }
   known_.set(processes_.size());
   ask_processors(pid, process, now);
   kernel_.set_go_process(pid, process.told);
@@ -163,6 +167,7 @@ void GoProbes::handed_over(const event::Handover& handover) {
   switch (handover.role) {
     case Role::kSends:
     case Role::kReceives:
+    case Role::kAsks:
       if (const auto program = programs_.find(it->second.file); program != programs_.end()) {
         ++program->second->channel_events;
       }

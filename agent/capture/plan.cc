@@ -98,6 +98,9 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
     per_executable("go_writes", "Go clients: the goroutine that writes");
     per_executable("go_sends", "Go channels: the goroutine that sends");
     per_executable("go_receives", "Go channels: the goroutine that receives");
+    per_executable("go_tries_to_send", "Go channels: the goroutine that sends, if it need not wait");
+    per_executable("go_tries_to_receive", "Go channels: the goroutine that receives, if it need not wait");
+    per_executable("go_selects", "Go channels: the goroutine that waits for several");
   }
   if (follow.contexts) per_executable("python_born", "Python: the task a task was created in");
   if (follow.errands) {

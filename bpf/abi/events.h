@@ -147,7 +147,9 @@ struct ws_ev_wake {
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
 
-enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES, WS_GIVES, WS_TAKES };
+enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES, WS_GIVES, WS_TAKES, WS_ASKS };
+/* Operations that are one case of a select: the first, or the only one, of those told of it; or another one. */
+enum ws_select_case { WS_NO_SELECT, WS_FIRST_CASE, WS_ANOTHER_CASE };
 
 /* A goroutine gives work to an object of the runtime (a client's connection, a channel), or takes it from one. Or a
  * thread of Python gives a piece of work to a pool, or one of the pool takes it: the object is that piece, 0: none. */
@@ -157,13 +159,15 @@ struct ws_ev_handover {
   __u64 task;
   __u64 parent_task;
   __u64 place; /* channels: the element's number in the ring buffer; WS_GIVES: address of the queue */
-  __u64 other; /* channels: the goroutine that waits at the other end, 0: none, all ones: one in a select */
+  __u64 other; /* channels: the goroutine that waits at the other end, 0: none */
+  __u64 site;  /* channels: where in the program the operation is, an address of its code */
   __u32 tid;
-  __u32 role;     /* enum ws_handover_role */
+  __u16 role;        /* enum ws_handover_role */
+  __u16 select_case; /* channels: enum ws_select_case */
   __u32 queued;   /* channels: elements in the buffer before; WS_GIVES: the giver's turn, as in ws_ev_data.loop */
   __u32 capacity; /* channels: of the buffer */
 };
-WS_ABI_ASSERT(sizeof(struct ws_ev_handover) == 72, "ws_ev_handover");
+WS_ABI_ASSERT(sizeof(struct ws_ev_handover) == 80, "ws_ev_handover");
 
 enum { WS_PROCESSORS = 64 };
 

@@ -119,6 +119,8 @@ struct ws_thread {
 }; /* a cache line each: neighbours run on other CPUs */
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
+enum { WS_GO_LIBRARIES = 8 };
+
 /* Where a process's Go runtime keeps what we read. */
 struct ws_go_process {
   __s32 g;          /* the thread's g, from the thread pointer; 0: threads are not asked (arm64 has it in a register) */
@@ -133,10 +135,13 @@ struct ws_go_process {
   __u16 recvx;
   __u16 recvq;
   __u16 sendq;
-  __u16 selects; /* isSelect in struct sudog */
-  __u16 _pad[3];
+  /* Code whose channel operations are not told. */
+  struct {
+    __u64 begin;
+    __u64 size;
+  } libraries[WS_GO_LIBRARIES];
 };
-WS_ABI_ASSERT(sizeof(struct ws_go_process) == 552, "ws_go_process");
+WS_ABI_ASSERT(sizeof(struct ws_go_process) == 672, "ws_go_process");
 
 /* Where a process's Python keeps what we read. */
 struct ws_python_process {

@@ -1,39 +1,50 @@
 /* Uprobes on Go functions that hand work from one goroutine to another. Behind the stack check of a function's entry,
  * never at its return: stacks move. The agent attaches them per executable (capture/go_probes). ABIInternal
- * (Go 1.17): first arguments in RAX, RBX on amd64, R0, R1 on arm64; g in R14, R28. */
+ * (Go 1.17): first arguments in RAX, RBX, RCX, RDI, RSI, R8 on amd64, R0 to R5 on arm64; g in R14, R28. */
 #include "bpf/core/gate.h"
 #include "bpf/core/goroutine.h"
 #include "bpf/core/traps.h"
 
-WS_INLINE __u64 ws_go_argument(struct pt_regs *regs) {
+/* The first arguments, and the goroutine. */
+struct ws_go_call {
+  __u64 arguments[6];
+  __u64 g;
+};
+
+WS_INLINE struct ws_go_call ws_go_call(struct pt_regs *regs) {
 #if defined(__TARGET_ARCH_x86)
-  return regs->ax;
+  return (struct ws_go_call){
+      .arguments = {regs->ax, regs->bx, regs->cx, regs->di, regs->si, regs->r8},
+      .g = regs->r14,
+  };
 #elif defined(__TARGET_ARCH_arm64)
-  return ((struct user_pt_regs *)regs)->regs[0];
+  const __u64 *r = ((struct user_pt_regs *)regs)->regs;
+  return (struct ws_go_call){.arguments = {r[0], r[1], r[2], r[3], r[4], r[5]}, .g = r[28]};
 #endif
 }
 
-WS_INLINE __u64 ws_go_g(struct pt_regs *regs) {
+/* Where in the program the function is called: the return address, on amd64 still on top of the stack, as the probe is
+ * in front of the entry's first push. */
+WS_INLINE __u64 ws_go_site(struct pt_regs *regs) {
 #if defined(__TARGET_ARCH_x86)
-  return regs->r14;
+  return ws_user_word(regs->sp);
 #elif defined(__TARGET_ARCH_arm64)
-  return ((struct user_pt_regs *)regs)->regs[28];
+  return ((struct user_pt_regs *)regs)->regs[30];
 #endif
 }
 
 /* False: not a process we know. */
-WS_INLINE const struct ws_go_process *ws_handover_begin(struct pt_regs *regs, __u32 role, struct ws_ev_handover *ev) {
+WS_INLINE const struct ws_go_process *ws_handover_begin(const struct ws_go_call *call, __u32 role,
+                                                        struct ws_ev_handover *ev) {
   const __u64 me = bpf_get_current_pid_tgid();
   const __u32 pid = me >> 32;
   const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
   if (!go) return NULL;
-  const __u64 g = ws_go_g(regs);
   ev->h.type = WS_EV_HANDOVER;
   ev->h.pid = pid;
   ev->h.time = bpf_ktime_get_boot_ns();
-  ev->object = ws_go_argument(regs);
-  ev->task = ws_user_word(g + go->goid);
-  ev->parent_task = go->parent ? ws_user_word(g + go->parent) : 0;
+  ev->task = ws_user_word(call->g + go->goid);
+  ev->parent_task = go->parent ? ws_user_word(call->g + go->parent) : 0;
   ev->tid = (__u32)me;
   ev->role = role;
   return ev->task ? go : NULL;
@@ -43,8 +54,9 @@ WS_INLINE const struct ws_go_process *ws_handover_begin(struct pt_regs *regs, __
 WS_INLINE int ws_handover(struct pt_regs *regs, __u32 role) {
   ws_trapped(WS_TRAP_GO);
   if (ws_gate_shut && role != WS_WRITES) return 0;
-  struct ws_ev_handover ev = {};
-  if (ws_handover_begin(regs, role, &ev)) ws_emit(&ev, sizeof(ev));
+  const struct ws_go_call call = ws_go_call(regs);
+  struct ws_ev_handover ev = {.object = call.arguments[0]};
+  if (ws_handover_begin(&call, role, &ev)) ws_emit(&ev, sizeof(ev));
   return 0;
 }
 
@@ -59,47 +71,156 @@ int go_writes(struct pt_regs *regs) {
 }
 
 enum {
-  WS_HCHAN_COUNT = 0, /* qcount, then dataqsiz: the same in every release */
-  WS_HCHAN_ELEMENT_SIZE = 24,
   WS_SUDOG_G = 0,
+  WS_SCASE = 16, /* size of runtime.scase, which begins with the channel */
+  WS_MOST_CASES = 8, /* of a select; of one with more nothing is told */
+};
+
+/* The beginning of runtime.hchan, the same in every release. */
+struct ws_hchan {
+  __u64 queued;
+  __u64 capacity;
+  __u64 buffer;
+  __u16 element_size;
+  __u16 _pad;
+  __u32 closed;
 };
 
 /* The goroutine that waits first in a queue of the channel, struct waitq { first, last *sudog }. */
 WS_INLINE __u64 ws_waiting(const struct ws_go_process *go, __u64 queue) {
   const __u64 sudog = ws_user_word(queue);
-  __u8 selects = 0;
-  if (!sudog) return 0;
-  bpf_probe_read_user(&selects, sizeof(selects), (void *)(sudog + go->selects));
-  return selects ? ~0ULL : ws_user_word(ws_user_word(sudog + WS_SUDOG_G) + go->goid);
+  return sudog ? ws_user_word(ws_user_word(sudog + WS_SUDOG_G) + go->goid) : 0;
 }
 
-WS_INLINE int ws_channel(struct pt_regs *regs, __u32 role) {
+WS_INLINE bool ws_read_channel(__u64 channel, struct ws_hchan *head) {
+  return bpf_probe_read_user(head, sizeof(*head), (void *)channel) == 0;
+}
+
+/* Signals, locks and tokens hand no work over. */
+WS_INLINE bool ws_carries_work(const struct ws_hchan *channel) {
+  return channel->element_size > 1;
+}
+
+/* Whether an operation would not wait now. */
+WS_INLINE bool ws_ready(const struct ws_go_process *go, __u64 channel, const struct ws_hchan *head, __u32 role) {
+  if (head->closed) return true;
+  if (role == WS_SENDS) return head->queued < head->capacity || ws_user_word(channel + go->recvq);
+  return head->queued || ws_user_word(channel + go->sendq);
+}
+
+WS_INLINE void ws_tell_channel(const struct ws_go_process *go, struct ws_ev_handover *ev, __u64 channel,
+                               const struct ws_hchan *head, __u32 role) {
+  ev->object = channel;
+  ev->role = role;
+  ev->queued = head->queued;
+  ev->capacity = head->capacity;
+  ev->place = ws_user_word(channel + (role == WS_SENDS ? go->sendx : go->recvx));
+  ev->other = ws_waiting(go, channel + (role == WS_SENDS ? go->recvq : go->sendq));
+  ws_emit(ev, sizeof(*ev));
+}
+
+/* Where a channel operation is done, 0: nothing is to be told of it. What libraries do inside (most of a client's
+ * operations) hands over what is followed otherwise, or is no work: requests, responses, connections. */
+WS_INLINE __u64 ws_channel_site(struct pt_regs *regs) {
   ws_trapped(WS_TRAP_GO);
   if (ws_gate_shut || ws_gate_no_wakeups) return 0;
-  struct ws_ev_handover ev = {};
-  const __u64 channel = ws_go_argument(regs);
-  __u16 size = 0;
-  bpf_probe_read_user(&size, sizeof(size), (void *)(channel + WS_HCHAN_ELEMENT_SIZE));
-  /* Signals, locks and tokens hand no work over. */
-  if (size <= 1) return 0;
-  const struct ws_go_process *go = ws_handover_begin(regs, role, &ev);
+  const __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
   if (!go) return 0;
-  __u64 counts[2] = {};
-  bpf_probe_read_user(counts, sizeof(counts), (void *)(channel + WS_HCHAN_COUNT));
-  ev.queued = counts[0];
-  ev.capacity = counts[1];
-  ev.place = ws_user_word(channel + (role == WS_SENDS ? go->sendx : go->recvx));
-  ev.other = ws_waiting(go, channel + (role == WS_SENDS ? go->recvq : go->sendq));
-  ws_emit(&ev, sizeof(ev));
+  const __u64 site = ws_go_site(regs);
+  for (__u32 i = 0; i < WS_GO_LIBRARIES; ++i)
+    if (site - go->libraries[i].begin < go->libraries[i].size) return 0;
+  return site;
+}
+
+/* One operation on one channel; with `tries` it does not wait, and so may do nothing. */
+WS_INLINE int ws_channel(struct pt_regs *regs, __u32 argument, __u32 role, bool tries) {
+  const __u64 site = ws_channel_site(regs);
+  if (!site) return 0;
+  const struct ws_go_call call = ws_go_call(regs);
+  const __u64 channel = call.arguments[argument];
+  struct ws_hchan head = {};
+  if (!ws_read_channel(channel, &head) || !ws_carries_work(&head)) return 0;
+  struct ws_ev_handover ev = {.site = site};
+  const struct ws_go_process *go = ws_handover_begin(&call, WS_ASKS, &ev);
+  if (!go) return 0;
+  if (!tries || ws_ready(go, channel, &head, role))
+    ws_tell_channel(go, &ev, channel, &head, role);
+  else if (role == WS_RECEIVES)
+    ws_emit(&ev, sizeof(ev));
   return 0;
 }
 
 SEC("uprobe")
 int go_sends(struct pt_regs *regs) {
-  return ws_channel(regs, WS_SENDS);
+  return ws_channel(regs, 0, WS_SENDS, false);
 }
 
 SEC("uprobe")
 int go_receives(struct pt_regs *regs) {
-  return ws_channel(regs, WS_RECEIVES);
+  return ws_channel(regs, 0, WS_RECEIVES, false);
+}
+
+/* selectnbsend(channel, element), selectnbrecv(element, channel): a select of one case and a default. */
+SEC("uprobe")
+int go_tries_to_send(struct pt_regs *regs) {
+  return ws_channel(regs, 0, WS_SENDS, true);
+}
+
+SEC("uprobe")
+int go_tries_to_receive(struct pt_regs *regs) {
+  return ws_channel(regs, 1, WS_RECEIVES, true);
+}
+
+enum { WS_CASE_READY = 1, WS_CASE_WORK = 2 }; /* its elements may be work */
+
+WS_INLINE __u32 ws_case_role(__u32 i, __u32 sends) {
+  return i < sends ? WS_SENDS : WS_RECEIVES; /* the order in which the compiler puts them */
+}
+
+/* Bits of one case, runtime.scase. Verified by itself: else the verifier would follow every combination of cases. */
+__weak __noinline int ws_look_at_case(__u32 pid, __u64 scase, __u32 role) {
+  const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
+  const __u64 channel = ws_user_word(scase);
+  struct ws_hchan head = {};
+  if (!go || !channel || !ws_read_channel(channel, &head)) return 0; /* a nil channel is never ready */
+  return (ws_ready(go, channel, &head, role) ? WS_CASE_READY : 0) | (ws_carries_work(&head) ? WS_CASE_WORK : 0);
+}
+
+/* selectgo(cases, order, pc, sends, receives, block). With one case ready that is the one; with none it waits for all,
+ * and each is told as an operation of its own; with several the runtime draws lots behind this probe. */
+SEC("uprobe")
+int go_selects(struct pt_regs *regs) {
+  const __u64 site = ws_channel_site(regs);
+  if (!site) return 0;
+  const struct ws_go_call call = ws_go_call(regs);
+  const __u64 cases = call.arguments[0];
+  const __u32 sends = call.arguments[3];
+  const __u32 count = sends + call.arguments[4];
+  const bool waits = call.arguments[5] & 1;
+  struct ws_ev_handover ev = {.site = site};
+  const struct ws_go_process *go = ws_handover_begin(&call, WS_ASKS, &ev);
+  if (!go) return 0;
+  __u32 ready = 0; /* a bit a case */
+  __u32 work = 0;
+  for (__u32 i = 0; i < WS_MOST_CASES; ++i) {
+    if (i >= count) break;
+    const __u32 bits = ws_look_at_case(ev.h.pid, cases + i * WS_SCASE, ws_case_role(i, sends));
+    ready |= (bits & 1) << i;
+    work |= (bits >> 1 & 1) << i;
+  }
+  if (!work) return 0;
+  const bool one = !(ready & (ready - 1));
+  const __u32 told = count > WS_MOST_CASES ? 0 : ready ? (one ? ready & work : 0) : waits ? work : 0;
+  if (!told) return ws_emit(&ev, sizeof(ev)), 0;
+  ev.select_case = WS_FIRST_CASE;
+  for (__u32 i = 0; i < WS_MOST_CASES; ++i) {
+    if (!(told >> i & 1)) continue;
+    const __u64 channel = ws_user_word(cases + i * WS_SCASE);
+    struct ws_hchan head = {};
+    if (!ws_read_channel(channel, &head)) continue;
+    ws_tell_channel(go, &ev, channel, &head, ws_case_role(i, sends));
+    ev.select_case = WS_ANOTHER_CASE;
+  }
+  return 0;
 }

@@ -79,6 +79,7 @@ struct Task {
   // A worker: what came with the last element it received, and from which channel. 0: not known.
   std::uint64_t work = 0;
   std::uint64_t channel = 0;
+  std::uint64_t site = 0;  // where in the program it received it
   // A child: the request it was seen to work for, and what it did once that was answered.
   std::uint64_t own = 0;
   BootTime afterwards{};  // its first call
@@ -320,9 +321,13 @@ class Goroutine : public Evidence {
       }
       case event::Handover::Role::kReceives:
         if (!process.watched) return;
-        // It asks for more: what came through this channel before is done.
         if (task.channel == handover.object) task.work = 0;
+        asks(task, handover);
         for (const auto& given : process.channels.receives(handover)) give(process, given, handover.object, world);
+        return;
+      case event::Handover::Role::kAsks:
+        process.channels.asks(handover.actor.task);
+        asks(task, handover);
         return;
       case event::Handover::Role::kWakes:
       case event::Handover::Role::kSpawns:
@@ -341,13 +346,30 @@ class Goroutine : public Evidence {
     for (auto& [number, task] : process.tasks) task.work = 0;
   }
 
+  // It is back where it got its work, for more: what came there before is done.
+  static void asks(Task& task, const event::Handover& handover) {
+    if (task.site == handover.site && handover.site != 0) task.work = 0;
+  }
+
   void give(Process& process, const Channels::Given& given, std::uint64_t channel, World& world) {
+    if (given.comes_back) return;
     Task& task = meet(process, given.task);
+    // Selects are where goroutines wait for what they asked for, too. Of one that is nothing known to be fed, only what
+    // tells something new makes it a worker: not a result for a child of the same request.
+    if (given.selects && task.channel == 0) {
+      if (given.work == 0) return;
+      const Actor actor{{}, 0, given.task, task.parent};
+      const NodePtr own = request_of(process, actor, world).node;
+      if (own && own->number == given.work) return;
+      task.work = own ? own->number : 0;
+    }
+    const bool elsewhere = task.channel != channel && (task.site != given.site || given.site == 0);
     // In the middle of one request it is handed something of another: a token, a result, or work. Not known which.
-    const bool other = task.channel != channel && task.work != 0 && task.work != given.work;
-    if (other && given.work == 0) return;
+    const bool other = elsewhere && task.work != 0;
+    if (other && (given.work == 0 || given.work == task.work)) return;
     task.work = other && world.open.find(task.work) ? 0 : given.work;
     task.channel = channel;
+    task.site = given.site;
   }
 
   // Whether it is known who asked for a call that the connection's own goroutine writes. False: who did was lost, or

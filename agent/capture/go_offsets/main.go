@@ -17,7 +17,6 @@ var wanted = [][2]string{
 	{"runtime.g", "goid"}, {"runtime.g", "parentGoid"}, {"runtime.g", "m"},
 	{"runtime.p", "goidcache"},
 	{"runtime.hchan", "sendx"}, {"runtime.hchan", "recvx"}, {"runtime.hchan", "recvq"}, {"runtime.hchan", "sendq"},
-	{"runtime.sudog", "isSelect"},
 }
 
 func structs(file *elf.File) map[string]*dwarf.StructType {
