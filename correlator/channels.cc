@@ -1,5 +1,6 @@
 #include "correlator/channels.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace wirespan {
@@ -8,6 +9,7 @@ namespace {
 constexpr std::size_t kMostChannels = 4096;  // of a generation
 constexpr std::size_t kMostElements = 4096;  // of a channel
 constexpr std::size_t kMostTakers = 256;     // of a channel
+constexpr std::size_t kMostDraws = 256;      // of a channel
 constexpr std::uint32_t kSentRemembered = 256;
 // That a channel's elements come back to it is believed of at least so many, and when at least one sender in so many
 // takes from it as well.
@@ -79,9 +81,104 @@ void Channels::give(const Channel& c, std::uint64_t task, std::uint64_t work, co
   given_.push_back({task, work, receiver.site, receiver.selects, comes_back(c)});
 }
 
+// The task begins to receive: of what it drew before, what is there still was not taken.
+void Channels::begin(const event::Handover& receive) {
+  if (receive.select == event::Handover::Select::kAnother || receive.select == event::Handover::Select::kAnotherDrawn) {
+    return;
+  }
+  asks(receive.actor.task);
+}
+
+void Channels::asks(std::uint64_t task) {
+  waiting_.erase(task);
+  const auto last = drawing_.find(task);
+  if (last == drawing_.end()) return;
+  if (const auto it = draws_.find(last->second); it != draws_.end()) it->second.over = true;
+  drawing_.erase(last);
+}
+
+bool Channels::drawn_by_others(const Channel& c, std::uint64_t channel, const Front& front) const {
+  return std::ranges::any_of(c.draws, [&](std::uint64_t id) {
+    const auto it = draws_.find(id);
+    return it != draws_.end() && std::ranges::any_of(it->second.candidates, [&](const Candidate& candidate) {
+             return candidate.channel == channel && front.same(candidate);
+           });
+  });
+}
+
+void Channels::draw(Channel& c, const event::Handover& receive, const Receiver& receiver) {
+  const std::uint64_t task = receive.actor.task;
+  if (draws_.size() >= kMostElements) draws_.clear();
+  if (drawing_.size() >= kMostElements) drawing_.clear();
+  std::uint64_t& id = drawing_[task];
+  if (id == 0) id = ++last_draw_;
+  Draw& draw = draws_[id];
+  draw.task = task;
+  draw.receiver = receiver;
+  Candidate candidate{receive.object, receive.place, receive.other, receive.queued > 0, 0};
+  const auto& from = candidate.buffered ? c.slots : c.blocked;
+  const auto work = from.find(candidate.buffered ? candidate.place : candidate.other);
+  if (work != from.end()) candidate.work = work->second;
+  draw.candidates.push_back(candidate);
+  if (c.draws.size() >= kMostDraws) c.draws.clear();
+  c.draws.push_back(id);
+  give(c, task, candidate.work, receiver);
+  given_.back().draw = id;
+}
+
+void Channels::settle(Channel& c, std::uint64_t id, const Candidate& taken) {
+  const auto it = draws_.find(id);
+  if (taken.buffered) {
+    if (taken.other != 0) {
+      put(c.slots, taken.place, take(c.blocked, taken.other));
+    } else if (const auto slot = c.slots.find(taken.place); slot != c.slots.end() && slot->second == taken.work) {
+      c.slots.erase(slot);
+    }
+  } else {
+    take(c.blocked, taken.other);
+  }
+  give(c, it->second.task, taken.work, it->second.receiver);
+  given_.back().draw = id;
+  given_.back().settled = true;
+  draws_.erase(it);
+}
+
+// Elements that are gone were taken by who drew them, where that is one only.
+void Channels::look(Channel& c, std::uint64_t channel, const Front& front) {
+  std::vector<std::pair<std::uint64_t, Candidate>> gone;
+  std::erase_if(c.draws, [&](std::uint64_t id) {
+    const auto it = draws_.find(id);
+    if (it == draws_.end()) return true;
+    auto& candidates = it->second.candidates;
+    const auto own = std::ranges::find(candidates, channel, &Candidate::channel);
+    if (own == candidates.end()) return true;
+    if (front.buffered != own->buffered) return false;
+    const bool there = front.same(*own);
+    if (there && !it->second.over) return false;
+    if (!there) gone.emplace_back(id, *own);
+    candidates.erase(own);
+    if (there && candidates.empty()) draws_.erase(it);
+    return true;
+  });
+  for (const auto& [id, candidate] : gone) {
+    const auto others = std::ranges::count_if(gone, [&](const auto& one) {
+      return candidate.buffered ? one.second.place == candidate.place : one.second.other == candidate.other;
+    });
+    if (others == 1)
+      settle(c, id, candidate);
+    else if (const auto it = draws_.find(id); it != draws_.end() && it->second.candidates.empty())
+      draws_.erase(it);
+  }
+}
+
 const std::vector<Channels::Given>& Channels::sends(const event::Handover& send, std::uint64_t work) {
   given_.clear();
   Channel& c = channel(send.object);
+  if (send.capacity > 0 && send.queued > 0) {
+    look(c, send.object, {true, (send.place + send.capacity - send.queued) % send.capacity, 0});
+  }
+  // Perhaps it does not.
+  if (send.drawn()) work = 0;
   const bool race = raced(c, send);
   note(c, send);
   note_sender(c, send.actor.task);
@@ -151,11 +248,21 @@ const std::vector<Channels::Given>& Channels::receives(const event::Handover& re
   Channel& c = channel(receive.object);
   const std::uint64_t task = receive.actor.task;
   note_taker(c, task);
+  begin(receive);
+  const Receiver receiver{true, receive.site, receive.select != event::Handover::Select::kNone};
+  const Front front{receive.queued > 0, receive.place, receive.other};
+  if (receive.queued > 0 || receive.other != 0) {
+    look(c, receive.object, front);
+    if (receive.drawn() || drawn_by_others(c, receive.object, front)) {
+      take_back(c, receive);
+      draw(c, receive, receiver);
+      c.last = event::Handover::Role::kCalls;  // who sees the same next draws as well
+      return given_;
+    }
+  }
   const bool race = raced(c, receive) && (receive.queued > 0 || receive.other != 0);
   if (race) give(c, c.last_task, 0, {});
   take_back(c, receive);
-  if (receive.select != event::Handover::Select::kAnother) waiting_.erase(task);
-  const Receiver receiver{true, receive.site, receive.select != event::Handover::Select::kNone};
   if (receive.queued > 0) {
     const std::uint64_t work = take(c.slots, receive.place);
     // The buffer was full: the element of the sender that waits first takes the place.

@@ -1,5 +1,7 @@
 // Follows elements through Go channels: which goroutine gets what which one sent. Both are seen on their way into the
 // operation, not out of it: by then another may have come first. Where two did so at once, nothing is said of either.
+// Where a select has several channels ready the runtime draws lots. Which one it was shows when somebody finds that the
+// element is gone that nobody else can have taken: late, but for certain.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +22,9 @@ class Channels {
     bool selects = false;    // in a select
     // Who takes something from the channel puts it back there: connections, buffers and tokens, not work.
     bool comes_back = false;
+    // Not 0: the task may have taken it, and it will be said whether it did (`settled`) or not (never).
+    std::uint64_t draw = 0;
+    bool settled = false;
   };
 
   // What is known after a goroutine of the process that works for `work` began to send. Valid until the next call.
@@ -27,7 +32,7 @@ class Channels {
   // What is known after a goroutine began to receive.
   const std::vector<Given>& receives(const event::Handover& receive);
   // A goroutine goes to receive, and what from which channel is not known.
-  void asks(std::uint64_t task) { waiting_.erase(task); }
+  void asks(std::uint64_t task);
 
  private:
   struct Channel {
@@ -41,6 +46,7 @@ class Channels {
       std::uint64_t sender = 0;
       std::uint64_t work = 0;
     } early;
+    std::vector<std::uint64_t> draws;  // in which its first element is drawn
     std::unordered_set<std::uint64_t> takers;
     std::uint32_t sent = 0;
     std::uint32_t sent_by_takers = 0;
@@ -59,7 +65,36 @@ class Channels {
     bool selects = false;
   };
 
+  // What a goroutine may have taken, first of what the channel had then.
+  struct Candidate {
+    std::uint64_t channel = 0;
+    std::uint64_t place = 0;  // in the buffer
+    std::uint64_t other = 0;  // the sender that waited first
+    bool buffered = false;
+    std::uint64_t work = 0;
+  };
+  struct Draw {
+    std::uint64_t task = 0;
+    bool over = false;  // the task is back for more: what is not gone now it did not take
+    Receiver receiver;
+    std::vector<Candidate> candidates;
+  };
+  // What an operation shows of where a channel's elements are taken.
+  struct Front {
+    bool buffered = false;
+    std::uint64_t place = 0;
+    std::uint64_t other = 0;
+    [[nodiscard]] bool same(const Candidate& candidate) const {
+      return buffered ? place == candidate.place : other == candidate.other;
+    }
+  };
+
   Channel& channel(std::uint64_t object);
+  void begin(const event::Handover& receive);
+  [[nodiscard]] bool drawn_by_others(const Channel& c, std::uint64_t channel, const Front& front) const;
+  void draw(Channel& c, const event::Handover& receive, const Receiver& receiver);
+  void look(Channel& c, std::uint64_t channel, const Front& front);
+  void settle(Channel& c, std::uint64_t id, const Candidate& taken);
   static bool raced(const Channel& c, const event::Handover& now);
   static void note(Channel& c, const event::Handover& now);
   static bool comes_back(const Channel& c);
@@ -73,6 +108,9 @@ class Channels {
   std::unordered_map<std::uint64_t, Channel> young_;
   std::unordered_map<std::uint64_t, Channel> old_;
   std::unordered_map<std::uint64_t, Receiver> waiting_;
+  std::unordered_map<std::uint64_t, Draw> draws_;
+  std::unordered_map<std::uint64_t, std::uint64_t> drawing_;  // by task: its last draw
+  std::uint64_t last_draw_ = 0;
   std::vector<Given> given_;
 };
 

@@ -148,8 +148,10 @@ struct Handover {
   std::uint32_t queued = 0;  // channels: elements in the buffer before
   std::uint32_t capacity = 0;
   std::uint64_t site = 0;  // channels: where in the program the operation is, an address of its code
-  // Channels: a case of a select; it waits for all those told, or was the only one that was ready.
-  enum class Select : std::uint8_t { kNone, kFirst, kAnother } select = Select::kNone;
+  // Channels: a case of a select; it waits for all those told, or was the only one that was ready. Drawn: one of those
+  // told was done, and which is not known, or one of others that are not told.
+  enum class Select : std::uint8_t { kNone, kFirst, kAnother, kFirstDrawn, kAnotherDrawn } select = Select::kNone;
+  [[nodiscard]] bool drawn() const { return select >= Select::kFirstDrawn; }
 };
 
 // Told just before a goroutine's read that may begin a request: for each processor of its runtime, the id the next

@@ -264,7 +264,7 @@ void Decoder::wake(Bytes record, Sink<Event>& sink) {
 
 void Decoder::handover(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_handover>(record);
-  if (!ev || ev->role < WS_CALLS || ev->role > WS_ASKS || ev->select_case > WS_ANOTHER_CASE) return malformed_.add();
+  if (!ev || ev->role < WS_CALLS || ev->role > WS_ASKS || ev->select_case > WS_ANOTHER_DRAWN) return malformed_.add();
   if (ev->role == WS_GIVES || ev->role == WS_TAKES) {
     const bool gives = ev->role == WS_GIVES;
     const std::uint32_t loop = gives ? turn(ev->h, ev->queued) : 0;

@@ -148,8 +148,9 @@ struct ws_ev_wake {
 WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
 
 enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES, WS_GIVES, WS_TAKES, WS_ASKS };
-/* Operations that are one case of a select: the first, or the only one, of those told of it; or another one. */
-enum ws_select_case { WS_NO_SELECT, WS_FIRST_CASE, WS_ANOTHER_CASE };
+/* Operations that are one case of a select: the first, or the only one, of those told of it; or another one. And whether
+ * they are ready, so that one of them was done, unless another case that is not told was as well. */
+enum ws_select_case { WS_NO_SELECT, WS_FIRST_CASE, WS_ANOTHER_CASE, WS_FIRST_DRAWN, WS_ANOTHER_DRAWN };
 
 /* A goroutine gives work to an object of the runtime (a client's connection, a channel), or takes it from one. Or a
  * thread of Python gives a piece of work to a pool, or one of the pool takes it: the object is that piece, 0: none. */

@@ -72,6 +72,7 @@ int go_writes(struct pt_regs *regs) {
 
 enum {
   WS_SUDOG_G = 0,
+  WS_SENDX_WITH_TIMER = 48,
   WS_SCASE = 16, /* size of runtime.scase, which begins with the channel */
   WS_MOST_CASES = 8, /* of a select; of one with more nothing is told */
 };
@@ -172,7 +173,11 @@ int go_tries_to_receive(struct pt_regs *regs) {
   return ws_channel(regs, 1, WS_RECEIVES, true);
 }
 
-enum { WS_CASE_READY = 1, WS_CASE_WORK = 2 }; /* its elements may be work */
+enum {
+  WS_CASE_READY = 1,
+  WS_CASE_WORK = 2,  /* its elements may be work */
+  WS_CASE_TIMER = 4, /* ready once it is time, which is not looked at (Go 1.23) */
+};
 
 WS_INLINE __u32 ws_case_role(__u32 i, __u32 sends) {
   return i < sends ? WS_SENDS : WS_RECEIVES; /* the order in which the compiler puts them */
@@ -184,11 +189,14 @@ __weak __noinline int ws_look_at_case(__u32 pid, __u64 scase, __u32 role) {
   const __u64 channel = ws_user_word(scase);
   struct ws_hchan head = {};
   if (!go || !channel || !ws_read_channel(channel, &head)) return 0; /* a nil channel is never ready */
+  /* struct hchan has the timer where the next field was before. */
+  if (go->sendx == WS_SENDX_WITH_TIMER && ws_user_word(channel + sizeof(head))) return WS_CASE_TIMER;
   return (ws_ready(go, channel, &head, role) ? WS_CASE_READY : 0) | (ws_carries_work(&head) ? WS_CASE_WORK : 0);
 }
 
 /* selectgo(cases, order, pc, sends, receives, block). With one case ready that is the one; with none it waits for all,
- * and each is told as an operation of its own; with several the runtime draws lots behind this probe. */
+ * and each is told as an operation of its own; with several the runtime draws lots behind this probe, and those that are
+ * ready are told. */
 SEC("uprobe")
 int go_selects(struct pt_regs *regs) {
   const __u64 site = ws_channel_site(regs);
@@ -203,24 +211,28 @@ int go_selects(struct pt_regs *regs) {
   if (!go) return 0;
   __u32 ready = 0; /* a bit a case */
   __u32 work = 0;
+  __u32 timers = 0;
   for (__u32 i = 0; i < WS_MOST_CASES; ++i) {
     if (i >= count) break;
     const __u32 bits = ws_look_at_case(ev.h.pid, cases + i * WS_SCASE, ws_case_role(i, sends));
     ready |= (bits & 1) << i;
     work |= (bits >> 1 & 1) << i;
+    timers |= bits >> 2 & 1;
   }
   if (!work) return 0;
-  const bool one = !(ready & (ready - 1));
-  const __u32 told = count > WS_MOST_CASES ? 0 : ready ? (one ? ready & work : 0) : waits ? work : 0;
+  /* A sender's timer begins with its select. */
+  const bool receives = ready >> (sends & (WS_MOST_CASES - 1));
+  const bool drawn = ready & (ready - 1) || (receives && timers);
+  const __u32 told = count > WS_MOST_CASES ? 0 : ready ? ready & work : waits ? work : 0;
   if (!told) return ws_emit(&ev, sizeof(ev)), 0;
-  ev.select_case = WS_FIRST_CASE;
+  ev.select_case = drawn ? WS_FIRST_DRAWN : WS_FIRST_CASE;
   for (__u32 i = 0; i < WS_MOST_CASES; ++i) {
     if (!(told >> i & 1)) continue;
     const __u64 channel = ws_user_word(cases + i * WS_SCASE);
     struct ws_hchan head = {};
     if (!ws_read_channel(channel, &head)) continue;
     ws_tell_channel(go, &ev, channel, &head, ws_case_role(i, sends));
-    ev.select_case = WS_ANOTHER_CASE;
+    ev.select_case = drawn ? WS_ANOTHER_DRAWN : WS_ANOTHER_CASE;
   }
   return 0;
 }

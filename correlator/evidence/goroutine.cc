@@ -41,6 +41,7 @@ constexpr std::uint32_t kProven = 32;
 constexpr std::uint32_t kProvenAgain = 400;  // once there have been workers
 constexpr std::uint32_t kStillGoingOn = 3;   // calls after the answer: more than the rest of what a request began
 constexpr std::size_t kMostWatched = 8192;   // of a process
+constexpr std::size_t kMostOfADraw = 64;     // calls
 constexpr std::uint64_t kRun = 16;           // ids a processor takes at once (_GoidCacheBatch)
 constexpr unsigned kIdBits = 56;
 constexpr std::uint64_t kIdMask = (1ULL << kIdBits) - 1;
@@ -80,6 +81,7 @@ struct Task {
   std::uint64_t work = 0;
   std::uint64_t channel = 0;
   std::uint64_t site = 0;  // where in the program it received it
+  std::uint64_t draw = 0;  // it received one of several, and which is not known yet
   // A child: the request it was seen to work for, and what it did once that was answered.
   std::uint64_t own = 0;
   BootTime afterwards{};  // its first call
@@ -136,6 +138,12 @@ struct Process {
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
       births;  // by goroutine, until its request is understood
   Channels channels;
+  // By draw: the requests it may be for, and the calls made meanwhile.
+  struct Drawing {
+    std::vector<NodePtr> requests;
+    std::vector<NodePtr> calls;
+  };
+  std::unordered_map<std::uint64_t, Drawing> drawings;
   bool watched = true;  // what is done with channels is told
   Children children;
   bool forgot = false;  // goroutines that are met for the first time may have been met before
@@ -151,11 +159,12 @@ class Goroutine : public Evidence {
       process.callers.clear();
       process.births.clear();
       process.channels = Channels();
+      process.drawings.clear();
       process.children.clear();
       process.forgot = true;
       for (auto& [number, task] : process.tasks) {
         task.reads = {};
-        task.work = task.own = 0;
+        task.work = task.own = task.draw = 0;
       }
     }
   }
@@ -245,6 +254,13 @@ class Goroutine : public Evidence {
     const Belief belief = found.lineage.of_child() ? call_of_child(of, found, node, world) : Belief::kAtOnce;
     if (belief == Belief::kNone) found.node.reset();
     world.habits.explained(node.pid, found.node != nullptr);
+    if (!found.node && found.draw != 0) {
+      const auto drawing = of.drawings.find(found.draw);
+      NodePtr call = world.open.find(node.number);
+      if (call && drawing != of.drawings.end() && drawing->second.calls.size() < kMostOfADraw) {
+        drawing->second.calls.push_back(std::move(call));
+      }
+    }
     if (!found.node) return std::nullopt;
     if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", kChannelConfidence};
     Claim claim{std::move(found.node), std::nullopt, "goroutine", 1.0};
@@ -321,7 +337,7 @@ class Goroutine : public Evidence {
       }
       case event::Handover::Role::kReceives:
         if (!process.watched) return;
-        if (task.channel == handover.object) task.work = 0;
+        if (task.channel == handover.object) task.work = task.draw = 0;
         asks(task, handover);
         for (const auto& given : process.channels.receives(handover)) give(process, given, handover.object, world);
         return;
@@ -343,17 +359,43 @@ class Goroutine : public Evidence {
   static void watched(Process& process, bool now) {
     process.watched = now;
     process.channels = Channels();
-    for (auto& [number, task] : process.tasks) task.work = 0;
+    process.drawings.clear();
+    for (auto& [number, task] : process.tasks) task.work = task.draw = 0;
   }
 
   // It is back where it got its work, for more: what came there before is done.
   static void asks(Task& task, const event::Handover& handover) {
-    if (task.site == handover.site && handover.site != 0) task.work = 0;
+    if (task.site == handover.site && handover.site != 0) task.work = task.draw = 0;
+  }
+
+  // One of several pieces of work: which shows later.
+  static void drawn(Process& process, Task& task, const Channels::Given& given, World& world) {
+    if (process.drawings.size() >= kMostWaiting) process.drawings.clear();
+    task.draw = given.draw;
+    task.work = 0;
+    if (NodePtr request = world.open.find(given.work)) process.drawings[given.draw].requests.push_back(request);
+  }
+
+  static void settled(Process& process, Task& task, const Channels::Given& given, World& world) {
+    if (task.draw == given.draw) {
+      task.draw = 0;
+      task.work = given.work;
+    }
+    const auto drawing = process.drawings.find(given.draw);
+    if (drawing == process.drawings.end()) return;
+    for (const NodePtr& request : drawing->second.requests) {
+      if (request->number != given.work) continue;
+      for (const NodePtr& call : drawing->second.calls) {
+        if (!call->decided) world.found(call, Claim{request, std::nullopt, "channel", kChannelConfidence});
+      }
+    }
+    process.drawings.erase(drawing);
   }
 
   void give(Process& process, const Channels::Given& given, std::uint64_t channel, World& world) {
     if (given.comes_back) return;
     Task& task = meet(process, given.task);
+    if (given.settled) return settled(process, task, given, world);
     // Selects are where goroutines wait for what they asked for, too. Of one that is nothing known to be fed, only what
     // tells something new makes it a worker: not a result for a child of the same request.
     if (given.selects && task.channel == 0) {
@@ -366,8 +408,14 @@ class Goroutine : public Evidence {
     const bool elsewhere = task.channel != channel && (task.site != given.site || given.site == 0);
     // In the middle of one request it is handed something of another: a token, a result, or work. Not known which.
     const bool other = elsewhere && task.work != 0;
+    if (given.draw != 0 && !other) {
+      task.channel = channel;
+      task.site = given.site;
+      return drawn(process, task, given, world);
+    }
     if (other && (given.work == 0 || given.work == task.work)) return;
     task.work = other && world.open.find(task.work) ? 0 : given.work;
+    task.draw = 0;
     task.channel = channel;
     task.site = given.site;
   }
@@ -388,6 +436,7 @@ class Goroutine : public Evidence {
     NodePtr node;  // null when that is not certain
     bool through_channel = false;
     Lineage lineage = {};  // of a child of the one that read it
+    std::uint64_t draw = 0;  // on which it depends
   };
 
   enum class Belief : std::uint8_t { kNone, kOnceProven, kAtOnce };
@@ -496,7 +545,7 @@ class Goroutine : public Evidence {
       if (it != process.tasks.end()) {
         if (it->second.requests > 0) return {request_read_by(it->second, child, world), false, lineage};
         // Workers outlive what they were started for.
-        if (it->second.channel != 0) return {world.open.find(it->second.work), true};
+        if (it->second.channel != 0) return {world.open.find(it->second.work), true, {}, it->second.draw};
       }
       // A goroutine never heard of may be anything's child, but not if its child told who it is.
       if (at.parent == 0) return {};
