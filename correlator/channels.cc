@@ -115,7 +115,7 @@ void Channels::draw(Channel& c, const event::Handover& receive, const Receiver& 
   Draw& draw = draws_[id];
   draw.task = task;
   draw.receiver = receiver;
-  Candidate candidate{receive.object, receive.place, receive.other, receive.queued > 0, 0};
+  Candidate candidate{receive.object, receive.place, receive.other, receive.capacity > 0, 0};
   const auto& from = candidate.buffered ? c.slots : c.blocked;
   const auto work = from.find(candidate.buffered ? candidate.place : candidate.other);
   if (work != from.end()) candidate.work = work->second;
@@ -174,7 +174,7 @@ void Channels::look(Channel& c, std::uint64_t channel, const Front& front) {
 const std::vector<Channels::Given>& Channels::sends(const event::Handover& send, std::uint64_t work) {
   given_.clear();
   Channel& c = channel(send.object);
-  if (send.capacity > 0 && send.queued > 0) {
+  if (send.capacity > 0 && send.queued <= send.capacity) {
     look(c, send.object, {true, (send.place + send.capacity - send.queued) % send.capacity, 0});
   }
   // Perhaps it does not.
@@ -250,9 +250,9 @@ const std::vector<Channels::Given>& Channels::receives(const event::Handover& re
   note_taker(c, task);
   begin(receive);
   const Receiver receiver{true, receive.site, receive.select != event::Handover::Select::kNone};
-  const Front front{receive.queued > 0, receive.place, receive.other};
+  const Front front{receive.capacity > 0, receive.place, receive.other};
+  look(c, receive.object, front);
   if (receive.queued > 0 || receive.other != 0) {
-    look(c, receive.object, front);
     if (receive.drawn() || drawn_by_others(c, receive.object, front)) {
       take_back(c, receive);
       draw(c, receive, receiver);

@@ -236,6 +236,122 @@ TEST(Goroutine, AJobIsForgottenWhereChannelsAreNotWatchedAnyMore) {
   EXPECT_TRUE(s.is_parent(a, again));
 }
 
+using Select = event::Handover::Select;
+
+constexpr std::uint64_t kJobs = 0xd000;
+constexpr std::uint64_t kUrgent = 0xe000;
+constexpr std::uint64_t kAtTheLoop = 0x400100;  // where workers wait in a select
+constexpr std::uint64_t kElsewhere = 0x400200;
+
+// Channels of 8 elements.
+struct ChannelScene : GoScene {
+  void send(std::uint64_t channel, std::uint64_t task, std::uint32_t queued, std::uint64_t place,
+            std::uint64_t waits = 0) {
+    correlator.on_event(event::Handover{now, goroutine(kPid, task, 1), Role::kSends, channel, place, waits, queued, 8});
+  }
+  void receive(std::uint64_t channel, std::uint64_t task, std::uint32_t queued, std::uint64_t place, Select select,
+               std::uint64_t site = kAtTheLoop, std::uint64_t parent = 1) {
+    correlator.on_event(event::Handover{now, goroutine(kPid, task, parent), Role::kReceives, channel, place, 0, queued,
+                                        8, site, select});
+  }
+  void ask(std::uint64_t task, std::uint64_t site) {
+    correlator.on_event(event::Handover{now, goroutine(kPid, task, 1), Role::kAsks, 0, 0, 0, 0, 0, site});
+  }
+  ExchangePtr work() { return call(goroutine(kPid, 50, 1)); }
+};
+
+TEST(Goroutine, AWorkerInASelectWorksForWhatItWasSent) {
+  ChannelScene s;
+  const auto a = s.read(20, {});
+  const auto b = s.read(30, {});
+  s.receive(kUrgent, 50, 0, 0, Select::kFirst);
+  s.receive(kJobs, 50, 0, 0, Select::kAnother);
+  s.send(kJobs, 20, 0, 0, 50);
+  const auto of_a = s.work();
+  s.receive(kUrgent, 50, 0, 0, Select::kFirst);
+  s.receive(kJobs, 50, 0, 0, Select::kAnother);
+  const auto of_nobody = s.work();
+  s.send(kUrgent, 30, 0, 0, 50);
+  const auto of_b = s.work();
+  s.ask(50, kElsewhere);  // in the middle of its work, for something it does not get
+  const auto of_b_too = s.work();
+  s.ask(50, kAtTheLoop);
+  const auto of_nobody_again = s.work();
+  s.finish_all({of_a, of_nobody, of_b, of_b_too, of_nobody_again, a, b});
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_EQ(s.span(of_a).parent.method, "channel");
+  EXPECT_TRUE(s.is_root(of_nobody));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_TRUE(s.is_parent(b, of_b_too));
+  EXPECT_TRUE(s.is_root(of_nobody_again));
+}
+
+TEST(Goroutine, CallsOfAJobThatWasDrawnWaitUntilItIsKnown) {
+  ChannelScene s;
+  const auto a = s.read(20, {});
+  const auto b = s.read(30, {});
+  s.send(kJobs, 20, 0, 0);
+  s.send(kUrgent, 30, 0, 0);
+  s.receive(kUrgent, 50, 1, 0, Select::kFirstDrawn);
+  s.receive(kJobs, 50, 1, 0, Select::kAnotherDrawn);
+  const auto call = s.work();
+  s.finish_all({call});
+  EXPECT_EQ(s.counters.get("correlator.links.channel").value(), 0U);
+  s.send(kJobs, 500, 0, 1);  // what was there is gone
+  EXPECT_EQ(s.counters.get("correlator.links.channel").value(), 1U);
+  const auto next = s.work();
+  s.finish_all({next, a, b});
+  EXPECT_TRUE(s.is_parent(a, call));
+  EXPECT_TRUE(s.is_parent(a, next));
+}
+
+TEST(Goroutine, AJobThatWasDrawnAndIsNeverKnownIsNobodys) {
+  ChannelScene s;
+  const auto a = s.read(20, {});
+  const auto b = s.read(30, {});
+  s.send(kJobs, 20, 0, 0);
+  s.send(kUrgent, 30, 0, 0);
+  s.receive(kUrgent, 50, 1, 0, Select::kFirstDrawn);
+  s.receive(kJobs, 50, 1, 0, Select::kAnotherDrawn);
+  const auto call = s.work();
+  s.finish_all({call, a, b});
+  EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Goroutine, AChildThatWaitsForAResultInASelectIsNoWorker) {
+  ChannelScene s;
+  show_that_children_end(s);
+  const auto a = s.read(20, {17});
+  const auto b = s.read(40, {});
+  s.receive(kJobs, 17, 0, 0, Select::kFirst, kElsewhere, 20);
+  s.send(kJobs, 600, 0, 0, 17);  // by a goroutine of a library, which works for nobody
+  const auto call = s.call(goroutine(kPid, 17, 20));
+  s.finish_all({call, a, b});
+  EXPECT_TRUE(s.is_parent(a, call));
+  EXPECT_EQ(s.span(call).parent.method, "goroutine");
+}
+
+TEST(Goroutine, WhatWorkersShareIsNotTheNextOnesWork) {
+  ChannelScene s;
+  constexpr std::uint64_t kConnections = 0xf000;
+  for (std::uint32_t i = 0; i < 6; ++i) {  // taken and put back
+    s.receive(kConnections, 50 + i % 2, 1, i % 8, Select::kNone, kElsewhere);
+    s.send(kConnections, 50 + i % 2, 0, (i + 1) % 8);
+  }
+  const auto a = s.read(20, {});
+  const auto b = s.read(30, {});
+  s.receive(kJobs, 50, 0, 0, Select::kFirst);
+  s.send(kJobs, 20, 0, 0, 50);
+  s.receive(kJobs, 51, 0, 0, Select::kFirst);
+  s.send(kJobs, 30, 0, 0, 51);
+  s.receive(kConnections, 51, 1, 6, Select::kNone, kElsewhere);
+  s.send(kConnections, 51, 0, 7);
+  s.receive(kConnections, 50, 1, 7, Select::kNone, kElsewhere);  // the other one's
+  const auto call = s.work();
+  s.finish_all({call, a, b});
+  EXPECT_TRUE(s.is_parent(a, call));
+}
+
 TEST(Goroutine, AChildOfAnEarlierRequestOfTheSameConnectionIsNot) {
   GoScene s;
   const auto first = s.read(20, {21, 37});

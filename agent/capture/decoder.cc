@@ -273,8 +273,7 @@ void Decoder::handover(Bytes record, Sink<Event>& sink) {
                                 ev->place});
     return;
   }
-  const auto role =
-      ev->role == WS_ASKS ? event::Handover::Role::kAsks : static_cast<event::Handover::Role>(ev->role);
+  const auto role = ev->role == WS_ASKS ? event::Handover::Role::kAsks : static_cast<event::Handover::Role>(ev->role);
   sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task}, role,
                               ev->object, ev->place, ev->other, ev->queued, ev->capacity, ev->site,
                               static_cast<event::Handover::Select>(ev->select_case)});
@@ -287,8 +286,8 @@ void Decoder::tokio(Bytes record, Sink<Event>& sink) {
   const auto role = ev->role == WS_TOKIO_WAKES ? event::Handover::Role::kWakes : event::Handover::Role::kSpawns;
   static_assert(WS_TOKIO_BY_REFERENCE == event::Handover::kByReference &&
                 WS_TOKIO_ANSWERS_ONLY == event::Handover::kAnswersOnly);
-  sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other,
-                              ev->how});
+  sink.accept(
+      event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other, ev->how});
 }
 
 void Decoder::births(Bytes record, Sink<Event>& sink) {

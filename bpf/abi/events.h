@@ -148,8 +148,8 @@ struct ws_ev_wake {
 WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
 
 enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES, WS_GIVES, WS_TAKES, WS_ASKS };
-/* Operations that are one case of a select: the first, or the only one, of those told of it; or another one. And whether
- * they are ready, so that one of them was done, unless another case that is not told was as well. */
+/* Operations that are one case of a select: the first, or the only one, of those told of it; or another one. And
+ * whether they are ready, so that one of them was done, unless another case that is not told was as well. */
 enum ws_select_case { WS_NO_SELECT, WS_FIRST_CASE, WS_ANOTHER_CASE, WS_FIRST_DRAWN, WS_ANOTHER_DRAWN };
 
 /* A goroutine gives work to an object of the runtime (a client's connection, a channel), or takes it from one. Or a
@@ -165,8 +165,8 @@ struct ws_ev_handover {
   __u32 tid;
   __u16 role;        /* enum ws_handover_role */
   __u16 select_case; /* channels: enum ws_select_case */
-  __u32 queued;   /* channels: elements in the buffer before; WS_GIVES: the giver's turn, as in ws_ev_data.loop */
-  __u32 capacity; /* channels: of the buffer */
+  __u32 queued;      /* channels: elements in the buffer before; WS_GIVES: the giver's turn, as in ws_ev_data.loop */
+  __u32 capacity;    /* channels: of the buffer */
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_handover) == 80, "ws_ev_handover");
 

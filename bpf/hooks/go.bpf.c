@@ -73,7 +73,7 @@ int go_writes(struct pt_regs *regs) {
 enum {
   WS_SUDOG_G = 0,
   WS_SENDX_WITH_TIMER = 48,
-  WS_SCASE = 16, /* size of runtime.scase, which begins with the channel */
+  WS_SCASE = 16,     /* size of runtime.scase, which begins with the channel */
   WS_MOST_CASES = 8, /* of a select; of one with more nothing is told */
 };
 
@@ -195,8 +195,8 @@ __weak __noinline int ws_look_at_case(__u32 pid, __u64 scase, __u32 role) {
 }
 
 /* selectgo(cases, order, pc, sends, receives, block). With one case ready that is the one; with none it waits for all,
- * and each is told as an operation of its own; with several the runtime draws lots behind this probe, and those that are
- * ready are told. */
+ * and each is told as an operation of its own; with several the runtime draws lots behind this probe, and those that
+ * are ready are told. */
 SEC("uprobe")
 int go_selects(struct pt_regs *regs) {
   const __u64 site = ws_channel_site(regs);

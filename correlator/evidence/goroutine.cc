@@ -254,13 +254,7 @@ class Goroutine : public Evidence {
     const Belief belief = found.lineage.of_child() ? call_of_child(of, found, node, world) : Belief::kAtOnce;
     if (belief == Belief::kNone) found.node.reset();
     world.habits.explained(node.pid, found.node != nullptr);
-    if (!found.node && found.draw != 0) {
-      const auto drawing = of.drawings.find(found.draw);
-      NodePtr call = world.open.find(node.number);
-      if (call && drawing != of.drawings.end() && drawing->second.calls.size() < kMostOfADraw) {
-        drawing->second.calls.push_back(std::move(call));
-      }
-    }
+    if (!found.node && found.draw != 0) return call_of_draw(of, found.draw, node, world);
     if (!found.node) return std::nullopt;
     if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", kChannelConfidence};
     Claim claim{std::move(found.node), std::nullopt, "goroutine", 1.0};
@@ -435,7 +429,7 @@ class Goroutine : public Evidence {
   struct Found {
     NodePtr node;  // null when that is not certain
     bool through_channel = false;
-    Lineage lineage = {};  // of a child of the one that read it
+    Lineage lineage = {};    // of a child of the one that read it
     std::uint64_t draw = 0;  // on which it depends
   };
 
@@ -453,6 +447,17 @@ class Goroutine : public Evidence {
     const Children& children = process.children;
     const bool alone = children.failed == 0 && world.open.serving(actor.thread.pid).size() == 1;
     return (alone || (children.believed() && now - children.doubted >= 0)) && !outlives(process, found.lineage);
+  }
+
+  // Any of the requests, until it is known which.
+  static std::optional<Claim> call_of_draw(Process& process, std::uint64_t draw, const Node& node, World& world) {
+    const auto it = process.drawings.find(draw);
+    NodePtr call = world.open.find(node.number);
+    if (!call || it == process.drawings.end() || it->second.calls.size() >= kMostOfADraw) return std::nullopt;
+    Claim claim{it->second.requests.front(), std::nullopt, "channel", kChannelConfidence};
+    claim.unproven = true;
+    it->second.calls.push_back(std::move(call));
+    return claim;
   }
 
   Belief call_of_child(Process& process, const Found& found, const Node& node, World& world) {
