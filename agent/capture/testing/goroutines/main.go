@@ -1,5 +1,5 @@
 // What the test of goroutines traces: a server that calls itself, from the handler, from a goroutine of the handler's and
-// from a worker behind a channel, over connections it keeps.
+// from a worker behind a channel and from one in a select, over connections it keeps.
 package main
 
 import (
@@ -42,6 +42,18 @@ func main() {
 			j.done <- j.path
 		}
 	}()
+	picked, quit := make(chan job), make(chan string)
+	go func() {
+		for {
+			select {
+			case j := <-picked:
+				get(j.path)
+				j.done <- j.path
+			case <-quit:
+				return
+			}
+		}
+	}()
 	http.HandleFunc("/leaf", func(w http.ResponseWriter, r *http.Request) {})
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		get("/leaf?direct")
@@ -55,6 +67,15 @@ func main() {
 		j := job{"/leaf?worker", make(chan string)}
 		jobs <- j
 		<-j.done
+		j.path = "/leaf?selects"
+		select {
+		case picked <- j:
+		case <-r.Context().Done():
+		}
+		select {
+		case <-j.done:
+		case <-r.Context().Done():
+		}
 	})
 	go http.Serve(listener, nil)
 	os.Stdout.WriteString("r")

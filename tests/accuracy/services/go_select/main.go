@@ -2,7 +2,8 @@
 // handlers hand their job in and wait for the answer in selects of their own, for as long as the client is there.
 //
 // Variant "two": an urgent and an ordinary queue in one select, and what every job needs a while comes from a channel to
-// which it is given back.
+// which it is given back. Variant "lazy": handlers begin workers as they need them, and these end when they have had
+// nothing to do for a while.
 package main
 
 import (
@@ -33,6 +34,7 @@ type pool struct {
 	urgent  chan job
 	jobs    chan job
 	scratch chan *scratch
+	room    chan struct{} // for another worker to be begun; nil: all are there from the start
 }
 
 func (p *pool) work(j job) error {
@@ -75,7 +77,24 @@ func (p *pool) run(ctx context.Context) {
 	}
 }
 
+func (p *pool) runForAWhile() {
+	defer func() { p.room <- struct{}{} }()
+	for {
+		select {
+		case j := <-p.jobs:
+			j.done <- p.work(j)
+		case <-time.After(100 * time.Millisecond):
+			return
+		}
+	}
+}
+
 func (p *pool) do(ctx context.Context, j job) error {
+	select {
+	case <-p.room:
+		go p.runForAWhile()
+	default:
+	}
 	queue := p.jobs
 	if p.urgent != nil && len(j.path)%2 == 0 {
 		queue = p.urgent
@@ -105,6 +124,13 @@ func main() {
 		for range workers {
 			p.scratch <- &scratch{}
 		}
+	}
+	if len(os.Args) > 1 && os.Args[1] == "lazy" {
+		p.room = make(chan struct{}, workers)
+		for range workers {
+			p.room <- struct{}{}
+		}
+		workers = 0
 	}
 	for range workers {
 		go p.run(ctx)
