@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/capture/elf_file.h"
+#include "agent/capture/go_calls.h"
 #include "agent/capture/go_pclntab.h"
 
 namespace wirespan {
@@ -127,15 +128,14 @@ std::optional<std::uint64_t> find_text(const ElfFile& file, const GElf_Shdr& sec
   return std::nullopt;
 }
 
-constexpr std::size_t kMostLibraries = 8;  // WS_GO_LIBRARIES
+constexpr std::size_t kMostLibraries = 8;             // WS_GO_LIBRARIES
+constexpr std::uint64_t kMostCode = 64U << 20U;       // bytes of a program in which calls are looked for
 
 // Adds a function that begins at `address`; the one before it ends there.
 class LibraryCode {
  public:
-  void add(std::string_view function, std::uint64_t address) {
+  void add(bool inside, std::uint64_t address) {
     if (inside_) pieces_.back().size = address - pieces_.back().address;
-    const bool inside =
-        std::ranges::any_of(kGoLibraries, [&](std::string_view package) { return function.starts_with(package); });
     if (inside && !inside_) pieces_.push_back({address, 0});
     inside_ = inside;
   }
@@ -150,6 +150,79 @@ class LibraryCode {
   bool inside_ = false;
 };
 
+bool of_one(std::span<const std::string_view> packages, std::string_view function) {
+  return std::ranges::any_of(packages, [&](std::string_view package) { return function.starts_with(package); });
+}
+
+// The functions of an executable: those to be probed, and whose code calls which.
+class Functions {
+ public:
+  Functions(const ElfFile& file, const GoPclntab& table, const GElf_Shdr& text, std::uint64_t begin)
+      : file_(file), table_(table), end_(text.sh_addr + text.sh_size), begin_(begin) {}
+
+  void read(GoExecutable& out) {
+    LibraryCode libraries;
+    for (std::size_t i = 0; i < table_.size(); ++i) {
+      const auto function = table_.at(i);
+      if (!function) continue;
+      libraries.add(of_one(kGoLibraries, function->name), address(*function));
+      for (std::size_t row = 0; row < kGoFunctions.size(); ++row) {
+        if (function->name == kGoFunctions[row].name) found(row, *function, out);
+      }
+    }
+    out.libraries = std::move(libraries).largest();
+    use_calls(out);
+  }
+
+ private:
+  [[nodiscard]] std::uint64_t address(const GoPclntab::Function& function) const { return begin_ + function.offset; }
+
+  void found(std::size_t row, const GoPclntab::Function& function, GoExecutable& out) {
+    const std::uint64_t at = file_.offset_of(address(function));
+    const int skip = at == 0 ? -1 : behind_stack_check(file_.read_at(at, kEntryBytes), file_.arm64());
+    if (skip < 0) return;
+    out.probes[row] = {at + static_cast<std::uint64_t>(skip)};
+    entries_[row] = address(function);
+    if (kGoFunctions[row].use != GoFunction::Use::kChannel) return;
+    GoExecutable::Segment& all = out.entries;
+    const std::uint64_t last = std::max(all.address + all.size, entries_[row] + kEntryBytes);
+    all.address = all.address == 0 ? entries_[row] : std::min(all.address, entries_[row]);
+    all.size = last - all.address;
+  }
+
+  // Probes of channels move to where the program calls them, if that can be told.
+  void use_calls(GoExecutable& out) const {
+    if (end_ - begin_ > kMostCode) return;
+    std::vector<std::uint64_t> targets(kGoFunctions.size());
+    for (std::size_t row = 0; row < targets.size(); ++row) {
+      if (kGoFunctions[row].use == GoFunction::Use::kChannel) targets[row] = entries_[row];
+    }
+    GoCalls calls(std::move(targets), file_.arm64());
+    for (std::size_t i = 0; i < table_.size(); ++i) {
+      const auto function = table_.at(i);
+      if (!function || of_one(kGoLibraries, function->name) || of_one(kGoSmallLibraries, function->name)) continue;
+      const auto next = table_.at(i + 1);
+      const std::uint64_t end = next ? address(*next) : end_;
+      const std::uint64_t from = file_.offset_of(address(*function));
+      if (from == 0 || end <= address(*function) || end > end_) continue;
+      calls.look_at(file_.read_at(from, end - address(*function)), address(*function));
+    }
+    const auto found = std::move(calls).take();
+    if (!found) return;
+    for (std::size_t row = 0; row < found->size(); ++row) {
+      if (kGoFunctions[row].use != GoFunction::Use::kChannel) continue;
+      out.probes[row].clear();
+      for (const std::uint64_t call : (*found)[row]) out.probes[row].push_back(file_.offset_of(call));
+    }
+  }
+
+  const ElfFile& file_;
+  const GoPclntab& table_;
+  std::uint64_t end_;
+  std::uint64_t begin_;
+  std::array<std::uint64_t, kGoFunctions.size()> entries_{};
+};
+
 void find_functions(const ElfFile& file, GoExecutable& out) {
   Elf* const elf = file.elf();
   const auto section = section_named(elf, {".gopclntab", ".data.rel.ro.gopclntab"});
@@ -159,20 +232,7 @@ void find_functions(const ElfFile& file, GoExecutable& out) {
   const auto table = GoPclntab::parse(bytes);
   if (!table) return;
   const auto begin = find_text(file, *text, *table, file.arm64());
-  if (!begin) return;
-  LibraryCode libraries;
-  for (std::size_t i = 0; i < table->size(); ++i) {
-    const auto function = table->at(i);
-    if (!function) continue;
-    libraries.add(function->name, *begin + function->offset);
-    for (std::size_t row = 0; row < kGoFunctions.size(); ++row) {
-      if (function->name != kGoFunctions[row].name) continue;
-      const std::uint64_t at = file.offset_of(*begin + function->offset);
-      const int skip = at == 0 ? -1 : behind_stack_check(file.read_at(at, kEntryBytes), file.arm64());
-      if (skip >= 0) out.probes[row] = at + static_cast<std::uint64_t>(skip);
-    }
-  }
-  out.libraries = std::move(libraries).largest();
+  if (begin) Functions(file, *table, *text, *begin).read(out);
 }
 
 int behind_stack_check_amd64(std::span<const std::uint8_t> code) {

@@ -40,6 +40,9 @@ inline constexpr std::array kGoFunctions{
 // responses, connections of a pool. Functions of a package lie together.
 inline constexpr std::array<std::string_view, 5> kGoLibraries{"net/http.", "database/sql.", "golang.org/x/net/http2.",
                                                               "google.golang.org/grpc.", "google.golang.org/grpc/"};
+// The same of packages that do little with channels.
+inline constexpr std::array<std::string_view, 10> kGoSmallLibraries{
+    "runtime.", "internal/", "context.", "time.", "io.", "net.", "os.", "os/", "crypto/", "sync."};
 
 struct GoExecutable {
   std::string version;
@@ -53,8 +56,10 @@ struct GoExecutable {
   std::vector<Segment> data;  // writable; in a stripped executable allp is somewhere there
   std::uint64_t base = 0;     // address of the file's first page before relocation
   bool relocated = false;     // position-independent: addresses are from where it is loaded
-  // By row of kGoFunctions: where in the file to put the probe, 0: the executable has no such function.
-  std::array<std::uint64_t, kGoFunctions.size()> probes{};
+  // By row of kGoFunctions: where in the file to put probes, none: the executable has no such function. Of channels:
+  // where other code than those libraries calls it; or its entry, where there are too many of those (GoCalls::kMost).
+  std::array<std::vector<std::uint64_t>, kGoFunctions.size()> probes{};
+  Segment entries;                 // code in which channel operations are probed at their entries
   std::vector<Segment> libraries;  // code of kGoLibraries, the largest pieces
 };
 

@@ -54,10 +54,10 @@ bool GoProbes::attach(std::uint32_t pid, Program& program, GoFunction::Use use) 
   bool all = true;
   for (std::size_t row = 0; row < kGoFunctions.size(); ++row) {
     const GoFunction& function = kGoFunctions[row];
-    if (function.use != use || program.probes[row] >= 0 || program.executable.probes[row] == 0) continue;
+    if (function.use != use || program.probes[row] >= 0 || program.executable.probes[row].empty()) continue;
     // Through /proc: the path may be of another mount namespace, or deleted.
     auto probe = kernel_.attach_uprobes(0, function.program, proc_file(pid, "exe"),
-                                        std::span(&program.executable.probes[row], 1));
+                                        program.executable.probes[row]);
     if (probe) {
       program.probes[row] = *probe;
       probes_.add();
@@ -139,6 +139,7 @@ void GoProbes::found(std::uint32_t pid, BootTime now, LazyMaps& /*maps*/) {
     for (std::size_t i = 0; i < std::min<std::size_t>(executable.libraries.size(), WS_GO_LIBRARIES); ++i) {
       process.told.libraries[i] = {executable.libraries[i].address + *bias, executable.libraries[i].size};
     }
+    process.told.entries = {executable.entries.address + *bias, executable.entries.size};
   }
   known_.set(processes_.size());
   ask_processors(pid, process, now);

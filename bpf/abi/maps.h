@@ -120,6 +120,10 @@ struct ws_thread {
 WS_ABI_ASSERT(sizeof(struct ws_thread) == 64, "ws_thread");
 
 enum { WS_GO_LIBRARIES = 8 };
+struct ws_go_code {
+  __u64 begin;
+  __u64 size;
+};
 
 /* Where a process's Go runtime keeps what we read. */
 struct ws_go_process {
@@ -135,13 +139,10 @@ struct ws_go_process {
   __u16 recvx;
   __u16 recvq;
   __u16 sendq;
-  /* Code whose channel operations are not told. */
-  struct {
-    __u64 begin;
-    __u64 size;
-  } libraries[WS_GO_LIBRARIES];
+  struct ws_go_code entries;                    /* in which channel operations are probed at their entries */
+  struct ws_go_code libraries[WS_GO_LIBRARIES]; /* whose channel operations are not told */
 };
-WS_ABI_ASSERT(sizeof(struct ws_go_process) == 672, "ws_go_process");
+WS_ABI_ASSERT(sizeof(struct ws_go_process) == 688, "ws_go_process");
 
 /* Where a process's Python keeps what we read. */
 struct ws_python_process {

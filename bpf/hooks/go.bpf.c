@@ -23,14 +23,26 @@ WS_INLINE struct ws_go_call ws_go_call(struct pt_regs *regs) {
 #endif
 }
 
-/* Where in the program the function is called: the return address, on amd64 still on top of the stack, as the probe is
- * in front of the entry's first push. */
-WS_INLINE __u64 ws_go_site(struct pt_regs *regs) {
+WS_INLINE __u64 ws_go_here(struct pt_regs *regs) {
+#if defined(__TARGET_ARCH_x86)
+  return regs->ip;
+#elif defined(__TARGET_ARCH_arm64)
+  return ((struct user_pt_regs *)regs)->pc;
+#endif
+}
+
+/* At a function's entry, where in the program it is called: the return address, on amd64 still on top of the stack, as
+ * the probe is in front of the first push. */
+WS_INLINE __u64 ws_go_caller(struct pt_regs *regs) {
 #if defined(__TARGET_ARCH_x86)
   return ws_user_word(regs->sp);
 #elif defined(__TARGET_ARCH_arm64)
   return ((struct user_pt_regs *)regs)->regs[30];
 #endif
+}
+
+WS_INLINE bool ws_within(const struct ws_go_code *code, __u64 address) {
+  return address - code->begin < code->size;
 }
 
 /* False: not a process we know. */
@@ -121,16 +133,19 @@ WS_INLINE void ws_tell_channel(const struct ws_go_process *go, struct ws_ev_hand
 }
 
 /* Where a channel operation is done, 0: nothing is to be told of it. What libraries do inside (most of a client's
- * operations) hands over what is followed otherwise, or is no work: requests, responses, connections. */
+ * operations) hands over what is followed otherwise, or is no work: requests, responses, connections. Where the probe is
+ * at the program's own call, that has been looked at before it was attached. */
 WS_INLINE __u64 ws_channel_site(struct pt_regs *regs) {
   ws_trapped(WS_TRAP_GO);
   if (ws_gate_shut || ws_gate_no_wakeups) return 0;
   const __u32 pid = bpf_get_current_pid_tgid() >> 32;
   const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
   if (!go) return 0;
-  const __u64 site = ws_go_site(regs);
+  const __u64 here = ws_go_here(regs);
+  if (!ws_within(&go->entries, here)) return here;
+  const __u64 site = ws_go_caller(regs);
   for (__u32 i = 0; i < WS_GO_LIBRARIES; ++i)
-    if (site - go->libraries[i].begin < go->libraries[i].size) return 0;
+    if (ws_within(&go->libraries[i], site)) return 0;
   return site;
 }
 
