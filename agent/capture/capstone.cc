@@ -10,7 +10,7 @@ namespace {
 #define WS_SONAME "libcapstone.so." WS_TEXT(CS_API_MAJOR)
 
 [[gnu::section(".note.dlopen"), gnu::used]] alignas(4) constexpr DlopenNote kNote{
-    R"([{"feature":"python","description":"whose task a Python call is made for","priority":"recommended","soname":[")" WS_SONAME
+    R"([{"feature":"python","description":"whose task a call of Python, Go or tokio is made for","priority":"recommended","soname":[")" WS_SONAME
     R"("]}])"};
 
 Result<const Capstone*> load_once() {

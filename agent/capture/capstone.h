@@ -1,4 +1,4 @@
-// libcapstone, loaded when the first Python or tokio process is to be understood: it is 3 MB.
+// libcapstone, loaded when the first Python, Go or tokio process is to be understood: it is 3 MB.
 #pragma once
 
 #include <capstone/capstone.h>

@@ -12,8 +12,8 @@ namespace {
 constexpr std::uint8_t kCall = 0xe8;  // call rel32
 constexpr std::size_t kCallBytes = 5;
 
-// Whether instructions begin at all of `offsets` (ascending), counted from the code's first: five bytes that look like a
-// call may be the middle of others.
+// Whether instructions begin at all of `offsets` (ascending), counted from the code's first: five bytes that look like
+// a call may be the middle of others.
 bool instructions_begin_at(Bytes code, std::span<const std::size_t> offsets) {
   const auto loaded = Capstone::load();
   if (!loaded) return false;

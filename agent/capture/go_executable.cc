@@ -128,8 +128,8 @@ std::optional<std::uint64_t> find_text(const ElfFile& file, const GElf_Shdr& sec
   return std::nullopt;
 }
 
-constexpr std::size_t kMostLibraries = 8;             // WS_GO_LIBRARIES
-constexpr std::uint64_t kMostCode = 64U << 20U;       // bytes of a program in which calls are looked for
+constexpr std::size_t kMostLibraries = 8;        // WS_GO_LIBRARIES
+constexpr std::uint64_t kMostCode = 64U << 20U;  // bytes of a program in which calls are looked for
 
 // Adds a function that begins at `address`; the one before it ends there.
 class LibraryCode {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/capture/go_calls.h"
 #include "agent/capture/go_offsets.h"
 #include "agent/capture/go_pclntab.h"
 
@@ -50,6 +51,60 @@ TEST(GoEntry, BehindTheStackCheck) {
                                       0x49, 0x02, 0x00, 0x54, 0xfe, 0x0f, 0x1e, 0xf8};
   EXPECT_EQ(behind_stack_check(arm, true), 12);
   EXPECT_EQ(behind_stack_check(std::span(arm).first(8), true), -1);
+}
+
+// call rel32 of `to`, the call being at `at`.
+std::vector<std::uint8_t> call(std::uint64_t at, std::uint64_t to) {
+  const std::uint64_t distance = to - at - 5;
+  return {0xe8, static_cast<std::uint8_t>(distance), static_cast<std::uint8_t>(distance >> 8U),
+          static_cast<std::uint8_t>(distance >> 16U), static_cast<std::uint8_t>(distance >> 24U)};
+}
+void append(std::vector<std::uint8_t>& code, const std::vector<std::uint8_t>& more) {
+  code.insert(code.end(), more.begin(), more.end());
+}
+
+TEST(GoCalls, OfTheFunctionsThatAreWanted) {
+  constexpr std::uint64_t kHere = 0x401000;
+  std::vector<std::uint8_t> code{0x55, 0x48, 0x89, 0xe5};  // push %rbp; mov %rsp,%rbp
+  append(code, call(kHere + 4, 0x408000));
+  append(code, call(kHere + 9, 0x40a000));
+  append(code, call(kHere + 14, 0x400000));
+  code.push_back(0xe8);  // cut
+  GoCalls calls({0x400000, 0, 0x408000}, false);
+  calls.look_at(code, kHere);
+  calls.look_at({}, kHere);
+  const auto found = std::move(calls).take();
+  ASSERT_TRUE(found);
+  const std::vector<std::vector<std::uint64_t>> expected{{kHere + 14}, {}, {kHere + 4}};
+  EXPECT_EQ(*found, expected);
+}
+
+TEST(GoCalls, WhatOnlyLooksLikeACallIsNotProbed) {
+  constexpr std::uint64_t kHere = 0x401000;
+  std::vector<std::uint8_t> code{0x48, 0xb8};  // movabs $..., %rax, in which the bytes of a call lie
+  append(code, call(kHere + 2, 0x408000));
+  append(code, {0, 0, 0, 0xc3});
+  GoCalls calls({0x408000}, false);
+  calls.look_at(code, kHere);
+  EXPECT_FALSE(std::move(calls).take());
+}
+
+TEST(GoCalls, TooManyAreTooMany) {
+  GoCalls calls({0x408000}, false);
+  for (std::uint64_t i = 0; i <= GoCalls::kMost; ++i)
+    calls.look_at(call(0x401000 + 16 * i, 0x408000), 0x401000 + 16 * i);
+  EXPECT_FALSE(std::move(calls).take());
+}
+
+TEST(GoCalls, OnArm64) {
+  // nop; bl .+0x100; bl .-8
+  const std::vector<std::uint8_t> code{0x1f, 0x20, 0x03, 0xd5, 0x40, 0x00, 0x00, 0x94, 0xfe, 0xff, 0xff, 0x97};
+  GoCalls calls({0x401104, 0x401000}, true);
+  calls.look_at(code, 0x401000);
+  const auto found = std::move(calls).take();
+  ASSERT_TRUE(found);
+  const std::vector<std::vector<std::uint64_t>> expected{{0x401004}, {0x401008}};
+  EXPECT_EQ(*found, expected);
 }
 
 // A table with two functions, as the linker lays it out.

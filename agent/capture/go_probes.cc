@@ -56,8 +56,7 @@ bool GoProbes::attach(std::uint32_t pid, Program& program, GoFunction::Use use) 
     const GoFunction& function = kGoFunctions[row];
     if (function.use != use || program.probes[row] >= 0 || program.executable.probes[row].empty()) continue;
     // Through /proc: the path may be of another mount namespace, or deleted.
-    auto probe = kernel_.attach_uprobes(0, function.program, proc_file(pid, "exe"),
-                                        program.executable.probes[row]);
+    auto probe = kernel_.attach_uprobes(0, function.program, proc_file(pid, "exe"), program.executable.probes[row]);
     if (probe) {
       program.probes[row] = *probe;
       probes_.add();

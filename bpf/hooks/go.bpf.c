@@ -133,8 +133,8 @@ WS_INLINE void ws_tell_channel(const struct ws_go_process *go, struct ws_ev_hand
 }
 
 /* Where a channel operation is done, 0: nothing is to be told of it. What libraries do inside (most of a client's
- * operations) hands over what is followed otherwise, or is no work: requests, responses, connections. Where the probe is
- * at the program's own call, that has been looked at before it was attached. */
+ * operations) hands over what is followed otherwise, or is no work: requests, responses, connections. Where the probe
+ * is at the program's own call, that has been looked at before it was attached. */
 WS_INLINE __u64 ws_channel_site(struct pt_regs *regs) {
   ws_trapped(WS_TRAP_GO);
   if (ws_gate_shut || ws_gate_no_wakeups) return 0;
