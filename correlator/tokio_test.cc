@@ -1,6 +1,8 @@
 // evidence/tokio: scenes it must link and scenes it must refuse.
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "correlator/testing/scene.h"
 
 namespace wirespan {
@@ -284,6 +286,101 @@ TEST(Tokio, AConsumerThatOutlivesTheRequestIsNobodys) {
   s.wait(600'000'000);
   EXPECT_FALSE(s.is_parent(a, made));
   EXPECT_FALSE(s.is_parent(first, made));
+}
+
+constexpr std::uint64_t kConsumer = 30;
+
+// Requests are read by tasks 10 to 13, whose calls a consumer of a queue makes over the connection of task 20.
+struct ConsumerScene : TokioScene {
+  // A job of so many calls; the last is returned. asked: the consumer had nothing to do.
+  ExchangePtr job(std::uint64_t reader, int calls = 1, bool asked = false, bool replies = true) {
+    if (asked) wakes(reader, kConsumer);
+    ExchangePtr made;
+    for (int i = 0; i < calls; ++i) all.push_back(made = round(kConsumer, 20));
+    if (replies) wakes(kConsumer, reader);
+    return made;
+  }
+  void show(int times, bool asked = false) {
+    for (int i = 0; i < times; ++i) {
+      const auto request = serve(in(10));
+      job(10, 1, asked);
+      finish(request, in(10));
+    }
+  }
+  void end() {
+    wait(100'000'000);
+    finish(a, in(11));
+    finish(b, in(12));
+  }
+  std::vector<ExchangePtr> all;
+  ExchangePtr a = serve(in(11));
+  ExchangePtr b = serve(in(12));
+};
+
+TEST(Tokio, AConsumersLastCallIsForWhomItRepliesTo) {
+  ConsumerScene s;
+  s.show(20);
+  const auto of_a = s.job(11);
+  const auto of_b = s.job(12);
+  s.end();
+  EXPECT_TRUE(s.is_parent(s.a, of_a));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+  EXPECT_EQ(s.method(of_b), "tokio");
+}
+
+TEST(Tokio, WhoDidNotWaitForTheReplyIsNotMistakenForTheNext) {
+  ConsumerScene s;
+  s.show(20);
+  const auto of_a = s.job(11, 1, false, false);
+  const auto of_b = s.job(12);
+  s.end();
+  EXPECT_FALSE(s.is_parent(s.a, of_a));
+  EXPECT_FALSE(s.is_parent(s.b, of_a));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+}
+
+TEST(Tokio, AConsumerThatWakesTwoAfterACallIsNotBelieved) {
+  ConsumerScene s;
+  s.show(20);
+  const auto call = s.job(11);
+  s.wakes(kConsumer, 12);  // one of them waited for something else, a place in the queue
+  s.end();
+  EXPECT_FALSE(s.is_parent(s.a, call));
+  EXPECT_FALSE(s.is_parent(s.b, call));
+}
+
+TEST(Tokio, AllCallsOfAConsumersJobWhereEverybodyWaitsForReplies) {
+  ConsumerScene s;
+  s.show(70, true);
+  s.job(11, 3);
+  const auto first = s.all[s.all.size() - 3];
+  s.job(12, 1, true, false);  // does not wait
+  s.job(11, 1, true);
+  s.job(11, 2);
+  s.end();
+  EXPECT_TRUE(s.is_parent(s.a, first));
+  EXPECT_FALSE(s.is_parent(s.a, s.all[s.all.size() - 2]));
+  EXPECT_TRUE(s.is_parent(s.a, s.all.back()));
+}
+
+TEST(Tokio, AConsumerThatDoesSeveralThingsAtOnceIsNotBelieved) {
+  ConsumerScene s;
+  for (int i = 0; i < 40; ++i) {
+    const auto request = s.serve(s.in(10));
+    s.wakes(kConsumer, 20);
+    const auto one = s.call(s.in(20));
+    s.wakes(kConsumer, 21);
+    const auto other = s.call(s.in(21));
+    s.finish(one, s.in(20));
+    s.wakes(20, kConsumer);
+    s.wakes(kConsumer, 10);
+    s.finish(other, s.in(21));
+    s.wakes(21, kConsumer);
+    s.finish(request, s.in(10));
+  }
+  const auto call = s.job(11);
+  s.end();
+  EXPECT_FALSE(s.is_parent(s.a, call));
 }
 
 TEST(Tokio, WhoReadsSeveralRequestsAtOnceIsNotKnownToWorkForEither) {

@@ -18,10 +18,18 @@ constexpr std::int64_t kSlow = 700'000'000;
 constexpr std::int64_t kForgotten = 5'000'000'000;  // what is not answered by then is no call
 constexpr std::int64_t kStaysSlow = 60'000'000'000;
 
+constexpr std::uint64_t kConsumed = 8;
+
+void remember(std::unordered_set<std::uint64_t>& set, std::uint64_t task) {
+  if (set.size() >= kMostTasks) set.clear();
+  set.insert(task);
+}
+
 }  // namespace
 
 void TokioWakes::moved(const event::Data& data) {
   if (data.conn->side == TcpSide::kPassive) {
+    if (data.direction == Direction::kReceived) remember(readers_, data.actor.task);
     if (const auto it = tasks_.find(data.actor.task); it != tasks_.end()) it->second.serves = true;
     return;
   }
@@ -45,6 +53,7 @@ void TokioWakes::moved(const event::Data& data) {
 
 void TokioWakes::woke(const event::Handover& wake) {
   if (state_ == State::kAnswersOnly || state_ == State::kAll) return;
+  if (readers_.contains(wake.actor.task) && !readers_.contains(wake.object)) remember(fed_, wake.object);
   const bool by_reference = (wake.place & event::Handover::kByReference) != 0;
   if (const auto it = tasks_.find(wake.object); it != tasks_.end() && it->second.woken < kMostAskers)
     it->second.wakers[it->second.woken++] = wake.actor.task;
@@ -55,7 +64,9 @@ void TokioWakes::woke(const event::Handover& wake) {
   const bool asked = std::find(task.asked.begin(), end, wake.object) != end;
   if (!by_reference && !asked) return;
   task.responds = false;
-  if (task.judged) ++(by_reference && asked ? held_ : failed_);
+  if (!task.judged) return;
+  ++(by_reference && asked ? held_ : failed_);
+  if (fed_.contains(wake.object) && !readers_.contains(wake.object)) ++consumed_;
 }
 
 void TokioWakes::watch(BootTime now) {
@@ -82,7 +93,7 @@ bool TokioWakes::all(BootTime now) {
           (!watched_before_ || now - since_ < kLongestAgain))
         return true;
       watched_before_ = true;
-      state_ = failed_ * kRare > held_ ? State::kAll : State::kAnswersOnly;
+      state_ = failed_ * kRare > held_ || consumed_ * kConsumed > held_ ? State::kAll : State::kAnswersOnly;
       next_ = now + kAgainAfter;
       break;
     }

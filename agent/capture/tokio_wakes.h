@@ -3,13 +3,15 @@
 // by value the driver wakes whoever has a socket ready, and who asks for a call wakes the connection's task: four of
 // five wake-ups. That the one who awaits the response is one who asked is watched for a time, and looked at again now
 // and then; where it always was, wake-ups by value are not needed. Where responses take long, they are: then nothing
-// else says in time who asked (correlator/evidence/tokio).
+// else says in time who asked (correlator/evidence/tokio). And where tasks that read no requests await responses, as
+// consumers of queues do: who wakes those tells what they do next.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/clock.h"
 #include "model/event.h"
@@ -45,12 +47,15 @@ class TokioWakes {
   [[nodiscard]] bool slow(BootTime now);
 
   std::unordered_map<std::uint64_t, Task> tasks_;
+  std::unordered_set<std::uint64_t> readers_;  // of requests
+  std::unordered_set<std::uint64_t> fed_;      // woken by such, and none themselves
   State state_ = State::kWatches;
   bool watched_before_ = false;
   BootTime since_{};  // this state
   BootTime next_{};   // look at whether answers are enough
   std::uint64_t held_ = 0;
   std::uint64_t failed_ = 0;
+  std::uint64_t consumed_ = 0;     // of both: responses that a task awaited that is fed
   std::uint64_t seen_before_ = 0;  // this watch
 };
 

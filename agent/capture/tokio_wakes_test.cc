@@ -146,5 +146,19 @@ TEST(TokioWakes, WhatIsNeverAnsweredIsNoCall) {
   EXPECT_FALSE(process.all_after(3'000 * kMs));
 }
 
+TEST(TokioWakes, WhereConsumersMakeTheCallsWhoWakesThemIsToldOn) {
+  Process p;
+  constexpr std::uint64_t kConsumer = 30;
+  p.all_after(100 * kMs);
+  for (int i = 0; i < 300; ++i) {
+    p.moved(p.served, Direction::kReceived, 10);
+    p.woke(10, kConsumer, false);
+    p.asks(kConsumer);
+    p.answers(kConsumer, true);
+  }
+  EXPECT_TRUE(p.all_after(100 * kMs));
+  EXPECT_TRUE(p.all_after(60'000 * kMs));
+}
+
 }  // namespace
 }  // namespace wirespan

@@ -11,6 +11,12 @@
 // request's if it was answered before the request was, and the task makes none in the time after that. That is waited
 // for until the process has shown it over and over. A consumer of a queue, begun by the first request that needed it,
 // goes on to serve others; where there are such, no child is believed.
+//
+// A consumer replies by waking the task of the request: its last call before that was for this request. Of the calls
+// before that one, back to its last reply, that is known only where everybody waits for replies: who does not (yet) is
+// not woken. That it is so shows where consumers wait for work: who gives it to them then has to get their next reply.
+// Consumers that do several things at once give
+// themselves away: by a call that had no response when they replied, or that is older than the request.
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -34,6 +40,9 @@ constexpr double kBoth = 0.99;
 constexpr double kOne = 0.98;
 constexpr std::int64_t kLate = 1'000'000'000;      // for a response
 constexpr std::int64_t kAfterwards = 500'000'000;  // who has made no call for so long after the answer has ended
+constexpr std::int64_t kReplied =
+    20'000'000;                          // a consumer that wakes another within this time may have replied to that
+constexpr std::size_t kMostOfAJob = 64;  // calls
 constexpr float kProven = 16;
 constexpr float kWellProven = 64;
 constexpr float kRare = 400;
@@ -62,6 +71,15 @@ struct Task {
   std::uint64_t own = 0;      // the request it was begun for, where nobody asked for the call
   bool responds = false;
   bool calls = false;  // it has made calls or asked for some
+};
+
+// A task that makes calls for requests others read.
+struct Consumer {
+  std::vector<NodePtr> calls;  // those that got a response since it replied last
+  std::uint64_t asked_by = 0;  // the task of a request that has woken it since, before these calls
+  BootTime replied{};
+  NodePtr request;             // to whom
+  std::vector<NodePtr> taken;  // the calls that are for it, if it was
 };
 
 // Tasks by number; those not asked for since the table was last full are forgotten.
@@ -108,6 +126,7 @@ class ByTokio : public Evidence {
   // Where children were watched for long enough before, those of the last requests are believed without.
   void closing(World& world) override {
     for (auto& [pid, process] : processes_) {
+      for (auto& [task, consumer] : process.consumers) take(process, consumer, world);
       if (process.children.held >= kProven) {
         for (Process::Waiting& one : process.children_calls) {
           if (ended(pid, one)) process.unproven.push_back(std::move(one));
@@ -126,6 +145,8 @@ class ByTokio : public Evidence {
       process.children_calls.clear();
       process.unproven.clear();
       process.late.clear();
+      process.consumers.clear();
+      process.replied.clear();
     }
   }
 
@@ -139,6 +160,7 @@ class ByTokio : public Evidence {
         began(*handover);
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       for (auto& [pid, process] : processes_) {
+        take_consumed(process, tick->time, world);
         take_late(process, tick->time, world);
         take_children(pid, process, tick->time, world);
       }
@@ -182,7 +204,11 @@ class ByTokio : public Evidence {
 
  private:
   struct Process {
-    TrackRecord answers;   // requests are answered by the task that read them
+    TrackRecord replies;  // consumers reply after their calls, and do one thing at a time
+    TrackRecord whole;    // who gives a waiting one something to do gets its next reply
+    std::unordered_map<std::uint64_t, Consumer> consumers;
+    std::vector<std::pair<NodePtr, NodePtr>> replied;  // calls and their requests, until that is proven
+    TrackRecord answers;                               // requests are answered by the task that read them
     TrackRecord children;  // who was begun for a request makes no calls once that is answered
     TrackRecord handed;    // the only one who can have asked for a call awaits its response
     bool asks_told = true;
@@ -206,8 +232,8 @@ class ByTokio : public Evidence {
 
   static std::uint64_t key(std::uint32_t pid, std::uint64_t task) { return combine64(mix64(pid), task); }
   static bool fails(const TrackRecord& record) { return record.failed * kRare > record.held + kRare; }
-  static bool proven(const TrackRecord& record) {
-    return record.held >= kProven && record.failed * kRare <= record.held;
+  static bool proven(const TrackRecord& record, float enough = kProven) {
+    return record.held >= enough && record.failed * kRare <= record.held;
   }
   Process& process_of(std::uint32_t pid) {
     if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) processes_.clear();
@@ -310,6 +336,10 @@ class ByTokio : public Evidence {
     }
     Task* const waker = tasks_.find(key(pid, handover.actor.task));
     if (waker == nullptr) return;
+    if (waker->requests > 0 && wakee.requests == 0) asked(process_of(pid), handover);
+    if (waker->requests == 0 && wakee.requests > 0) {
+      replied(process_of(pid), handover, request_read_by(wakee, BootTime{}, world), world);
+    }
     if (waker->calls && !waker->outlives) {
       // It delivers to another request than the one it was begun for.
       const NodePtr other = wakee.requests > 0 ? request_read_by(wakee, BootTime{}, world) : nullptr;
@@ -329,7 +359,7 @@ class ByTokio : public Evidence {
       child.calls = true;
       child.outlives = child.outlives || !awaits.node;
     }
-    if (!awaits.node) return;
+    if (!awaits.node) return consumed(process, handover, call, world);
     if (waker->only != 0) process.handed.add(awaits.node->number == waker->only);
     const auto askers = waker->asked.begin() + std::min<std::size_t>(waker->askers, kMostWakers);
     const bool asked = std::find(waker->asked.begin(), askers, handover.object) != askers;
@@ -337,6 +367,73 @@ class ByTokio : public Evidence {
     if (awaits.child) return wait(process, call, awaits);
     world.habits.tells_contexts(pid);  // no loop's turn says as much
     if (!call->decided) world.found(call, Claim{awaits.node, std::nullopt, "tokio", kBoth});
+  }
+
+  static void asked(Process& process, const event::Handover& handover) {
+    const auto it = process.consumers.find(handover.object);
+    if (it == process.consumers.end()) return;
+    Consumer& consumer = it->second;
+    // It waited for more to do: what it did before was for another, who did not wait for the reply.
+    if (!consumer.calls.empty()) process.whole.add(false);
+    consumer.calls.clear();
+    consumer.asked_by = handover.actor.task;
+  }
+
+  // A response woke a task that works for no request that is known.
+  static void consumed(Process& process, const event::Handover& handover, const NodePtr& call, World& world) {
+    if (process.consumers.size() >= kMostTasks) process.consumers.clear();
+    Consumer& consumer = process.consumers[handover.object];
+    take(process, consumer, world);
+    if (call->opened < consumer.replied) return process.replies.add(false);
+    if (consumer.calls.size() >= kMostOfAJob) consumer.calls.clear();
+    consumer.calls.push_back(call);
+  }
+
+  static void replied(Process& process, const event::Handover& handover, const NodePtr& request, World& world) {
+    const auto it = process.consumers.find(handover.actor.task);
+    if (it == process.consumers.end()) return;
+    Consumer& consumer = it->second;
+    if (consumer.calls.empty()) {
+      if (consumer.taken.empty() || consumer.request == request) return;
+      // Which of the two it worked for is not known: one may have waited for something else.
+      consumer.taken.clear();
+      return process.replies.add(false);
+    }
+    take(process, consumer, world);
+    const bool asked = consumer.asked_by == handover.object;
+    if (consumer.asked_by != 0) process.whole.add(asked);
+    auto calls = std::exchange(consumer.calls, {});
+    consumer.asked_by = 0;
+    consumer.replied = handover.time;
+    const auto too_old = [&](const NodePtr& call) { return !request || call->opened < request->opened; };
+    const bool fits = !too_old(calls.back());
+    process.replies.add(fits);
+    if (!fits) return;
+    consumer.request = request;
+    if (proven(process.whole, kWellProven) && std::ranges::none_of(calls, too_old))
+      consumer.taken = std::move(calls);
+    else
+      consumer.taken = {calls.back()};
+  }
+
+  // It has gone on without replying to another.
+  static void take(Process& process, Consumer& consumer, World& world) {
+    for (NodePtr& call : consumer.taken) process.replied.emplace_back(std::move(call), consumer.request);
+    consumer.taken.clear();
+    consumer.request.reset();
+    if (!proven(process.replies) || fails(process.answers)) {
+      if (process.replied.size() >= kMostWaiting) process.replied.clear();
+      return;
+    }
+    for (const auto& [call, request] : std::exchange(process.replied, {})) {
+      if (!call->decided) world.found(call, Claim{request, std::nullopt, "tokio", kOne});
+    }
+  }
+
+  static void take_consumed(Process& process, BootTime now, World& world) {
+    for (auto& [task, consumer] : process.consumers) {
+      if (!consumer.taken.empty() && now - consumer.replied >= kReplied) take(process, consumer, world);
+    }
   }
 
   // Before what is left of a call would be inferred.

@@ -183,7 +183,8 @@ def _kinds():
                background=False)
     yield Kind("rust_tokio_spawn", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio_spawn"),
                _one("loop"), background=False)
-    yield Kind("rust_tokio_queue", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio_queue"), POOLS,
+    yield Kind("rust_tokio_queue", lambda s: [s.tools.rust(s.kind), s.variant.name], lambda t: t.rust("rust_tokio_queue"),
+               (*POOLS, Variant("whole", "idle", lambda c: c + 4, ample), Variant("whole-busy", "busy", scarce, ample)),
                background=False)
     yield Kind("nginx", _nginx, lambda t: nginx(), _one("loop"), planned=False,
                background=False)

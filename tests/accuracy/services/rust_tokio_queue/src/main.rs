@@ -1,6 +1,7 @@
-//! As rust_tokio, but calls are made by tasks that all requests share, fed through a queue.
+//! As rust_tokio, but calls are made by tasks that all requests share, fed through a queue: each call by itself, or in the
+//! variants "whole" all that a request wants at once.
 use axum::{body::Bytes, extract::State, http::{StatusCode, Uri}, routing::post, Router};
-use std::{sync::{Arc, OnceLock}, time::Duration};
+use std::{env, sync::{Arc, OnceLock}, time::Duration};
 use tokio::sync::{mpsc, oneshot, Mutex};
 
 #[path = "../../common/plan.rs"]
@@ -10,7 +11,7 @@ use plan::{call, setting, steps};
 struct Job {
     path: Arc<str>,
     body: Bytes,
-    index: usize,
+    steps: Vec<(u64, Vec<usize>)>,
     done: oneshot::Sender<bool>,
 }
 
@@ -19,7 +20,13 @@ async fn work(client: reqwest::Client, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
     loop {
         let next = jobs.lock().await.recv().await;
         let Some(job) = next else { return };
-        let right = call(&client, &job.path, &job.body, job.index).await.is_ok();
+        let mut right = true;
+        for (pause, calls) in &job.steps {
+            sleep(*pause).await;
+            for index in calls {
+                right = right && call(&client, &job.path, &job.body, *index).await.is_ok();
+            }
+        }
         let _ = job.done.send(right);
     }
 }
@@ -34,14 +41,15 @@ async fn handle(State(queue): State<Arc<OnceLock<mpsc::Sender<Job>>>>, uri: Uri,
         }
         jobs
     });
-    for (pause, calls) in steps(&body) {
-        if pause > 0 {
-            tokio::time::sleep(Duration::from_micros(pause)).await;
-        }
+    let whole = env::args().any(|argument| argument.starts_with("whole"));
+    let all = if whole { vec![(0, Vec::new())] } else { steps(&body) };
+    for (pause, calls) in all {
+        sleep(pause).await;
+        let each = calls.into_iter().map(|index| vec![(0, vec![index])]);
         let mut waits = Vec::new();
-        for index in calls {
+        for steps in if whole { vec![steps(&body)] } else { each.collect() } {
             let (done, wait) = oneshot::channel();
-            if jobs.send(Job { path: path.clone(), body: body.clone(), index, done }).await.is_err() {
+            if jobs.send(Job { path: path.clone(), body: body.clone(), steps, done }).await.is_err() {
                 return (StatusCode::BAD_GATEWAY, "");
             }
             waits.push(wait);
@@ -53,6 +61,12 @@ async fn handle(State(queue): State<Arc<OnceLock<mpsc::Sender<Job>>>>, uri: Uri,
         }
     }
     (StatusCode::OK, "done\n")
+}
+
+async fn sleep(us: u64) {
+    if us > 0 {
+        tokio::time::sleep(Duration::from_micros(us)).await;
+    }
 }
 
 #[tokio::main]
