@@ -52,6 +52,7 @@ class Correlator : public Sink<ExchangeItem> {
   // What is to be told instead of the event: data that a thread moved for a task that gave it the work says so. Valid
   // until the next call.
   [[nodiscard]] const Event& on_behalf(const Event& event);
+  const Event& on_behalf(Event&&) = delete;
   // A sampling window ended: what is finished goes out as it is, what is open is forgotten.
   void restart();
   // Of the window that begins: said on every span, and, where a trace begins here, in its tracestate.

@@ -43,7 +43,7 @@ struct BpfSettings {
 };
 
 // One thread.
-class BpfObject : public RuntimeKernel {
+class BpfObject final : public RuntimeKernel {
  public:
   // Loads just these programs; nullptr among them is nothing. On failure the error's hint holds the tail of the
   // verifier's log, and `refused`, where given, the program that failed, "" when it was something else.
