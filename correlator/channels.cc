@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kMostChannels = 4096;  // of a generation
 constexpr std::size_t kMostElements = 4096;  // of a channel
-constexpr std::size_t kMostTakers = 256;     // of a channel
+constexpr std::size_t kMostTakers = 64;      // of a channel
 constexpr std::size_t kMostDraws = 256;      // of a channel
 constexpr std::uint32_t kSentRemembered = 256;
 // That a channel's elements come back to it is believed of at least so many, and when at least one sender in so many
@@ -65,13 +65,16 @@ bool Channels::comes_back(const Channel& c) {
 }
 
 void Channels::note_taker(Channel& c, std::uint64_t task) {
-  if (c.takers.size() >= kMostTakers) c.takers.clear();
-  c.takers.insert(task);
+  if (std::ranges::find(c.takers, task) != c.takers.end()) return;
+  if (c.takers.size() < kMostTakers)
+    c.takers.push_back(task);
+  else
+    c.takers[c.next_taker++ % kMostTakers] = task;
 }
 
 void Channels::note_sender(Channel& c, std::uint64_t task) {
   ++c.sent;
-  if (c.takers.contains(task)) ++c.sent_by_takers;
+  if (std::ranges::find(c.takers, task) != c.takers.end()) ++c.sent_by_takers;
   if (c.sent < kSentRemembered) return;
   c.sent /= 2;
   c.sent_by_takers /= 2;

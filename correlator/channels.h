@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "model/event.h"
@@ -46,8 +45,9 @@ class Channels {
       std::uint64_t sender = 0;
       std::uint64_t work = 0;
     } early;
-    std::vector<std::uint64_t> draws;  // in which its first element is drawn
-    std::unordered_set<std::uint64_t> takers;
+    std::vector<std::uint64_t> draws;   // in which its first element is drawn
+    std::vector<std::uint64_t> takers;  // the last ones
+    std::size_t next_taker = 0;
     std::uint32_t sent = 0;
     std::uint32_t sent_by_takers = 0;
     // The last operation, to notice the next one that saw the channel as it was before it.

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <map>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -42,7 +43,9 @@ constexpr std::uint32_t kProvenAgain = 400;  // once there have been workers
 constexpr std::uint32_t kStillGoingOn = 3;   // calls after the answer: more than the rest of what a request began
 constexpr std::size_t kMostWatched = 8192;   // of a process
 constexpr std::size_t kMostOfADraw = 64;     // calls
-constexpr std::uint64_t kRun = 16;           // ids a processor takes at once (_GoidCacheBatch)
+// Calls wait no longer to be told which it was (as long as CorrelatorOptions::provisional_ns).
+constexpr std::int64_t kLongestDraw = 30'000'000'000;
+constexpr std::uint64_t kRun = 16;  // ids a processor takes at once (_GoidCacheBatch)
 constexpr unsigned kIdBits = 56;
 constexpr std::uint64_t kIdMask = (1ULL << kIdBits) - 1;
 
@@ -138,12 +141,13 @@ struct Process {
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
       births;  // by goroutine, until its request is understood
   Channels channels;
-  // By draw: the requests it may be for, and the calls made meanwhile.
+  // By draw, the oldest first: the requests it may be for, and the calls made meanwhile.
   struct Drawing {
+    BootTime since{};
     std::vector<NodePtr> requests;
     std::vector<NodePtr> calls;
   };
-  std::unordered_map<std::uint64_t, Drawing> drawings;
+  std::map<std::uint64_t, Drawing> drawings;
   bool watched = true;  // what is done with channels is told
   Children children;
   bool forgot = false;  // goroutines that are met for the first time may have been met before
@@ -193,7 +197,10 @@ class Goroutine : public Evidence {
       if (waiting.size() >= kMostWaiting && !waiting.contains(births->task)) waiting.clear();
       waiting[births->task].assign(births->next.begin(), births->next.begin() + births->count);
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
-      for (auto& [pid, process] : processes_) take_ended(process, tick->time, world);
+      for (auto& [pid, process] : processes_) {
+        take_ended(process, tick->time, world);
+        give_up_old(process, tick->time, world);
+      }
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       forget(exited->pid);
     }
@@ -325,7 +332,7 @@ class Goroutine : public Evidence {
           found.node.reset();
         }
         for (const auto& given : process.channels.sends(handover, found.node ? found.node->number : 0)) {
-          give(process, given, handover.object, world);
+          give(process, given, handover, world);
         }
         return;
       }
@@ -333,7 +340,7 @@ class Goroutine : public Evidence {
         if (!process.watched) return;
         if (task.channel == handover.object) task.work = task.draw = 0;
         asks(task, handover);
-        for (const auto& given : process.channels.receives(handover)) give(process, given, handover.object, world);
+        for (const auto& given : process.channels.receives(handover)) give(process, given, handover, world);
         return;
       case event::Handover::Role::kAsks:
         process.channels.asks(handover.actor.task);
@@ -363,11 +370,26 @@ class Goroutine : public Evidence {
   }
 
   // One of several pieces of work: which shows later.
-  static void drawn(Process& process, Task& task, const Channels::Given& given, World& world) {
-    if (process.drawings.size() >= kMostWaiting) process.drawings.clear();
+  static void drawn(Process& process, Task& task, const Channels::Given& given, BootTime now, World& world) {
+    if (process.drawings.size() >= kMostWaiting) give_up(process, process.drawings.begin(), world);
     task.draw = given.draw;
     task.work = 0;
-    if (NodePtr request = world.open.find(given.work)) process.drawings[given.draw].requests.push_back(request);
+    NodePtr request = world.open.find(given.work);
+    if (!request) return;
+    Process::Drawing& drawing = process.drawings[given.draw];
+    drawing.since = now;
+    drawing.requests.push_back(std::move(request));
+  }
+
+  static void give_up(Process& process, std::map<std::uint64_t, Process::Drawing>::iterator drawing, World& world) {
+    const std::vector<NodePtr> calls = std::move(drawing->second.calls);
+    process.drawings.erase(drawing);
+    for (const NodePtr& call : calls) world.refuted(call);
+  }
+  static void give_up_old(Process& process, BootTime now, World& world) {
+    while (!process.drawings.empty() && now - process.drawings.begin()->second.since >= kLongestDraw) {
+      give_up(process, process.drawings.begin(), world);
+    }
   }
 
   static void settled(Process& process, Task& task, const Channels::Given& given, World& world) {
@@ -386,7 +408,9 @@ class Goroutine : public Evidence {
     process.drawings.erase(drawing);
   }
 
-  void give(Process& process, const Channels::Given& given, std::uint64_t channel, World& world) {
+  void give(Process& process, const Channels::Given& given, const event::Handover& handover, World& world) {
+    const std::uint64_t channel = handover.object;
+    const BootTime now = handover.time;
     if (given.comes_back) return;
     Task& task = meet(process, given.task);
     if (given.settled) return settled(process, task, given, world);
@@ -405,7 +429,7 @@ class Goroutine : public Evidence {
     if (given.draw != 0 && !other) {
       task.channel = channel;
       task.site = given.site;
-      return drawn(process, task, given, world);
+      return drawn(process, task, given, now, world);
     }
     if (other && (given.work == 0 || given.work == task.work)) return;
     task.work = other && world.open.find(task.work) ? 0 : given.work;
