@@ -318,6 +318,65 @@ TEST(Goroutine, AJobThatWasDrawnAndIsNeverKnownIsNobodys) {
   EXPECT_TRUE(s.is_root(call));
 }
 
+// A worker replies through channels on which the goroutines of the requests wait.
+struct RepliesScene : ChannelScene {
+  void reply(std::uint64_t to) { send(kReplies, 50, 0, 0, to); }
+  // Jobs that are known, and to whom the reply of each goes.
+  void show(int times, std::uint64_t to = 20) {
+    for (int i = 0; i < times; ++i) {
+      const auto request = read(20, {});
+      receive(kJobs, 50, 0, 0, Select::kFirst);
+      send(kJobs, 20, 0, 0, 50);
+      finish_all({work()});
+      reply(to);
+      finish_all({request});
+    }
+  }
+  // Two requests are handed over at once, and which of them the worker got is not known.
+  ExchangePtr job() {
+    receive(kJobs, 50, 0, 0, Select::kFirst);
+    send(kJobs, 30, 0, 0, 50);
+    send(kJobs, 40, 0, 0, 50);
+    return work();
+  }
+  static constexpr std::uint64_t kReplies = 0xf000;
+  ExchangePtr a = read(30, {});
+  ExchangePtr b = read(40, {});
+};
+
+TEST(Goroutine, TheReplyTellsWhoseAnUnknownJobWas) {
+  RepliesScene s;
+  s.show(40);
+  const auto call = s.job();
+  s.finish_all({call});
+  s.reply(40);
+  const auto afterwards = s.work();
+  s.finish_all({afterwards, s.b, s.a});
+  EXPECT_TRUE(s.is_parent(s.b, call));
+  EXPECT_TRUE(s.is_parent(s.b, afterwards));
+}
+
+TEST(Goroutine, AJobWithoutAReplyStaysUnknown) {
+  RepliesScene s;
+  s.show(40);
+  const auto call = s.job();
+  s.finish_all({call});
+  s.receive(kJobs, 50, 0, 0, Select::kFirst);
+  s.reply(40);
+  s.finish_all({s.b, s.a});
+  EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Goroutine, RepliesThatOthersWaitForTellNothing) {
+  RepliesScene s;
+  s.show(40, 40);  // who waits is not who asked
+  const auto call = s.job();
+  s.finish_all({call});
+  s.reply(40);
+  s.finish_all({s.b, s.a});
+  EXPECT_TRUE(s.is_root(call));
+}
+
 TEST(Goroutine, AChildThatWaitsForAResultInASelectIsNoWorker) {
   ChannelScene s;
   show_that_children_end(s);

@@ -23,6 +23,7 @@
 
 #include "correlator/channels.h"
 #include "correlator/evidence/evidence.h"
+#include "correlator/evidence/track_record.h"
 
 namespace wirespan {
 namespace {
@@ -43,6 +44,7 @@ constexpr std::uint32_t kProvenAgain = 400;  // once there have been workers
 constexpr std::uint32_t kStillGoingOn = 3;   // calls after the answer: more than the rest of what a request began
 constexpr std::size_t kMostWatched = 8192;   // of a process
 constexpr std::size_t kMostOfADraw = 64;     // calls
+constexpr float kRareReply = 200;
 // Calls wait no longer to be told which it was (as long as CorrelatorOptions::provisional_ns).
 constexpr std::int64_t kLongestDraw = 30'000'000'000;
 constexpr std::uint64_t kRun = 16;  // ids a processor takes at once (_GoidCacheBatch)
@@ -148,7 +150,10 @@ struct Process {
     std::vector<NodePtr> calls;
   };
   std::map<std::uint64_t, Drawing> drawings;
-  bool watched = true;  // what is done with channels is told
+  // Workers send their results to whoever waits for them: the goroutine of the request.
+  TrackRecord replies;
+  std::unordered_map<std::uint64_t, std::vector<NodePtr>> unknown;  // calls of workers whose work is not known
+  bool watched = true;                                              // what is done with channels is told
   Children children;
   bool forgot = false;  // goroutines that are met for the first time may have been met before
 };
@@ -164,6 +169,7 @@ class Goroutine : public Evidence {
       process.births.clear();
       process.channels = Channels();
       process.drawings.clear();
+      process.unknown.clear();
       process.children.clear();
       process.forgot = true;
       for (auto& [number, task] : process.tasks) {
@@ -262,6 +268,7 @@ class Goroutine : public Evidence {
     if (belief == Belief::kNone) found.node.reset();
     world.habits.explained(node.pid, found.node != nullptr);
     if (!found.node && found.draw != 0) return call_of_draw(of, found.draw, node, world);
+    if (!found.node && found.worker != 0) return call_of_unknown(of, found.worker, node, world);
     if (!found.node) return std::nullopt;
     if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", kChannelConfidence};
     Claim claim{std::move(found.node), std::nullopt, "goroutine", 1.0};
@@ -327,6 +334,7 @@ class Goroutine : public Evidence {
         return;
       case event::Handover::Role::kSends: {
         if (!process.watched) return;
+        replied(process, task, handover, world);
         Found found = request_of(process, handover.actor, world);
         if (found.lineage.of_child() && !believed(process, found, handover.actor, handover.time, world)) {
           found.node.reset();
@@ -338,13 +346,12 @@ class Goroutine : public Evidence {
       }
       case event::Handover::Role::kReceives:
         if (!process.watched) return;
-        if (task.channel == handover.object) task.work = task.draw = 0;
-        asks(task, handover);
+        asks(process, task, handover, world);
         for (const auto& given : process.channels.receives(handover)) give(process, given, handover, world);
         return;
       case event::Handover::Role::kAsks:
         process.channels.asks(handover.actor.task);
-        asks(task, handover);
+        asks(process, task, handover, world);
         return;
       case event::Handover::Role::kWakes:
       case event::Handover::Role::kSpawns:
@@ -361,12 +368,49 @@ class Goroutine : public Evidence {
     process.watched = now;
     process.channels = Channels();
     process.drawings.clear();
+    process.unknown.clear();
     for (auto& [number, task] : process.tasks) task.work = task.draw = 0;
   }
 
   // It is back where it got its work, for more: what came there before is done.
-  static void asks(Task& task, const event::Handover& handover) {
-    if (task.site == handover.site && handover.site != 0) task.work = task.draw = 0;
+  static void asks(Process& process, Task& task, const event::Handover& handover, World& world) {
+    const bool same_site = task.site == handover.site && handover.site != 0;
+    const bool same_channel = task.channel == handover.object && handover.role == event::Handover::Role::kReceives;
+    if (!same_site && !same_channel) return;
+    task.work = task.draw = 0;
+    const auto calls = process.unknown.find(handover.actor.task);
+    if (calls == process.unknown.end()) return;
+    const auto given_up = std::move(calls->second);
+    process.unknown.erase(calls);
+    for (const NodePtr& call : given_up) world.refuted(call);
+  }
+
+  // A worker hands its result to a goroutine that waits for it. Where that has always been the one of the request it
+  // was known to work for, it tells of jobs for which that is not known (two were handed over at once) whose they were.
+  static void replied(Process& process, Task& worker, const event::Handover& send, World& world) {
+    if (worker.channel == 0 || worker.requests > 0 || send.other == 0 || send.drawn()) return;
+    const auto receiver = process.tasks.find(send.other);
+    if (receiver == process.tasks.end() || receiver->second.requests == 0) return;
+    const NodePtr request = request_read_by(receiver->second, 0, world);
+    if (!request) return;
+    if (worker.work != 0) return process.replies.add(worker.work == request->number);
+    if (!process.replies.trusted(kProven, kRareReply)) return;
+    const auto found = [&](const std::vector<NodePtr>& calls) {
+      for (const NodePtr& call : calls) {
+        if (!call->decided && call->opened >= request->opened)
+          world.found(call, Claim{request, std::nullopt, "channel", kChannelConfidence});
+      }
+    };
+    if (const auto calls = process.unknown.find(send.actor.task); calls != process.unknown.end()) {
+      found(calls->second);
+      process.unknown.erase(calls);
+    }
+    if (const auto drawing = process.drawings.find(worker.draw); drawing != process.drawings.end()) {
+      found(drawing->second.calls);
+      process.drawings.erase(drawing);
+    }
+    worker.draw = 0;
+    worker.work = request->number;
   }
 
   // One of several pieces of work: which shows later.
@@ -453,8 +497,9 @@ class Goroutine : public Evidence {
   struct Found {
     NodePtr node;  // null when that is not certain
     bool through_channel = false;
-    Lineage lineage = {};    // of a child of the one that read it
-    std::uint64_t draw = 0;  // on which it depends
+    Lineage lineage = {};      // of a child of the one that read it
+    std::uint64_t draw = 0;    // on which it depends
+    std::uint64_t worker = 0;  // who makes the call, where that one is fed through channels
   };
 
   enum class Belief : std::uint8_t { kNone, kOnceProven, kAtOnce };
@@ -481,6 +526,20 @@ class Goroutine : public Evidence {
     Claim claim{it->second.requests.front(), std::nullopt, "channel", kChannelConfidence};
     claim.unproven = true;
     it->second.calls.push_back(std::move(call));
+    return claim;
+  }
+
+  // Of a job that is not known (yet). The parent is any request: it stands for the one that the reply will tell.
+  static std::optional<Claim> call_of_unknown(Process& process, std::uint64_t worker, const Node& node, World& world) {
+    NodePtr call = world.open.find(node.number);
+    const auto& serving = world.open.serving(node.pid);
+    if (!call || serving.empty() || !process.replies.trusted(kProven, kRareReply)) return std::nullopt;
+    if (process.unknown.size() >= kMostWaiting) process.unknown.clear();
+    auto& calls = process.unknown[worker];
+    if (calls.size() >= kMostOfADraw) return std::nullopt;
+    calls.push_back(std::move(call));
+    Claim claim{serving.front(), std::nullopt, "channel", kChannelConfidence};
+    claim.unproven = true;
     return claim;
   }
 
@@ -574,7 +633,9 @@ class Goroutine : public Evidence {
       if (it != process.tasks.end()) {
         if (it->second.requests > 0) return {request_read_by(it->second, child, world), false, lineage};
         // Workers outlive what they were started for.
-        if (it->second.channel != 0) return {world.open.find(it->second.work), true, {}, it->second.draw};
+        if (it->second.channel != 0) {
+          return {world.open.find(it->second.work), true, {}, it->second.draw, it->second.work == 0 ? at.task : 0};
+        }
       }
       // A goroutine never heard of may be anything's child, but not if its child told who it is.
       if (at.parent == 0) return {};
