@@ -538,6 +538,8 @@ class Goroutine : public Evidence {
     auto& calls = process.unknown[worker];
     if (calls.size() >= kMostOfADraw) return std::nullopt;
     calls.push_back(std::move(call));
+    // Another request's lost answer would decide it.
+    if (node.opened < world.lossy_until) return std::nullopt;
     Claim claim{serving.front(), std::nullopt, "channel", kChannelConfidence};
     claim.unproven = true;
     return claim;
