@@ -40,6 +40,9 @@ constexpr double kBoth = 0.99;
 constexpr double kOne = 0.98;
 constexpr std::int64_t kLate = 1'000'000'000;      // for a response
 constexpr std::int64_t kAfterwards = 500'000'000;  // who has made no call for so long after the answer has ended
+// Or for so long, where others have made so many: a consumer would have made some of them.
+constexpr std::int64_t kSoonAfterwards = 100'000'000;
+constexpr std::uint64_t kCallsOfOthers = 256;
 constexpr std::int64_t kReplied =
     20'000'000;                          // a consumer that wakes another within this time may have replied to that
 constexpr std::size_t kMostOfAJob = 64;  // calls
@@ -218,7 +221,9 @@ class ByTokio : public Evidence {
       std::uint64_t task = 0;  // the child that made or asked for it
       NodePtr parent;          // that request, once it is answered
       BootTime answered{};
+      std::uint64_t calls_then = 0;
     };
+    std::uint64_t calls = 0;
     std::vector<Waiting> waiting;
     std::deque<Waiting> children_calls;  // of answered requests, in the order of the answers
     std::vector<Waiting> unproven;       // until the process has shown that its children work like this
@@ -290,6 +295,7 @@ class ByTokio : public Evidence {
 
   void write(const NodePtr& node, std::uint64_t number, World& world) {
     Task& task = tasks_.get(key(node->pid, number));
+    ++process_of(node->pid).calls;
     if (task.requests > 0) return;
     task.call = node;
     task.responds = false;
@@ -468,6 +474,7 @@ class ByTokio : public Evidence {
       if (one.request != request->number) return false;
       one.parent = request;
       one.answered = touch.time;
+      one.calls_then = process.calls;
       // Where that has been so all the time, it need not be waited for; it is watched none the less.
       const bool known = process.children.held >= kWellProven && !fails(process.children) && !fails(process.answers);
       const Task* const child = known ? tasks_.find(key(request->pid, one.task)) : nullptr;
@@ -479,8 +486,11 @@ class ByTokio : public Evidence {
   }
 
   void take_children(std::uint32_t pid, Process& process, BootTime now, World& world) {
-    while (!process.children_calls.empty() && now - process.children_calls.front().answered >= kAfterwards) {
+    while (!process.children_calls.empty()) {
       Process::Waiting& first = process.children_calls.front();
+      const std::int64_t since = now - first.answered;
+      const bool soon = since >= kSoonAfterwards && process.calls - first.calls_then >= kCallsOfOthers;
+      if (since < kAfterwards && !soon) break;
       const bool held = ended(pid, first);
       process.children.add(held);
       if (held && !first.call->decided && process.unproven.size() < kMostWaiting)
