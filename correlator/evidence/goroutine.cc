@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <array>
 #include <deque>
-#include <map>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -23,7 +22,7 @@
 
 #include "correlator/channels.h"
 #include "correlator/evidence/evidence.h"
-#include "correlator/evidence/track_record.h"
+#include "correlator/unknown_jobs.h"
 
 namespace wirespan {
 namespace {
@@ -33,8 +32,6 @@ constexpr std::size_t kMostTasks = 65'536;  // of all processes; past it everyth
 constexpr std::size_t kMostCallers = 65'536;
 constexpr std::size_t kMostWaiting = 4096;  // reads that may have begun a request, of a process
 constexpr int kMostGenerations = 8;
-// Two operations on a channel at once are noticed unless a third hides it; a worker may do two jobs at once.
-constexpr double kChannelConfidence = 0.98;
 // Of children that made calls for a request: who has made none for so long after the answer, in which others of the
 // process have made so many, is taken to have ended. A worker may be idle for as long as there is nothing to do.
 constexpr std::int64_t kAfterwards = 500'000'000;
@@ -43,11 +40,7 @@ constexpr std::uint32_t kProven = 32;
 constexpr std::uint32_t kProvenAgain = 400;  // once there have been workers
 constexpr std::uint32_t kStillGoingOn = 3;   // calls after the answer: more than the rest of what a request began
 constexpr std::size_t kMostWatched = 8192;   // of a process
-constexpr std::size_t kMostOfADraw = 64;     // calls
-constexpr float kRareReply = 200;
-// Calls wait no longer to be told which it was (as long as CorrelatorOptions::provisional_ns).
-constexpr std::int64_t kLongestDraw = 30'000'000'000;
-constexpr std::uint64_t kRun = 16;  // ids a processor takes at once (_GoidCacheBatch)
+constexpr std::uint64_t kRun = 16;           // ids a processor takes at once (_GoidCacheBatch)
 constexpr unsigned kIdBits = 56;
 constexpr std::uint64_t kIdMask = (1ULL << kIdBits) - 1;
 
@@ -143,17 +136,8 @@ struct Process {
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
       births;  // by goroutine, until its request is understood
   Channels channels;
-  // By draw, the oldest first: the requests it may be for, and the calls made meanwhile.
-  struct Drawing {
-    BootTime since{};
-    std::vector<NodePtr> requests;
-    std::vector<NodePtr> calls;
-  };
-  std::map<std::uint64_t, Drawing> drawings;
-  // Workers send their results to whoever waits for them: the goroutine of the request.
-  TrackRecord replies;
-  std::unordered_map<std::uint64_t, std::vector<NodePtr>> unknown;  // calls of workers whose work is not known
-  bool watched = true;                                              // what is done with channels is told
+  UnknownJobs unknown;
+  bool watched = true;  // what is done with channels is told
   Children children;
   bool forgot = false;  // goroutines that are met for the first time may have been met before
 };
@@ -168,7 +152,6 @@ class Goroutine : public Evidence {
       process.callers.clear();
       process.births.clear();
       process.channels = Channels();
-      process.drawings.clear();
       process.unknown.clear();
       process.children.clear();
       process.forgot = true;
@@ -205,7 +188,7 @@ class Goroutine : public Evidence {
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       for (auto& [pid, process] : processes_) {
         take_ended(process, tick->time, world);
-        give_up_old(process, tick->time, world);
+        process.unknown.advance(tick->time, world);
       }
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       forget(exited->pid);
@@ -267,10 +250,10 @@ class Goroutine : public Evidence {
     const Belief belief = found.lineage.of_child() ? call_of_child(of, found, node, world) : Belief::kAtOnce;
     if (belief == Belief::kNone) found.node.reset();
     world.habits.explained(node.pid, found.node != nullptr);
-    if (!found.node && found.draw != 0) return call_of_draw(of, found.draw, node, world);
-    if (!found.node && found.worker != 0) return call_of_unknown(of, found.worker, node, world);
+    if (!found.node && found.draw != 0) return of.unknown.call_of_draw(found.draw, node, world);
+    if (!found.node && found.worker != 0) return of.unknown.call_of(found.worker, node, world);
     if (!found.node) return std::nullopt;
-    if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", kChannelConfidence};
+    if (found.through_channel) return Claim{std::move(found.node), std::nullopt, "channel", UnknownJobs::kConfidence};
     Claim claim{std::move(found.node), std::nullopt, "goroutine", 1.0};
     claim.unproven = belief == Belief::kOnceProven;
     return claim;
@@ -367,7 +350,6 @@ class Goroutine : public Evidence {
   static void watched(Process& process, bool now) {
     process.watched = now;
     process.channels = Channels();
-    process.drawings.clear();
     process.unknown.clear();
     for (auto& [number, task] : process.tasks) task.work = task.draw = 0;
   }
@@ -378,11 +360,7 @@ class Goroutine : public Evidence {
     const bool same_channel = task.channel == handover.object && handover.role == event::Handover::Role::kReceives;
     if (!same_site && !same_channel) return;
     task.work = task.draw = 0;
-    const auto calls = process.unknown.find(handover.actor.task);
-    if (calls == process.unknown.end()) return;
-    const auto given_up = std::move(calls->second);
-    process.unknown.erase(calls);
-    for (const NodePtr& call : given_up) world.refuted(call);
+    process.unknown.asks(handover.actor.task, world);
   }
 
   // A worker hands its result to a goroutine that waits for it. Where that has always been the one of the request it
@@ -393,47 +371,19 @@ class Goroutine : public Evidence {
     if (receiver == process.tasks.end() || receiver->second.requests == 0) return;
     const NodePtr request = request_read_by(receiver->second, 0, world);
     if (!request) return;
-    if (worker.work != 0) return process.replies.add(worker.work == request->number);
-    if (!process.replies.trusted(kProven, kRareReply)) return;
-    const auto found = [&](const std::vector<NodePtr>& calls) {
-      for (const NodePtr& call : calls) {
-        if (!call->decided && call->opened >= request->opened)
-          world.found(call, Claim{request, std::nullopt, "channel", kChannelConfidence});
-      }
-    };
-    if (const auto calls = process.unknown.find(send.actor.task); calls != process.unknown.end()) {
-      found(calls->second);
-      process.unknown.erase(calls);
-    }
-    if (const auto drawing = process.drawings.find(worker.draw); drawing != process.drawings.end()) {
-      found(drawing->second.calls);
-      process.drawings.erase(drawing);
-    }
+    if (worker.work != 0) return process.unknown.replied(worker.work == request->number);
+    if (!process.unknown.replied(send.actor.task, worker.draw, request, world)) return;
     worker.draw = 0;
     worker.work = request->number;
   }
 
   // One of several pieces of work: which shows later.
   static void drawn(Process& process, Task& task, const Channels::Given& given, BootTime now, World& world) {
-    if (process.drawings.size() >= kMostWaiting) give_up(process, process.drawings.begin(), world);
     task.draw = given.draw;
     task.work = 0;
     NodePtr request = world.open.find(given.work);
     if (!request) return;
-    Process::Drawing& drawing = process.drawings[given.draw];
-    drawing.since = now;
-    drawing.requests.push_back(std::move(request));
-  }
-
-  static void give_up(Process& process, std::map<std::uint64_t, Process::Drawing>::iterator drawing, World& world) {
-    const std::vector<NodePtr> calls = std::move(drawing->second.calls);
-    process.drawings.erase(drawing);
-    for (const NodePtr& call : calls) world.refuted(call);
-  }
-  static void give_up_old(Process& process, BootTime now, World& world) {
-    while (!process.drawings.empty() && now - process.drawings.begin()->second.since >= kLongestDraw) {
-      give_up(process, process.drawings.begin(), world);
-    }
+    process.unknown.may_be(given.draw, std::move(request), now, world);
   }
 
   static void settled(Process& process, Task& task, const Channels::Given& given, World& world) {
@@ -441,15 +391,7 @@ class Goroutine : public Evidence {
       task.draw = 0;
       task.work = given.work;
     }
-    const auto drawing = process.drawings.find(given.draw);
-    if (drawing == process.drawings.end()) return;
-    for (const NodePtr& request : drawing->second.requests) {
-      if (request->number != given.work) continue;
-      for (const NodePtr& call : drawing->second.calls) {
-        if (!call->decided) world.found(call, Claim{request, std::nullopt, "channel", kChannelConfidence});
-      }
-    }
-    process.drawings.erase(drawing);
+    process.unknown.was(given.draw, given.work, world);
   }
 
   void give(Process& process, const Channels::Given& given, const event::Handover& handover, World& world) {
@@ -516,33 +458,6 @@ class Goroutine : public Evidence {
     const Children& children = process.children;
     const bool alone = children.failed == 0 && world.open.serving(actor.thread.pid).size() == 1;
     return (alone || (children.believed() && now - children.doubted >= 0)) && !outlives(process, found.lineage);
-  }
-
-  // Any of the requests, until it is known which.
-  static std::optional<Claim> call_of_draw(Process& process, std::uint64_t draw, const Node& node, World& world) {
-    const auto it = process.drawings.find(draw);
-    NodePtr call = world.open.find(node.number);
-    if (!call || it == process.drawings.end() || it->second.calls.size() >= kMostOfADraw) return std::nullopt;
-    Claim claim{it->second.requests.front(), std::nullopt, "channel", kChannelConfidence};
-    claim.unproven = true;
-    it->second.calls.push_back(std::move(call));
-    return claim;
-  }
-
-  // Of a job that is not known (yet). The parent is any request: it stands for the one that the reply will tell.
-  static std::optional<Claim> call_of_unknown(Process& process, std::uint64_t worker, const Node& node, World& world) {
-    NodePtr call = world.open.find(node.number);
-    const auto& serving = world.open.serving(node.pid);
-    if (!call || serving.empty() || !process.replies.trusted(kProven, kRareReply)) return std::nullopt;
-    if (process.unknown.size() >= kMostWaiting) process.unknown.clear();
-    auto& calls = process.unknown[worker];
-    if (calls.size() >= kMostOfADraw) return std::nullopt;
-    calls.push_back(std::move(call));
-    // Another request's lost answer would decide it.
-    if (node.opened < world.lossy_until) return std::nullopt;
-    Claim claim{serving.front(), std::nullopt, "channel", kChannelConfidence};
-    claim.unproven = true;
-    return claim;
   }
 
   Belief call_of_child(Process& process, const Found& found, const Node& node, World& world) {
