@@ -258,10 +258,15 @@ TEST(Channels, WhatIsPutBackIsNoWork) {
 
 TEST(Channels, ManyDrawsAreBounded) {
   Selects s;
-  for (std::uint64_t i = 1; i < 20'000; ++i) {
+  constexpr std::uint64_t kDraws = 20'000;
+  for (std::uint64_t i = 1; i <= kDraws; ++i) {
     s.receive(kJobs, i, 1, 0, Select::kFirstDrawn);
     s.receive(i << 20U, i, 1, 0, Select::kAnotherDrawn);
   }
+  // All of them are seen to have taken what was in those of their own: who has been forgotten is not told of.
+  for (std::uint64_t i = kDraws; i > 0; --i) s.send(i << 20U, 1, 100, 0, 1);
+  EXPECT_GT(s.won.size(), 0U);
+  EXPECT_LE(s.won.size(), 4096U);
 }
 
 TEST(Channels, ManyChannelsAreBounded) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "correlator/testing/scene.h"
 
@@ -57,6 +58,25 @@ TEST(Continuation, LinksACallToWhoseAnswerWaitsForIt) {
   EXPECT_TRUE(s.is_parent(a, of_a));
   EXPECT_TRUE(s.is_parent(b, of_b));
   EXPECT_EQ(s.method(of_a), "continuation");
+}
+
+// The first is told some time after the process has begun to serve, and many wait for their calls then.
+TEST(Continuation, OfWhatWasOpenBeforeTheFirstWasTold) {
+  Futures s;
+  std::vector<ExchangePtr> requests;
+  std::vector<ExchangePtr> calls;
+  for (std::uint32_t i = 0; i < kUntilProven; ++i) {
+    requests.push_back(s.serve(thread(kPid, 10)));
+    calls.push_back(s.call(thread(kPid, 12)));
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    s.leads(calls[i], requests[i]);
+    s.responds(calls[i]);
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    s.answer(requests[i]);
+    EXPECT_TRUE(s.is_parent(requests[i], calls[i]));
+  }
 }
 
 TEST(Continuation, SaysNothingBeforeItIsProven) {

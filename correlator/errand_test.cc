@@ -22,12 +22,20 @@ struct PoolScene : Scene {
     for (std::uint32_t i = 0; i < 20; ++i) finish(serve(thread(kPid, 100)), thread(kPid, 100));
   }
 
-  void hand(Role role, Actor actor, std::uint64_t object) {
+  static constexpr std::uint64_t kQueue = 0x1000;
+  void hand(Role role, Actor actor, std::uint64_t object, std::uint64_t queue) {
     now = now + 10;
-    correlator.on_event(event::Handover{now, actor, role, object, role == Role::kGives ? 0x1000U : 0U, 0, 0, 0});
+    correlator.on_event(event::Handover{now, actor, role, object, queue, 0, 0, 0});
+  }
+  void hand(Role role, Actor actor, std::uint64_t object) {
+    hand(role, actor, object, role == Role::kGives ? kQueue : 0);
   }
   void put(std::uint32_t tid, std::uint64_t object) { hand(Role::kGives, thread(kPid, tid), object); }
   void get(std::uint32_t tid, std::uint64_t object) { hand(Role::kTakes, thread(kPid, tid), object); }
+  // Where it is told from which queue.
+  void get_from(std::uint32_t tid, std::uint64_t object, std::uint64_t queue = kQueue) {
+    hand(Role::kTakes, thread(kPid, tid), object, queue);
+  }
   ExchangePtr called_by(std::uint32_t tid) {
     auto made = call(thread(kPid, tid));
     finish(made, thread(kPid, tid));
@@ -54,6 +62,38 @@ TEST(Errand, WhoTakesWorksForWhoGave) {
   EXPECT_TRUE(s.is_parent(s.a, of_a));
   EXPECT_TRUE(s.is_parent(s.a, of_a_too));
   EXPECT_EQ(s.span(of_a).parent.method, "errand");
+}
+
+// A number, or a word, that two requests put in: it is one object.
+TEST(Errand, TheSameThingTwiceInAQueue) {
+  PoolScene s;
+  s.put(kReader, 0x10);
+  s.put(kOther, 0x10);
+  s.put(kReader, 0x10);
+  s.get_from(kPool, 0x10);
+  s.get_from(kPool + 1, 0x10);
+  s.get_from(kPool + 2, 0x10);
+  const auto of_b = s.called_by(kPool + 1);
+  const auto of_a = s.called_by(kPool);
+  const auto of_a_too = s.called_by(kPool + 2);
+  s.get_from(kPool, 0x10);
+  const auto of_nobody = s.called_by(kPool);
+  s.finish(s.a, thread(kPid, kReader));
+  s.finish(s.b, thread(kPid, kOther));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+  EXPECT_TRUE(s.is_parent(s.a, of_a));
+  EXPECT_TRUE(s.is_parent(s.a, of_a_too));
+  EXPECT_TRUE(s.is_root(of_nobody)) << "it was not seen to be given";
+}
+
+// From another queue, into which it was not seen to be put.
+TEST(Errand, OnlyOutOfTheQueueItWasPutInto) {
+  PoolScene s;
+  s.put(kReader, 0x10);
+  s.get_from(kPool, 0x10, 0x2000);
+  const auto made = s.called_by(kPool);
+  s.finish(s.a, thread(kPid, kReader));
+  EXPECT_TRUE(s.is_root(made));
 }
 
 TEST(Errand, OnlyUntilItComesBack) {

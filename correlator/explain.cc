@@ -35,8 +35,8 @@ constexpr std::array kMethods = {
         "Node's own numbers of asynchronous contexts say that it was made while working for the parent, and in this "
         "process answers bear that out"},
     Row{"tokio",
-        "the tokio task that sent it had read the parent's request, or was begun by the one that had, or was woken to "
-        "send it by such a task, which its response woke in turn"},
+        "the tokio task that sent it had read the parent's request, or was begun by the one that had (also to block a "
+        "thread), or was woken to send it by such a task, which its response woke in turn"},
     Row{"channel",
         "the goroutine that sent it works on what came through a channel from the one working for the parent"},
     Row{"turn",

@@ -286,35 +286,35 @@ TEST(Goroutine, AWorkerInASelectWorksForWhatItWasSent) {
   EXPECT_TRUE(s.is_root(of_nobody_again));
 }
 
+// Two channels have a job each for the worker, and the runtime draws one of them.
+struct DrawnScene : ChannelScene {
+  ExchangePtr a = read(20, {});
+  ExchangePtr b = read(30, {});
+  DrawnScene() {
+    send(kJobs, 20, 0, 0);
+    send(kUrgent, 30, 0, 0);
+    receive(kUrgent, 50, 1, 0, Select::kFirstDrawn);
+    receive(kJobs, 50, 1, 0, Select::kAnotherDrawn);
+  }
+};
+
 TEST(Goroutine, CallsOfAJobThatWasDrawnWaitUntilItIsKnown) {
-  ChannelScene s;
-  const auto a = s.read(20, {});
-  const auto b = s.read(30, {});
-  s.send(kJobs, 20, 0, 0);
-  s.send(kUrgent, 30, 0, 0);
-  s.receive(kUrgent, 50, 1, 0, Select::kFirstDrawn);
-  s.receive(kJobs, 50, 1, 0, Select::kAnotherDrawn);
+  DrawnScene s;
   const auto call = s.work();
   s.finish_all({call});
   EXPECT_EQ(s.counters.get("correlator.links.channel").value(), 0U);
   s.send(kJobs, 500, 0, 1);  // what was there is gone
   EXPECT_EQ(s.counters.get("correlator.links.channel").value(), 1U);
   const auto next = s.work();
-  s.finish_all({next, a, b});
-  EXPECT_TRUE(s.is_parent(a, call));
-  EXPECT_TRUE(s.is_parent(a, next));
+  s.finish_all({next, s.a, s.b});
+  EXPECT_TRUE(s.is_parent(s.a, call));
+  EXPECT_TRUE(s.is_parent(s.a, next));
 }
 
 TEST(Goroutine, AJobThatWasDrawnAndIsNeverKnownIsNobodys) {
-  ChannelScene s;
-  const auto a = s.read(20, {});
-  const auto b = s.read(30, {});
-  s.send(kJobs, 20, 0, 0);
-  s.send(kUrgent, 30, 0, 0);
-  s.receive(kUrgent, 50, 1, 0, Select::kFirstDrawn);
-  s.receive(kJobs, 50, 1, 0, Select::kAnotherDrawn);
+  DrawnScene s;
   const auto call = s.work();
-  s.finish_all({call, a, b});
+  s.finish_all({call, s.a, s.b});
   EXPECT_TRUE(s.is_root(call));
 }
 

@@ -65,6 +65,15 @@ void OpenTable::forget_key(const Node& node) {
   if (!it->second.client && !it->second.server) by_key_.erase(it);
 }
 
+std::vector<NodePtr> OpenTable::all_of(std::uint32_t pid) const {
+  std::vector<NodePtr> out;
+  for (const auto& [number, node] : by_number_) {
+    if (node->pid == pid) out.push_back(node);
+  }
+  std::ranges::sort(out, {}, [](const NodePtr& node) { return node->number; });
+  return out;
+}
+
 const std::vector<NodePtr>& OpenTable::serving(std::uint32_t pid) const {
   static const std::vector<NodePtr> kNone;
   const auto it = by_pid_.find(pid);

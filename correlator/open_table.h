@@ -31,6 +31,8 @@ class OpenTable {
   // How many of them were last read by that thread.
   [[nodiscard]] std::uint32_t serving_by_thread(std::uint32_t tid) const;
   void move_home(Node& node, std::uint32_t tid);
+  // Requests and calls of the process, in order of arrival. Goes through all there are.
+  [[nodiscard]] std::vector<NodePtr> all_of(std::uint32_t pid) const;
 
   [[nodiscard]] std::size_t size() const { return by_number_.size(); }
 

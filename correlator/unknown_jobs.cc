@@ -59,7 +59,7 @@ std::optional<Claim> UnknownJobs::call_of(std::uint64_t worker, const Node& call
   NodePtr node = world.open.find(call.number);
   const auto& serving = world.open.serving(call.pid);
   if (!node || serving.empty() || !replies_tell()) return std::nullopt;
-  if (calls_.size() >= kMostJobs) calls_.clear();
+  if (calls_.size() >= kMostJobs && !calls_.contains(worker)) asks(calls_.begin()->first, world);
   auto& calls = calls_[worker];
   if (calls.size() >= kMostCalls) return std::nullopt;
   calls.push_back(std::move(node));
@@ -90,6 +90,11 @@ void UnknownJobs::advance(BootTime now, World& world) {
 void UnknownJobs::give_up(Drawings::iterator drawing, World& world) {
   const auto given_up = drawings_.extract(drawing);
   let_go(given_up.mapped().calls, world);
+}
+
+void UnknownJobs::let_all_go(World& world) {
+  while (!drawings_.empty()) give_up(drawings_.begin(), world);
+  while (!calls_.empty()) asks(calls_.begin()->first, world);
 }
 
 void UnknownJobs::clear() {

@@ -35,7 +35,9 @@ class UnknownJobs {
   void asks(std::uint64_t worker, World& world);
   // Now and then.
   void advance(BootTime now, World& world);
-  // All that waits; how the process replies still holds.
+  // Nothing more will be heard of what waits.
+  void let_all_go(World& world);
+  // As if nothing had waited; how the process replies still holds.
   void clear();
 
  private:

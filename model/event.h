@@ -139,11 +139,15 @@ struct Handover {
     kGives,      // Python: the actor puts the piece of work `object` into a queue
     kTakes,      // Python: the actor took the piece of work `object`, 0: is back at a queue and has none
     kAsks,       // the actor is where it takes elements from channels; what it gets now, if anything, is not known
+    kMayGive,    // Python: as kGives and kTakes, of a queue of which is not known yet what it carries
+    kMayTake,
   } role = Role::kCalls;
   std::uint64_t object = 0;  // an address: unique within the process while it lives; or a task
-  std::uint64_t place = 0;   // channels: the element's slot in the buffer. kGives: the queue. kWakes: the following two
+  std::uint64_t place = 0;   // channels: the element's slot in the buffer. kGives, kTakes: the queue, 0: not told.
+                             // kWakes: the following two, kSpawns: the third
   static constexpr std::uint64_t kByReference = 1;
   static constexpr std::uint64_t kAnswersOnly = 2;  // the process's wake-ups by value are not told now
+  static constexpr std::uint64_t kBlocking = 4;     // who is begun may block its thread (tokio's spawn_blocking)
   std::uint64_t other = 0;   // channels: the goroutine that already waits at the other end; 0: none
   std::uint32_t queued = 0;  // channels: elements in the buffer before
   std::uint32_t capacity = 0;

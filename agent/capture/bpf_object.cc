@@ -351,6 +351,19 @@ std::uint32_t BpfObject::python_handed(std::uint32_t pid) const {
   return maps_.lookup(WS_MAP_PYTHON_PROCESSES, pid, process) ? process.handed : 0;
 }
 
+void BpfObject::set_python_deques(std::uint32_t pid, const ws_python_deques& deques) {
+  maps_.update(WS_MAP_PYTHON_DEQUES, pid, deques);
+}
+
+void BpfObject::remove_python_deques(std::uint32_t pid) {
+  maps_.remove(WS_MAP_PYTHON_DEQUES, pid);
+}
+
+ws_python_deques BpfObject::python_deques(std::uint32_t pid) const {
+  ws_python_deques deques{};
+  return maps_.lookup(WS_MAP_PYTHON_DEQUES, pid, deques) ? deques : ws_python_deques{};
+}
+
 void BpfObject::set_java_process(std::uint32_t pid, const ws_java_process& process) {
   maps_.update(WS_MAP_JAVA_PROCESSES, pid, process);
   begin_runtime_epoch();

@@ -83,6 +83,9 @@ class BpfObject final : public RuntimeKernel {
   void set_python_process(std::uint32_t pid, const ws_python_process& process) override;
   void remove_python_process(std::uint32_t pid) override;
   [[nodiscard]] std::uint32_t python_handed(std::uint32_t pid) const override;
+  void set_python_deques(std::uint32_t pid, const ws_python_deques& deques) override;
+  void remove_python_deques(std::uint32_t pid) override;
+  [[nodiscard]] ws_python_deques python_deques(std::uint32_t pid) const override;
   void set_java_process(std::uint32_t pid, const ws_java_process& process) override;
   void remove_java_process(std::uint32_t pid) override;
   bool set_java_way(const ws_java_class_of& of, const ws_java_way& way) override;

@@ -264,16 +264,18 @@ void Decoder::wake(Bytes record, Sink<Event>& sink) {
 
 void Decoder::handover(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_handover>(record);
-  if (!ev || ev->role < WS_CALLS || ev->role > WS_ASKS || ev->select_case > WS_ANOTHER_DRAWN) return malformed_.add();
-  if (ev->role == WS_GIVES || ev->role == WS_TAKES) {
-    const bool gives = ev->role == WS_GIVES;
-    const std::uint32_t loop = gives ? turn(ev->h, ev->queued) : 0;
+  if (!ev || ev->role < WS_CALLS || ev->role > WS_MAY_TAKE || ev->select_case > WS_ANOTHER_DRAWN)
+    return malformed_.add();
+  using Role = event::Handover::Role;
+  static constexpr std::array kRoles{Role::kCalls, Role::kCalls, Role::kWrites, Role::kSends,   Role::kReceives,
+                                     Role::kGives, Role::kTakes, Role::kAsks,   Role::kMayGive, Role::kMayTake};
+  const Role role = kRoles.at(ev->role);
+  if (role != Role::kAsks && ev->role >= WS_GIVES) {
+    const std::uint32_t loop = ev->role == WS_GIVES ? turn(ev->h, ev->queued) : 0;
     sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, loop, ev->task, ev->parent_task},
-                                gives ? event::Handover::Role::kGives : event::Handover::Role::kTakes, ev->object,
-                                ev->place});
+                                role, ev->object, ev->place});
     return;
   }
-  const auto role = ev->role == WS_ASKS ? event::Handover::Role::kAsks : static_cast<event::Handover::Role>(ev->role);
   sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task}, role,
                               ev->object, ev->place, ev->other, ev->queued, ev->capacity, ev->site,
                               static_cast<event::Handover::Select>(ev->select_case)});
@@ -285,7 +287,8 @@ void Decoder::tokio(Bytes record, Sink<Event>& sink) {
   if (!ev || (ev->role != WS_TOKIO_WAKES && ev->role != WS_TOKIO_SPAWNS)) return malformed_.add();
   const auto role = ev->role == WS_TOKIO_WAKES ? event::Handover::Role::kWakes : event::Handover::Role::kSpawns;
   static_assert(WS_TOKIO_BY_REFERENCE == event::Handover::kByReference &&
-                WS_TOKIO_ANSWERS_ONLY == event::Handover::kAnswersOnly);
+                WS_TOKIO_ANSWERS_ONLY == event::Handover::kAnswersOnly &&
+                WS_TOKIO_BLOCKING == event::Handover::kBlocking);
   sink.accept(
       event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other, ev->how});
 }

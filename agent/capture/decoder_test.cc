@@ -228,6 +228,10 @@ TEST_F(DecoderTest, HandoversSayWhoGaveAndWhoTook) {
   ev.role = WS_TAKES;
   feed(ev);
   EXPECT_EQ(std::get<event::Handover>(sink_.events.back()).role, Role::kTakes);
+  ev.role = WS_MAY_TAKE;
+  feed(ev);
+  EXPECT_EQ(std::get<event::Handover>(sink_.events.back()).role, Role::kMayTake);
+  EXPECT_EQ(std::get<event::Handover>(sink_.events.back()).place, 0x20U);
   ev.role = WS_ASKS;
   ev.queued = 3;
   ev.site = 0x400000;
@@ -239,7 +243,7 @@ TEST_F(DecoderTest, HandoversSayWhoGaveAndWhoTook) {
   EXPECT_EQ(asks.queued, 3U);
   EXPECT_EQ(asks.site, 0x400000U);
   EXPECT_EQ(asks.select, event::Handover::Select::kAnother);
-  ev.role = WS_ASKS + 1;
+  ev.role = WS_MAY_TAKE + 1;
   feed(ev);
   EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), 1U);
 }

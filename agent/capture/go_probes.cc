@@ -180,12 +180,7 @@ void GoProbes::handed_over(const event::Handover& handover) {
     case Role::kCalls:
       called(it->first, it->second, handover.actor, handover.time);
       break;
-    case Role::kWakes:
-    case Role::kSpawns:
-    case Role::kWatched:
-    case Role::kUnwatched:
-    case Role::kGives:
-    case Role::kTakes:
+    default:
       return;  // another runtime's, or what was told from here
   }
   const auto known = connections.find(handover.object);

@@ -32,7 +32,6 @@ constexpr std::chrono::milliseconds kCollection{10};
 constexpr std::int64_t kCheckBetween = 100'000'000;  // of who has too few connections
 constexpr int kFirstLooks = 8;                       // that found ways, before they become rarer
 constexpr int kMostStale = 2;                        // looks that bring nothing new, before they become rarer
-constexpr int kFirstTries = 16;  // looks at a process, which may follow at once: some 0.15 s of CPU time each
 constexpr std::int64_t kMostBetween = 60'000'000'000;
 constexpr std::int64_t kBetweenClassLooks = 100'000'000;
 constexpr int kFirstClassLooks = 50;  // before they become rarer
@@ -248,7 +247,7 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
 }
 
 void JavaContinuations::finish(BootTime now, const Told& told) {
-  if (!look_.valid() || look_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
+  if (!looked()) return;
   const bool learned = look_.get();
   const std::shared_ptr<JavaLearning> learning = std::exchange(looking_, nullptr);
   const std::int64_t pause = static_cast<std::int64_t>(looking_us_) * 1000 * kPauses;
@@ -277,7 +276,13 @@ void JavaContinuations::finish(BootTime now, const Told& told) {
   } else if (!known.told.empty() && ++known.stale > kMostStale) {
     known.between = std::min(known.between * 2, kMostBetween);
   }
-  known.due = now + known.between;
+  known.due = now + (tries(known) ? kBetweenTries : known.between);
+}
+
+bool JavaContinuations::in_a_hurry(BootTime now) const {
+  if (look_.valid()) return looked();
+  return now >= not_before_ &&
+         std::ranges::any_of(known_, [now](const auto& one) { return tries(one.second) && now >= one.second.due; });
 }
 
 // Classes are loaded when they are first used, those of clients with the first calls.
@@ -297,7 +302,8 @@ void JavaContinuations::begin(BootTime now) {
   ConnSides sides = sides_(pid);
   known.talks = known.talks || !sides.empty();
   if (count_of(sides, TcpSide::kActive) < JavaWays::kFewest || count_of(sides, TcpSide::kPassive) < kFewestAccepted) {
-    known.due = now + kCheckBetween;
+    if (tries(known)) ++known.checks;
+    known.due = now + (tries(known) ? kBetweenTries : kCheckBetween);
     return;
   }
   known.due = now + known.between;

@@ -4,6 +4,7 @@
 // (bpf/core/continuation.h).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -53,10 +54,16 @@ class JavaContinuations {
   // Where a process's ways begin and end, when that is new, for ws_java_process.
   using Told = std::function<void(std::uint32_t pid, const JavaEnds&, const JavaHeap&)>;
   void sweep(BootTime now, const Told& told);
+  // A look has ended, or the next is due where none has found ways yet: a JVM that has just begun to serve is learned
+  // about while its first requests wait.
+  [[nodiscard]] bool in_a_hurry(BootTime now) const;
   [[nodiscard]] std::vector<std::string> describe() const;
 
  private:
   static constexpr std::int64_t kFirstBetween = 100'000'000;
+  static constexpr std::int64_t kBetweenTries = 20'000'000;  // until the first that finds ways
+  static constexpr int kFirstChecks = 64;
+  static constexpr int kFirstTries = 16;  // looks at a process, which may follow at once: some 0.15 s of CPU time each
 
   struct Known {
     std::shared_ptr<JavaLearning> learning;
@@ -64,6 +71,7 @@ class JavaContinuations {
     std::int64_t between = kFirstBetween;
     int looks = 0;       // that found ways
     int tries = 0;       // looks, up to a number
+    int checks = 0;      // of whether it has connections enough, up to a number
     int stale = 0;       // that brought nothing new, one after the other
     bool talks = false;  // it was seen to have connections
     JavaKnownWays beforehand;
@@ -77,6 +85,12 @@ class JavaContinuations {
     std::vector<ws_java_class_of> told;  // to the kernel side
   };
 
+  [[nodiscard]] bool looked() const {
+    return look_.valid() && look_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  }
+  static bool tries(const Known& known) {
+    return known.talks && known.looks == 0 && known.tries <= kFirstTries && known.checks <= kFirstChecks;
+  }
   void finish(BootTime now, const Told& told);
   void begin(BootTime now);
   void look_at_classes(BootTime now, std::uint32_t pid, Known& known, const Told& told);

@@ -169,7 +169,8 @@ Result<JavaHeap> read_java_heap(const ProcessMemory& memory, const JavaTable& ta
 }
 
 std::uint64_t JavaObjects::word(std::uint64_t at) const {
-  return word_at(memory_, at);
+  std::uint64_t value = 0;
+  return at != 0 && read(at, &value, sizeof(value)) ? value : 0;
 }
 
 std::optional<std::uint64_t> JavaObjects::class_of(std::uint64_t object) const {
@@ -180,12 +181,12 @@ std::optional<std::uint64_t> JavaObjects::class_of(std::uint64_t object) const {
 
 std::optional<std::string> JavaObjects::symbol(std::uint64_t at) const {
   std::uint16_t length = 0;
-  if (at == 0 || !memory_.read(at + table_.offset("Symbol::_length"), &length, sizeof(length)) || length == 0 ||
+  if (at == 0 || !read(at + table_.offset("Symbol::_length"), &length, sizeof(length)) || length == 0 ||
       length > kMostSymbol) {
     return std::nullopt;
   }
   std::string out(length, '\0');
-  if (!memory_.read(at + table_.offset("Symbol::_body"), out.data(), out.size())) return std::nullopt;
+  if (!read(at + table_.offset("Symbol::_body"), out.data(), out.size())) return std::nullopt;
   return out;
 }
 
@@ -206,19 +207,25 @@ void JavaObjects::find(JavaClasses& classes) const {
 
 void JavaObjects::each_new(std::map<std::uint64_t, std::uint64_t>& newest,
                            const std::function<void(std::uint64_t named, const std::string& name)>& told) const {
-  std::size_t looked = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> lists;  // classes: the newest of each loader's, and up to which
   std::uint64_t loader = word(table_.address("ClassLoaderDataGraph::_head"));
   for (; loader != 0; loader = word(loader + table_.offset("ClassLoaderData::_next"))) {
+    if (newest.size() >= kMostLoaders && !newest.contains(loader)) break;
     const std::uint64_t first = word(loader + table_.offset("ClassLoaderData::_klasses"));
-    if (newest.size() >= kMostLoaders && !newest.contains(loader)) return;
-    const std::uint64_t known = std::exchange(newest[loader], first);
-    for (std::uint64_t klass = first; klass != 0 && klass != known;
+    lists.emplace_back(first, std::exchange(newest[loader], first));
+  }
+  by_pages_ = true;
+  std::size_t looked = 0;
+  for (const auto& [first, known] : lists) {
+    for (std::uint64_t klass = first; klass != 0 && klass != known && looked < kMostClasses;
          klass = word(klass + table_.offset("Klass::_next_link"))) {
-      if (++looked > kMostClasses) return;
+      ++looked;
       const auto name = symbol(word(klass + table_.offset("Klass::_name")));
       if (name && klass >= heap_.class_base) told((klass - heap_.class_base) >> heap_.class_unit, *name);
     }
   }
+  by_pages_ = false;
+  pages_.clear();
 }
 
 bool JavaObjects::is_constant(std::uint64_t klass, std::uint32_t index, const std::string& name) const {
@@ -242,13 +249,13 @@ std::optional<std::uint16_t> JavaObjects::field(std::uint64_t named, const std::
 std::optional<std::uint16_t> JavaObjects::field_of_array(std::uint64_t klass, const std::string& name) const {
   const std::uint64_t fields = word(klass + table_.offset("InstanceKlass::_fields"));
   std::uint16_t count = 0;
-  if (fields == 0 || !memory_.read(klass + table_.offset("InstanceKlass::_java_fields_count"), &count, sizeof(count)))
+  if (fields == 0 || !read(klass + table_.offset("InstanceKlass::_java_fields_count"), &count, sizeof(count)))
     return std::nullopt;
   // All of Array<T> with small T begin alike.
   const std::uint64_t data = fields + table_.offset("Array<u1>::_data");
   for (std::uint32_t i = 0; i < count && i < kMostFields; ++i) {
     std::array<std::uint16_t, kFieldWords> words{};
-    if (!memory_.read(data + i * sizeof(words), words.data(), sizeof(words))) break;
+    if (!read(data + i * sizeof(words), words.data(), sizeof(words))) break;
     const std::uint32_t packed = words[kLowWord] | std::uint32_t{words[kHighWord]} << 16U;
     if ((words[0] & kAccessStatic) != 0 || (packed & ((1U << kTagBits) - 1)) != kTagOffset ||
         packed >> kTagBits > kMostFieldOffset || !is_constant(klass, words[kNameWord], name)) {
@@ -262,9 +269,9 @@ std::optional<std::uint16_t> JavaObjects::field_of_array(std::uint64_t klass, co
 std::optional<std::uint16_t> JavaObjects::field_of_stream(std::uint64_t klass, const std::string& name) const {
   const std::uint64_t stream = word(klass + table_.offset("InstanceKlass::_fieldinfo_stream"));
   std::uint32_t length = 0;
-  if (stream == 0 || !memory_.read(stream, &length, sizeof(length)) || length > kMostStream) return std::nullopt;
+  if (stream == 0 || !read(stream, &length, sizeof(length)) || length > kMostStream) return std::nullopt;
   std::vector<std::uint8_t> bytes(length);
-  if (!memory_.read(stream + table_.offset("Array<u1>::_data"), bytes.data(), bytes.size())) return std::nullopt;
+  if (!read(stream + table_.offset("Array<u1>::_data"), bytes.data(), bytes.size())) return std::nullopt;
   Unsigned5 in(bytes);
   const std::uint32_t count = in.next();
   in.next();  // those HotSpot added

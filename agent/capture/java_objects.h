@@ -50,7 +50,7 @@ struct JavaClasses {
 class JavaObjects {
  public:
   JavaObjects(const ProcessMemory& memory, const JavaTable& table, const JavaHeap& heap)
-      : memory_(memory), table_(table), heap_(heap) {}
+      : memory_(memory), table_(table), heap_(heap), pages_(memory) {}
 
   // What of an object's header names its class, as the kernel side compares it; nullopt: unreadable.
   [[nodiscard]] std::optional<std::uint64_t> class_of(std::uint64_t object) const;
@@ -61,7 +61,7 @@ class JavaObjects {
   // Looks at what was loaded since it was asked last; some 10 ms the first time.
   void find(JavaClasses& classes) const;
   // The same of all classes, told as class_of() says them, the newest of each loader's first. newest: of each loader's,
-  // when it was looked at last.
+  // when it was looked at last. What is asked meanwhile of those that are told, and of classes above, is cheap.
   void each_new(std::map<std::uint64_t, std::uint64_t>& newest,
                 const std::function<void(std::uint64_t named, const std::string& name)>& told) const;
   // Where the class's own field of that name lies in its objects. It is none of those above.
@@ -70,6 +70,9 @@ class JavaObjects {
   [[nodiscard]] std::optional<std::uint16_t> field_or_above(std::uint64_t named, const std::string& name) const;
 
  private:
+  [[nodiscard]] bool read(std::uint64_t at, void* to, std::size_t size) const {
+    return by_pages_ ? pages_.read(at, to, size) : memory_.read(at, to, size);
+  }
   [[nodiscard]] std::uint64_t word(std::uint64_t at) const;
   [[nodiscard]] std::uint64_t klass(std::uint64_t named) const {
     return heap_.class_base + (named << heap_.class_unit);
@@ -82,6 +85,10 @@ class JavaObjects {
   const ProcessMemory& memory_;
   const JavaTable& table_;
   const JavaHeap& heap_;
+  // Classes and their names lie together: of thousands of them each was four system calls. Only while classes are gone
+  // through that were complete when that began.
+  mutable ProcessPages pages_;
+  mutable bool by_pages_ = false;
 };
 
 }  // namespace wirespan

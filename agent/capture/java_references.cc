@@ -8,7 +8,6 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostPages = 512;
 constexpr std::uint32_t kMostSize = 16'384;  // of an object
 constexpr std::uint32_t kMostElements = 1024;
 constexpr std::uint32_t kMostBlocks = 64;
@@ -99,25 +98,6 @@ void JavaReferences::add(const std::uint8_t* at, std::uint16_t field, std::vecto
   if (reference >= heap_.begin && reference < heap_.end) to.push_back({field, reference});
 }
 
-bool JavaReferences::copy(std::uint64_t from, std::uint8_t* to, std::size_t size) {
-  while (size != 0) {
-    const std::uint64_t start = from / kPage * kPage;
-    auto it = pages_.find(start);
-    if (it == pages_.end()) {
-      if (pages_.size() >= kMostPages) pages_.clear();
-      Page page;  // NOLINT(*-member-init)
-      if (!memory_.read(start, page.data(), page.size())) return false;
-      it = pages_.emplace(start, page).first;
-    }
-    const std::size_t part = std::min<std::size_t>(size, start + kPage - from);
-    std::memcpy(to, &it->second[from - start], part);
-    from += part;
-    to += part;
-    size -= part;
-  }
-  return true;
-}
-
 void JavaReferences::refresh() {
   pages_.clear();
   read_.clear();
@@ -140,7 +120,7 @@ const JavaReferences::Object& JavaReferences::read(std::uint64_t object) {
   if (!fresh) return out;
   std::array<std::uint8_t, kMostSize> bytes;  // NOLINT(*-member-init): most of it is not needed
   std::size_t have = kFirstRead;
-  if (object < heap_.begin || object >= heap_.end || !copy(object, bytes.data(), have)) return out;
+  if (object < heap_.begin || object >= heap_.end || !pages_.read(object, bytes.data(), have)) return out;
   std::uint64_t word = 0;
   std::memcpy(&word, &bytes[heap_.class_at], sizeof(word));
   out.named = static_cast<std::uint32_t>(word >> heap_.class_shift & heap_.class_mask);
@@ -148,7 +128,7 @@ const JavaReferences::Object& JavaReferences::read(std::uint64_t object) {
   const auto have_at_least = [&](std::size_t size) {
     if (size <= have) return true;
     have = size;
-    return size <= bytes.size() && copy(object, bytes.data(), size);
+    return size <= bytes.size() && pages_.read(object, bytes.data(), size);
   };
   if (of.array) {
     std::uint32_t length = 0;

@@ -3,7 +3,6 @@
 // heap (static fields, stacks of virtual threads) are in none.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -37,7 +36,8 @@ class JavaReferences : public JavaGraph {
         heap_(heap),
         layouts_(layouts),
         objects_(memory, table, heap),
-        began_(collections()) {}
+        began_(collections()),
+        pages_(memory) {}
 
   [[nodiscard]] const Object& read(std::uint64_t object) override;
   void refresh() override;
@@ -52,16 +52,12 @@ class JavaReferences : public JavaGraph {
   [[nodiscard]] std::int32_t number(std::uint64_t object, std::uint16_t field) const;
 
  private:
-  static constexpr std::size_t kPage = 4096;
-  using Page = std::array<std::uint8_t, kPage>;
-
   struct Collections {
     std::uint8_t now = 1;  // objects are being moved
     std::uint32_t number = 0;
     bool operator==(const Collections&) const = default;
   };
   [[nodiscard]] Collections collections() const;
-  bool copy(std::uint64_t from, std::uint8_t* to, std::size_t size);
   void read_layout(std::uint64_t klass, JavaLayout& to) const;
   void add(const std::uint8_t* at, std::uint16_t field, std::vector<JavaReference>& to) const;
 
@@ -73,7 +69,7 @@ class JavaReferences : public JavaGraph {
   Collections began_;
   std::unordered_map<std::uint64_t, Object> kept_;
   std::unordered_map<std::uint64_t, Object> read_;  // since refresh()
-  std::unordered_map<std::uint64_t, Page> pages_;   // objects made together lie together
+  ProcessPages pages_;                              // objects made together lie together
 };
 
 }  // namespace wirespan

@@ -16,6 +16,9 @@ constexpr std::size_t kMostReached = 4000;  // objects by a search; some 350 onc
 constexpr std::size_t kMostAhead = 1500;
 constexpr std::size_t kMostTried = 80'000;  // objects, some 1 us each
 constexpr std::size_t kEnough = 24;
+// After so many fewer will do: a service's first requests are waiting for what is learned.
+constexpr std::size_t kTriedForAll = 20'000;
+constexpr std::size_t kWillDo = 8;
 constexpr std::size_t kMostClasses = 1024;
 constexpr std::size_t kMostNodes = 100'000;    // objects of a look
 constexpr std::size_t kMostSteps = 1'000'000;  // of all searches with one sharing: some 20 ns each
@@ -228,7 +231,8 @@ std::vector<std::uint64_t> JavaWays::harvest(JavaGraph& graph, const std::vector
   left.resize(std::min(left.size(), kMost));
   std::vector<std::uint64_t> out;
   std::size_t read = 0;
-  for (std::size_t i = 0; !left.empty() && read < kMostTried && out.size() < kEnough;) {
+  for (std::size_t i = 0; !left.empty() && read < kMostTried;) {
+    if (out.size() >= (read < kTriedForAll ? kEnough : kWillDo)) break;
     i %= left.size();
     graph.refresh();
     if (graph.moved()) return {};
@@ -362,6 +366,8 @@ bool JavaWays::learn(JavaGraph& graph, const std::vector<std::uint64_t>& channel
     }
     learned = search(graph, all, end_of);
     graph.forget();
+    // Enough to begin with: calls go by while more are waited for.
+    if (learned && !found().empty()) return true;
   }
   const std::vector<std::uint64_t> begins = harvest(graph, channels, end_of);
   if (begins.size() >= kFewest) return search(graph, begins, end_of) || learned;

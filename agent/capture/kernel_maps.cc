@@ -8,9 +8,9 @@ namespace {
 
 // By enum ws_map.
 constexpr std::array<const char*, WS_MAP_COUNT> kNames{
-    "ws_targets",         "ws_conns",          "ws_turns",           "ws_go_processes", "ws_python_processes",
-    "ws_python_contexts", "ws_java_processes", "ws_java_ways",       "ws_java_kinds",   "ws_node_processes",
-    "ws_tokio_processes", "ws_tokio_guesses",  "ws_waking_processes"};
+    "ws_targets",         "ws_conns",           "ws_turns",          "ws_go_processes",    "ws_python_processes",
+    "ws_python_contexts", "ws_python_deques",   "ws_java_processes", "ws_java_ways",       "ws_java_kinds",
+    "ws_node_processes",  "ws_tokio_processes", "ws_tokio_guesses",  "ws_waking_processes"};
 
 }  // namespace
 

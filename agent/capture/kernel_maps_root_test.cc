@@ -58,6 +58,7 @@ TEST(KernelMaps, ByTheProgramAndByBpfAreOne) {
   check<std::uint32_t, ws_go_process>(maps, WS_MAP_GO_PROCESSES);
   check<std::uint32_t, ws_python_process>(maps, WS_MAP_PYTHON_PROCESSES);
   check<ws_python_context, ws_ev_lineage>(maps, WS_MAP_PYTHON_CONTEXTS);
+  check<std::uint32_t, ws_python_deques>(maps, WS_MAP_PYTHON_DEQUES);
   check<std::uint32_t, ws_java_process>(maps, WS_MAP_JAVA_PROCESSES);
   check<ws_java_class_of, ws_java_way>(maps, WS_MAP_JAVA_WAYS);
   check<ws_java_class_of, ws_java_kind>(maps, WS_MAP_JAVA_KINDS);

@@ -13,9 +13,9 @@
 #include <mutex>
 #include <span>
 #include <thread>
-#include <unordered_set>
 #include <utility>
 
+#include "agent/capture/conn_reaper.h"
 #include "agent/capture/decoder.h"
 #include "agent/capture/gate.h"
 #include "agent/capture/go_probes.h"
@@ -25,6 +25,7 @@
 #include "agent/capture/node_probes.h"
 #include "agent/capture/plan.h"
 #include "agent/capture/proc.h"
+#include "agent/capture/python_deques.h"
 #include "agent/capture/python_probes.h"
 #include "agent/capture/ring_reader.h"
 #include "agent/capture/runtime.h"
@@ -48,10 +49,8 @@ constexpr std::int64_t kSlowSweepNs = 1'000'000'000;  // processes
 
 constexpr std::int64_t kFirstNs = 600'000'000'000;  // how long a thread may have waited in a call begun before us
 
-constexpr std::int64_t kUnixIdleNs = 1'000'000'000;
 constexpr unsigned kReapEvery = 2;   // slow sweeps
 constexpr unsigned kMapsEvery = 10;  // slow sweeps
-constexpr std::int64_t kEvictIdleNs = 1'000'000'000;
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
     "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",  "user_fault",  "compat_call",
@@ -94,6 +93,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       : object_(std::move(object)),
         kernel_targets_(*object_, options.capture_bytes),
         targets_(options.selectors, static_cast<std::uint32_t>(getpid()), kernel_targets_, counters),
+        reaper_(*object_, conns_),
         decoder_(conns_, targets_, counters, boot_id()),
         turns_({[](std::uint32_t pid) { return may_loop(pid); }, [this](bool on) { return watch_turns(on); }}),
         handovers_({[](std::uint32_t pid) { return wakes_tell_nothing(pid); },
@@ -105,6 +105,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
         go_(*object_, counters),
         gate_(*object_, counters),
         python_(*object_, counters, {options.follow.contexts, options.follow.errands}),
+        deques_(*object_, counters),
         java_(*object_, counters, [this](std::uint32_t pid) { return sides_of(pid); }),
         node_(*object_, counters),
         tokio_(*object_, counters),
@@ -125,6 +126,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     java_.follow(continuations_, futures_);
     if (options.follow.goroutines) runtimes_.push_back(&go_);
     if (options.follow.contexts || options.follow.errands) runtimes_.push_back(&python_);
+    if (options.follow.errands) runtimes_.push_back(&deques_);
     if (options.follow.contexts) runtimes_.push_back(&java_);
     if (options.follow.async_ids) runtimes_.push_back(&node_);
     if (options.follow.tokio) runtimes_.push_back(&tokio_);
@@ -189,7 +191,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       turn_gate();
       housekeeping(clock_.now());
     }
-    reap_unix([](const KnownConn&) { return true; });
+    reaper_.reap_all();
     object_->detach_all();
     consume();
     gate_.tell_counted(clock_.now(), 0, *sink_);
@@ -242,7 +244,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       turns_.exited(exited->pid);
       handovers_.exited(exited->pid);
-      if (conns_.unix_sockets() != 0) exited_.insert(exited->pid);
+      reaper_.exited(exited->pid);
     }
     if (!gate_.open() && of_data(event)) return late_records_.add();
     if (const auto* process = std::get_if<event::Process>(&event)) {
@@ -253,12 +255,15 @@ class LiveSource : public KernelSource, private Sink<Event> {
       gate_.tell_counted(exited->time, exited->pid, *sink_);
     } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
       go_.handed_over(*handover);
+      deques_.handed_over(*handover);
       tell_watched();
+      if (handover->role >= event::Handover::Role::kMayGive) return;  // for us only
       tokio_.handed_over(*handover);
     } else if (const auto* data = std::get_if<event::Data>(&event)) {
       if (goroutines_) go_.wrote(*data);
       tell_watched();
       tokio_.moved(*data);
+      deques_.moved(*data);
       handovers_.moved(*data);
     } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
       handovers_.woken(*wake);
@@ -276,6 +281,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   void tell_watched() {
     for (const event::Handover& told : go_.take_watched()) sink_->accept(told);
     for (const event::Handover& told : python_.take_watched()) sink_->accept(told);
+    for (const event::Handover& told : deques_.take_watched()) sink_->accept(told);
   }
 
   ConnSides sides_of(std::uint32_t pid) {
@@ -303,6 +309,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       gate_.set_limits(limits_);
       tokio_.follow(limits_.wakeups);
       python_.follow_errands(limits_.wakeups);
+      deques_.follow(limits_.wakeups);
       java_.follow(continuations_ && limits_.wakeups, futures_ && limits_.wakeups);
     }
     const BootTime now = clock_.now();
@@ -350,13 +357,15 @@ class LiveSource : public KernelSource, private Sink<Event> {
       connections_.set(conns_.size());
       for (RuntimeWatch* const runtime : runtimes_) runtime->sweep(now);
       tell_watched();
-      reap_exited();
+      reaper_.reap_exited();
+    } else {
+      for (RuntimeWatch* const runtime : runtimes_)
+        if (runtime->in_a_hurry(now)) runtime->sweep(now);
     }
     if (now - last_slow_sweep_ >= kSlowSweepNs) {
       last_slow_sweep_ = now;
       targets_.sweep(now);
-      if (++reap_rounds_ % kReapEvery == 0)
-        reap_unix([&](const KnownConn& known) { return now - known.last > kUnixIdleNs; });
+      if (++reap_rounds_ % kReapEvery == 0) reaper_.reap_idle(now);
       count_missed(now);
       if (!first_programs_.empty() && now - started_ > kFirstNs) {
         for (const char* const program : first_programs_) object_->detach(program);
@@ -441,57 +450,12 @@ class LiveSource : public KernelSource, private Sink<Event> {
     }
   }
 
-  // Those of processes that are gone, at once.
-  void reap_exited() {
-    if (exited_.empty()) return;
-    reap_unix([this](const KnownConn& known) { return exited_.contains(known.conn->pid); });
-    exited_.clear();
-  }
-
   // Requests that were read before we came are known by the inodes of their connections, the low half of the ids those
   // will get.
   void tell_asked() {
     for (const std::uint64_t which : std::exchange(asked_, {})) {
       sink_->accept(
           event::Unanswered{clock_.now(), ConnId{which & 0xffffffffU}, static_cast<std::uint32_t>(which >> 32U)});
-    }
-  }
-
-  // Unix sockets that nobody has open any more. Only those unused for a while: looking at every descriptor of the host
-  // takes milliseconds, and a socket on its way between two processes is in no table.
-  template <class Suspected>
-  void reap_unix(Suspected&& suspected) {
-    if (conns_.unix_sockets() == 0) return;
-    std::vector<std::pair<ConnId, std::uint64_t>> idle;
-    conns_.visit([&](ConnId id, const KnownConn& known) {
-      if (known.conn->transport == Transport::kUnix && suspected(known)) idle.emplace_back(id, known.sock);
-    });
-    if (idle.empty()) return;
-    auto open = object_->open_connections();
-    if (!open) return;
-    std::sort(open->begin(), open->end());
-    for (const auto& [id, sock] : idle) {
-      const auto number = static_cast<std::uint64_t>(id);
-      if (!std::binary_search(open->begin(), open->end(), number)) {
-        object_->control(WS_CONTROL_CLOSE, sock, number, WS_CLOSED);
-      }
-    }
-  }
-
-  // The kernel's table is full: the connections unused for longest make room. They come back as older ones.
-  void evict_idle(BootTime now) {
-    std::vector<std::pair<BootTime, ConnId>> idle;
-    conns_.visit([&](ConnId id, const KnownConn& known) {
-      if (now - known.last > kEvictIdleNs) idle.emplace_back(known.last, id);
-    });
-    const std::size_t most = std::max<std::size_t>(conns_.size() / 16, 1);
-    if (idle.size() > most) {
-      std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(most), idle.end());
-      idle.resize(most);
-    }
-    for (const auto& [last, id] : idle) {
-      const KnownConn* known = conns_.find(id);
-      object_->control(WS_CONTROL_CLOSE, known->sock, static_cast<std::uint64_t>(id), WS_FORGOTTEN);
     }
   }
 
@@ -503,7 +467,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
       const std::uint64_t fresh = stats[i] - last_stats_[i];
       last_stats_[i] = stats[i];
       lost_[i]->add(fresh);
-      if (i == WS_STAT_CONN_MAP_FULL) evict_idle(now);
+      if (i == WS_STAT_CONN_MAP_FULL) reaper_.evict_idle(now);
       if (i == WS_STAT_CONTEXT_MAP_FULL) python_.contexts_full();
       sink_->accept(event::Lost{now, kReasons[i], fresh});
     }
@@ -514,6 +478,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   KernelTargets kernel_targets_;
   Targets targets_;
   ConnTable conns_;
+  ConnReaper reaper_;
   Decoder decoder_;
   Turns turns_;
   std::vector<const char*> turn_programs_;
@@ -528,6 +493,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   CaptureLimits limits_;  // the wanted ones, until they are obeyed
   std::atomic<bool> new_limits_{false};
   PythonProbes python_;
+  PythonDeques deques_;
   JavaThreads java_;
   NodeProbes node_;
   TokioProbes tokio_;
@@ -553,7 +519,6 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::size_t ring_bytes_ = 1;
   unsigned slow_sweeps_ = 0;
   unsigned reap_rounds_ = 0;
-  std::unordered_set<std::uint32_t> exited_;  // since the last sweep
   BootTime started_{};
   BootTime last_tick_{};
   BootTime last_sweep_{};

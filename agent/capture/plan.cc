@@ -106,6 +106,8 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
   if (follow.errands) {
     per_executable("python_gives", "Python: who gives work to a pool");
     per_executable("python_takes", "Python: who of a pool takes work");
+    per_executable("python_appends", "Python: who puts work into a queue");
+    per_executable("python_pops", "Python: who takes work from a queue");
   }
   if (follow.async_ids) {
     per_executable("node_begins", "Node: the loop turns to what no socket tells of");
@@ -115,6 +117,7 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
   if (follow.tokio) {
     per_executable("tokio_learns", "tokio: where the running task is named");
     per_executable("tokio_spawns", "tokio: the task that begins a task");
+    per_executable("tokio_spawns_blocking", "tokio: the task that begins one which may block its thread");
     per_executable("tokio_wakes", "tokio: the task that wakes a task by value");
     per_executable("tokio_wakes_by_ref", "tokio: the task that wakes a task by reference");
   }

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace wirespan {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
+constexpr std::size_t kMostPages = 512;
 
 }  // namespace
 
@@ -39,6 +41,26 @@ std::optional<std::string> ProcessMemory::text(std::uint64_t address, std::size_
   if (end == std::string::npos) return std::nullopt;
   out.resize(end);
   return out;
+}
+
+bool ProcessPages::read(std::uint64_t address, void* to, std::size_t size) {
+  auto* out = static_cast<std::uint8_t*>(to);
+  while (size != 0) {
+    const std::uint64_t start = address / kPage * kPage;
+    auto it = pages_.find(start);
+    if (it == pages_.end()) {
+      if (pages_.size() >= kMostPages) pages_.clear();
+      Page page;  // NOLINT(*-member-init)
+      if (!memory_.read(start, page.data(), page.size())) return false;
+      it = pages_.emplace(start, page).first;
+    }
+    const std::size_t part = std::min<std::size_t>(size, start + kPage - address);
+    std::memcpy(out, &it->second[address - start], part);
+    address += part;
+    out += part;
+    size -= part;
+  }
+  return true;
 }
 
 }  // namespace wirespan

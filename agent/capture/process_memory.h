@@ -2,10 +2,12 @@
 // of it may be anything, and it is believed only where it fits.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 
 namespace wirespan {
 
@@ -24,6 +26,21 @@ class ProcessMemory {
 
  private:
   int fd_;
+};
+
+// The same, read by pages and kept until clear(): what lies together is read at once. As it was then.
+class ProcessPages {
+ public:
+  explicit ProcessPages(const ProcessMemory& memory) : memory_(memory) {}
+
+  [[nodiscard]] bool read(std::uint64_t address, void* to, std::size_t size);
+  void clear() { pages_.clear(); }
+
+ private:
+  using Page = std::array<std::uint8_t, 4096>;
+
+  const ProcessMemory& memory_;
+  std::unordered_map<std::uint64_t, Page> pages_;
 };
 
 }  // namespace wirespan

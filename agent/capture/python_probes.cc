@@ -293,10 +293,14 @@ std::string describe_python(std::uint32_t pid) {
     return "greenlets of this release are not told apart (3.11 and newer)";
   if (mapping.gevent) return "greenlets can be seen";
   const auto queue = read_python_queue(mapping.queue.path.empty() ? mapping.path : mapping.queue.path);
-  if (queue) return "tasks can be seen, and work handed to pools";
+  const auto deque = read_python_deque(mapping.path);
+  std::string out = "tasks can be seen";
+  if (queue) out += ", and work handed to pools";
+  if (deque) out += ", and work put into queues";
   // Without one that is mapped, most have none yet.
-  if (mapping.queue.path.empty()) return "tasks can be seen";
-  return "tasks can be seen; work handed to pools not: " + queue.error().text();
+  if (!queue && !mapping.queue.path.empty()) out += "; work handed to pools not: " + queue.error().text();
+  if (!deque) out += "; work put into queues not: " + deque.error().text();
+  return out;
 }
 
 }  // namespace wirespan

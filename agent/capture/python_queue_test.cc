@@ -34,6 +34,24 @@ std::vector<std::string> libraries() {
   return out;
 }
 
+std::vector<std::string> interpreters() {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (int minor = 8; minor <= 13; ++minor) {
+    const std::string system = "/usr/bin/python3." + std::to_string(minor);
+    if (std::filesystem::exists(system, error)) out.push_back(system);
+  }
+  const char* const home = std::getenv("HOME");
+  const std::filesystem::path versions = std::filesystem::path(home != nullptr ? home : "/root") / ".pyenv/versions";
+  for (const auto& entry : std::filesystem::directory_iterator(versions, error)) {
+    out.push_back(entry.path() / "bin/python3");
+    for (const auto& library : std::filesystem::directory_iterator(entry.path() / "lib", error)) {
+      if (library.path().filename().string().starts_with("libpython3.")) out.push_back(library.path());
+    }
+  }
+  return out;
+}
+
 std::set<int> bytes_at(const std::string& path, const std::vector<std::uint64_t>& offsets) {
   std::set<int> out;
   std::ifstream file(path, std::ios::binary);
@@ -57,10 +75,25 @@ TEST(PythonQueue, FunctionsOfRealLibraries) {
   }
 }
 
+// Of interpreters: their own file, or the library they are in.
+TEST(PythonQueue, DequesOfRealInterpreters) {
+  std::size_t found = 0;
+  for (const std::string& path : interpreters()) {
+    SCOPED_TRACE(path);
+    const auto deque = read_python_deque(path);
+    if (!deque && deque.error().code == ENOENT) continue;  // it is in libpython
+    ASSERT_TRUE(deque) << deque.error().text();
+    EXPECT_NE((*deque).append, (*deque).popleft);
+    ++found;
+  }
+  if (found == 0) GTEST_SKIP() << "no python3 of 3.8 to 3.13";
+}
+
 TEST(PythonQueue, WhatHasNoneSaysSo) {
   for (const char* path : {"/proc/self/exe", "/proc/self/status", "/nonexistent"}) {
     const auto queue = read_python_queue(path);
     EXPECT_FALSE(queue) << path;
+    EXPECT_FALSE(read_python_deque(path)) << path;
   }
   EXPECT_EQ(read_python_queue("/proc/self/exe").error().code, ENOENT);
 }

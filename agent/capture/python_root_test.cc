@@ -123,6 +123,46 @@ TEST_P(Tasks, WhoGivesWorkToAPoolIsTold) {
   EXPECT_EQ(all.size(), gave.size()) << "one for each";
 }
 
+// Once it is known that the queue carries work. What a worker sends is of whoever put in what it took last.
+TEST_P(Tasks, WhoPutsWorkIntoAQueueIsToldOnceItIsKnown) {
+  Script script;
+  script.before = [&] { program_.start({python(), WIRESPAN_SOURCE_DIR "/agent/capture/testing/queues.py"}); };
+  script.after = [&] { program_.finish(); };
+  const Seen seen = testing::trace(script);
+
+  using Role = event::Handover::Role;
+  std::map<std::string, std::uint32_t> servers;   // threads, by the line they read
+  std::map<std::uint64_t, std::uint32_t> givers;  // by what is in the queue
+  std::map<std::uint32_t, std::uint32_t> works;   // by worker: who gave what it took last
+  std::size_t known = 0;
+  std::size_t all = 0;
+  for (const Event& event : seen.events) {
+    if (const auto* handover = std::get_if<event::Handover>(&event)) {
+      ASSERT_TRUE(handover->role < Role::kMayGive) << "only for capture itself";
+      if (handover->place == 0) continue;
+      if (handover->role == Role::kGives) givers[handover->object] = handover->actor.thread.tid;
+      if (handover->role == Role::kTakes) works[handover->actor.thread.tid] = givers[handover->object];
+    }
+    const auto* moved = std::get_if<event::Data>(&event);
+    if (moved == nullptr) continue;
+    const auto data = std::find_if(seen.data.begin(), seen.data.end(), [&](const auto& one) {
+      return one.time == moved->time && one.actor.thread == moved->actor.thread && one.position == moved->position;
+    });
+    ASSERT_NE(data, seen.data.end());
+    if (data->direction == Direction::kReceived && data->conn->side == TcpSide::kPassive)
+      servers[data->captured] = data->actor.thread.tid;
+    if (data->direction != Direction::kSent || !data->captured.starts_with("job of ")) continue;
+    if (data->conn->side != TcpSide::kActive) continue;
+    ++all;
+    const auto giver = works.find(data->actor.thread.tid);
+    if (giver == works.end() || giver->second == 0) continue;
+    ++known;
+    EXPECT_EQ(giver->second, servers[data->captured.substr(7)]) << data->captured;
+  }
+  ASSERT_EQ(all, 240U);
+  EXPECT_GT(known, all / 2);
+}
+
 using Greenlets = Tasks;
 
 TEST_P(Greenlets, MayEndWhileAContextIsBorn) {

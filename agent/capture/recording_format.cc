@@ -302,7 +302,7 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
     }
     case Type::kHandover: {
       event::Handover e;
-      f.get(e.time).get(e.actor).get_up_to(e.role, event::Handover::Role::kAsks).get(e.object);
+      f.get(e.time).get(e.actor).get_up_to(e.role, event::Handover::Role::kMayTake).get(e.object);
       f.get(e.place).get(e.other).get(e.queued).get(e.capacity);
       f.get(e.site).get_up_to(e.select, event::Handover::Select::kAnotherDrawn);
       return finish(f, e, event);

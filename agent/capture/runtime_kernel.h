@@ -27,6 +27,10 @@ class RuntimeKernel {
   virtual void remove_python_process(std::uint32_t pid) = 0;
   // How often something has gone into or come out of one of its queues; runs over.
   [[nodiscard]] virtual std::uint32_t python_handed(std::uint32_t pid) const = 0;
+  virtual void set_python_deques(std::uint32_t pid, const ws_python_deques& deques) = 0;
+  virtual void remove_python_deques(std::uint32_t pid) = 0;
+  // As the kernel side has left them.
+  [[nodiscard]] virtual ws_python_deques python_deques(std::uint32_t pid) const = 0;
   virtual void set_java_process(std::uint32_t pid, const ws_java_process& process) = 0;
   virtual void remove_java_process(std::uint32_t pid) = 0;
   // The references of a class's objects that are followed; false: there is no room.

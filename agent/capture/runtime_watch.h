@@ -28,6 +28,8 @@ class RuntimeWatch {
   virtual void used(std::uint32_t /*pid*/) {}
   // About ten times a second: most of what is looked for is there some time after a process began.
   virtual void sweep(BootTime now) = 0;
+  // What it waits for is there: it is to be swept at once.
+  [[nodiscard]] virtual bool in_a_hurry(BootTime /*now*/) const { return false; }
 
   // One line for each process or executable of this sort: what is known of it, or why nothing is.
   [[nodiscard]] virtual std::vector<std::string> describe() const = 0;

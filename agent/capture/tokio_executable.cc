@@ -26,6 +26,8 @@ constexpr std::string_view kSchedule = "5tokio7runtime4task3raw8schedule";
 constexpr std::string_view kEnter = "5tokio7runtime4task4core11TaskIdGuard5enter";
 constexpr std::string_view kList = "5tokio7runtime4task4list";
 constexpr std::string_view kBind = "10bind_inner";
+// Not of a generic type, and in a crate of its own: there whatever a program's closures are.
+constexpr std::string_view kSpawnTask = "5tokio7runtime8blocking4pool7Spawner10spawn_task";
 constexpr std::string_view kSources = "/tokio-1.";
 
 constexpr std::size_t kMostFunctions = 64;
@@ -136,6 +138,8 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
       if (out.schedules.size() < kMostFunctions) out.schedules.push_back(symbol.st_value);
     } else if (has(kList) && has(kBind)) {
       note(out.spawns, symbol, 2);
+    } else if (has(kSpawnTask)) {
+      note(out.spawns_blocking, symbol, 2);
     }
   });
   if (!symbols) {

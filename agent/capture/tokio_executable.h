@@ -28,11 +28,12 @@ struct TokioExecutable {
     std::uint64_t size = 0;
   };
   std::vector<Range> tables;  // where those lie
-  // File offsets at which to probe the functions that wake a task, one of each; and those that take in a new one
-  // (none: inlined away).
+  // File offsets at which to probe the functions that wake a task, one of each; and those that take in a new one,
+  // or one that may block its thread (none: inlined away).
   std::vector<std::uint64_t> wakes_by_value;
   std::vector<std::uint64_t> wakes_by_reference;
   std::vector<std::uint64_t> spawns;
+  std::vector<std::uint64_t> spawns_blocking;
 };
 
 // The executable of a process. From /proc/PID/maps, whose text is `maps`. An empty path: it cannot be told.

@@ -126,6 +126,7 @@ void TokioProbes::understand(std::uint32_t pid, Process& process) {
   process.wakes_by_value = (*executable).wakes_by_value;
   process.wakes_by_reference = (*executable).wakes_by_reference;
   process.spawns = (*executable).spawns;
+  process.spawns_blocking = (*executable).spawns_blocking;
   kernel_.set_tokio_process(pid, process.told);
   kernel_.begin_tokio_guess(pid);
   process.state = State::kLearns;
@@ -138,6 +139,7 @@ void TokioProbes::watch(std::uint32_t pid, Process& process) {
   if (!attach(pid, process, "tokio_wakes", process.wakes_by_value, process.by_value)) return;
   if (!attach(pid, process, "tokio_wakes_by_ref", process.wakes_by_reference, process.probes)) return;
   if (!attach(pid, process, "tokio_spawns", process.spawns, process.probes)) return;
+  if (!attach(pid, process, "tokio_spawns_blocking", process.spawns_blocking, process.probes)) return;
   process.watched = true;
 }
 
@@ -166,6 +168,7 @@ void TokioProbes::handed_over(const event::Handover& handover) {
   const auto it = processes_.find(handover.actor.thread.pid);
   if (it == processes_.end()) return;
   Process& process = it->second;
+  if ((handover.place & event::Handover::kBlocking) != 0) process.needed.began_blocking(handover);
   if (process.wakes_seen > kWakesToJudge) {
     if (handover.role == Role::kWakes) process.needed.woke(handover);
     // An ordinary one after all: nobody's wake-ups may be left out.

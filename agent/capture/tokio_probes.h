@@ -58,6 +58,7 @@ class TokioProbes : public RuntimeWatch {
     std::vector<std::uint64_t> wakes_by_value;
     std::vector<std::uint64_t> wakes_by_reference;
     std::vector<std::uint64_t> spawns;
+    std::vector<std::uint64_t> spawns_blocking;
     std::vector<int> probes;
     std::vector<int> by_value;  // come and go
     std::vector<int> learning;

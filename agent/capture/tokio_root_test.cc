@@ -65,14 +65,17 @@ TEST_P(TokioTasks, WhoReadAsksOrItsChildDoes) {
 
   std::map<std::string, std::uint64_t> readers;  // by line
   std::map<std::uint64_t, std::uint64_t> parents;
+  std::map<std::uint64_t, std::uint64_t> blocking_parents;
   std::map<std::uint64_t, std::vector<event::Handover>> wakes;  // by who was woken
   for (const auto& e : seen.all<event::Handover>()) {
-    if (e.role == Role::kSpawns) parents[e.object] = e.actor.task;
+    const bool blocking = (e.place & event::Handover::kBlocking) != 0;
+    if (e.role == Role::kSpawns) (blocking ? blocking_parents : parents)[e.object] = e.actor.task;
     if (e.role == Role::kWakes) wakes[e.object].push_back(e);
   }
   std::set<std::uint64_t> writers;
   BootTime before{};
   int asked[2] = {};
+  int blocked = 0;
   for (const auto& data : seen.data) {
     const bool call = data.captured.starts_with("call ");
     const std::string line = data.captured.substr(call ? 5 : 0);
@@ -81,6 +84,12 @@ TEST_P(TokioTasks, WhoReadAsksOrItsChildDoes) {
     if (data.direction == Direction::kReceived && !call && data.conn->side == TcpSide::kPassive)
       readers[line] = data.actor.task;
     if (data.direction != Direction::kSent || !call) continue;
+    if (line.ends_with("blocking\n")) {
+      if (request < kLearned) continue;
+      EXPECT_EQ(blocking_parents[data.actor.task], readers[line]) << line;
+      ++blocked;
+      continue;
+    }
     const BootTime last = std::exchange(before, data.time);
     if (request < kLearned) continue;
     EXPECT_TRUE(is_tokio(data.actor.task)) << line;
@@ -95,9 +104,10 @@ TEST_P(TokioTasks, WhoReadAsksOrItsChildDoes) {
     asked[by_child ? 1 : 0] += found ? 1 : 0;
   }
   EXPECT_EQ(writers.size(), 1U) << "one task writes all calls";
+  EXPECT_GE(blocked, kClients * (kRequests - kLearned) / 3 - kClients);
   // Who has to wait for the connection is seen to wake it only once: those of others come in between.
-  EXPECT_GT(asked[0], kClients * (kRequests - kLearned) / 2 / 8);
-  EXPECT_GT(asked[1], kClients * (kRequests - kLearned) / 2 / 8);
+  EXPECT_GT(asked[0], kClients * (kRequests - kLearned) / 3 / 8);
+  EXPECT_GT(asked[1], kClients * (kRequests - kLearned) / 3 / 8);
 }
 
 INSTANTIATE_TEST_SUITE_P(Builds, TokioTasks,

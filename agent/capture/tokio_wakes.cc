@@ -1,6 +1,7 @@
 #include "agent/capture/tokio_wakes.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace wirespan {
 namespace {
@@ -19,6 +20,8 @@ constexpr std::int64_t kForgotten = 5'000'000'000;  // what is not answered by t
 constexpr std::int64_t kStaysSlow = 60'000'000'000;
 
 constexpr std::uint64_t kConsumed = 8;
+// Of so many blocking tasks one may not be known as such: its beginning was lost, or before the probe was there.
+constexpr std::uint64_t kFewOthers = 32;
 
 void remember(std::unordered_set<std::uint64_t>& set, std::uint64_t task) {
   if (set.size() >= kMostTasks) set.clear();
@@ -26,6 +29,15 @@ void remember(std::unordered_set<std::uint64_t>& set, std::uint64_t task) {
 }
 
 }  // namespace
+
+void TokioWakes::began_blocking(const event::Handover& begin) {
+  if (blocking_[0].size() >= kMostTasks) blocking_[1] = std::exchange(blocking_[0], {});
+  blocking_[0].insert(begin.object);
+}
+
+bool TokioWakes::blocks(std::uint64_t task) const {
+  return std::ranges::any_of(blocking_, [task](const auto& tasks) { return tasks.contains(task); });
+}
 
 void TokioWakes::moved(const event::Data& data) {
   if (data.conn->side == TcpSide::kPassive) {
@@ -39,6 +51,10 @@ void TokioWakes::moved(const event::Data& data) {
     const auto [it, first] = tasks_.try_emplace(data.actor.task);
     Task& task = it->second;
     if (task.sent != BootTime{}) return;
+    if (blocks(data.actor.task))
+      unasked_ += first ? 1 : 0;
+    else if (!readers_.contains(data.actor.task))
+      ++others_;
     task.sent = data.time;
     task.responds = false;
     task.judged = !first && data.time > since_ + kNotBefore;
@@ -55,6 +71,9 @@ void TokioWakes::woke(const event::Handover& wake) {
   if (state_ == State::kAnswersOnly || state_ == State::kAll) return;
   if (readers_.contains(wake.actor.task) && !readers_.contains(wake.object)) remember(fed_, wake.object);
   const bool by_reference = (wake.place & event::Handover::kByReference) != 0;
+  // A loop's reply, maybe: who makes calls for one request only has that request's task await its end.
+  if (!by_reference && readers_.contains(wake.object) && tasks_.contains(wake.actor.task) && blocks(wake.actor.task))
+    ++replies_;
   if (const auto it = tasks_.find(wake.object); it != tasks_.end() && it->second.woken < kMostAskers)
     it->second.wakers[it->second.woken++] = wake.actor.task;
   const auto it = tasks_.find(wake.actor.task);
@@ -69,16 +88,24 @@ void TokioWakes::woke(const event::Handover& wake) {
   if (fed_.contains(wake.object) && !readers_.contains(wake.object)) ++consumed_;
 }
 
+bool TokioWakes::asked() const {
+  return others_ * kFewOthers > unasked_;
+}
+
+std::uint64_t TokioWakes::seen() const {
+  return held_ + failed_ + (asked() ? 0 : unasked_);
+}
+
 void TokioWakes::watch(BootTime now) {
   state_ = State::kWatches;
   since_ = now;
-  seen_before_ = held_ + failed_;
+  seen_before_ = seen();
 }
 
 bool TokioWakes::slow(BootTime now) {
   bool found = false;
   for (auto& [number, task] : tasks_) {
-    if (task.sent == BootTime{} || now - task.sent < kSlow) continue;
+    if (task.sent == BootTime{} || now - task.sent < kSlow || blocks(number)) continue;
     found = true;
     if (now - task.sent >= kForgotten) task.sent = {};
   }
@@ -88,12 +115,15 @@ bool TokioWakes::slow(BootTime now) {
 bool TokioWakes::all(BootTime now) {
   switch (state_) {
     case State::kWatches: {
-      const std::uint64_t seen = held_ + failed_ - seen_before_;
+      const std::uint64_t seen = this->seen() - std::min(seen_before_, this->seen());
       if (seen < (watched_before_ ? kAnswersAgain : kAnswersAtFirst) &&
           (!watched_before_ || now - since_ < kLongestAgain))
         return true;
       watched_before_ = true;
-      state_ = failed_ * kRare > held_ || consumed_ * kConsumed > held_ ? State::kAll : State::kAnswersOnly;
+      presumed_ = held_ + failed_ < kAnswersAtFirst;
+      state_ = failed_ * kRare > held_ || consumed_ * kConsumed > held_ || replies_ * kRare > unasked_
+                   ? State::kAll
+                   : State::kAnswersOnly;
       next_ = now + kAgainAfter;
       break;
     }
@@ -101,6 +131,9 @@ bool TokioWakes::all(BootTime now) {
       if (slow(now)) {
         state_ = State::kSlow;
         since_ = now;
+      } else if (presumed_ && asked()) {
+        watched_before_ = false;
+        watch(now);
       } else if (now >= next_) {
         watch(now);
       }

@@ -4,7 +4,8 @@
 // five wake-ups. That the one who awaits the response is one who asked is watched for a time, and looked at again now
 // and then; where it always was, wake-ups by value are not needed. Where responses take long, they are: then nothing
 // else says in time who asked (correlator/evidence/tokio). And where tasks that read no requests await responses, as
-// consumers of queues do: who wakes those tells what they do next.
+// consumers of queues do: who wakes those tells what they do next. Where all calls are made by tasks that were begun
+// for that (spawn_blocking), nobody asks for them.
 #pragma once
 
 #include <array>
@@ -23,6 +24,8 @@ class TokioWakes {
  public:
   // A task sent or received.
   void moved(const event::Data& data);
+  // One that may block its thread was begun.
+  void began_blocking(const event::Handover& begin);
   // One woke another, not the driver.
   void woke(const event::Handover& wake);
   // Whether wake-ups by value are to be told too, from now on. Ask now and then.
@@ -43,18 +46,26 @@ class TokioWakes {
   };
   enum class State : std::uint8_t { kWatches, kAnswersOnly, kSlow, kAll };
 
+  [[nodiscard]] bool blocks(std::uint64_t task) const;
+  [[nodiscard]] bool asked() const;
+  [[nodiscard]] std::uint64_t seen() const;
   void watch(BootTime now);
   [[nodiscard]] bool slow(BootTime now);
 
   std::unordered_map<std::uint64_t, Task> tasks_;
-  std::unordered_set<std::uint64_t> readers_;  // of requests
-  std::unordered_set<std::uint64_t> fed_;      // woken by such, and none themselves
+  std::unordered_set<std::uint64_t> readers_;                  // of requests
+  std::unordered_set<std::uint64_t> fed_;                      // woken by such, and none themselves
+  std::array<std::unordered_set<std::uint64_t>, 2> blocking_;  // the newest, and those before them
   State state_ = State::kWatches;
   bool watched_before_ = false;
   BootTime since_{};  // this state
   BootTime next_{};   // look at whether answers are enough
   std::uint64_t held_ = 0;
   std::uint64_t failed_ = 0;
+  std::uint64_t unasked_ = 0;      // blocking tasks that made calls
+  std::uint64_t replies_ = 0;      // by value, of such to who reads requests
+  std::uint64_t others_ = 0;       // calls that others made, who may have been asked
+  bool presumed_ = false;          // answers are enough as there were next to no such calls
   std::uint64_t consumed_ = 0;     // of both: responses that a task awaited that is fed
   std::uint64_t seen_before_ = 0;  // this watch
 };

@@ -146,6 +146,74 @@ TEST(TokioWakes, WhatIsNeverAnsweredIsNoCall) {
   EXPECT_FALSE(process.all_after(3'000 * kMs));
 }
 
+struct Blocking : Process {
+  std::uint64_t last = 1000;
+  void begin() {
+    wakes.began_blocking(
+        {now, task(10), event::Handover::Role::kSpawns, kTokioTask | ++last, event::Handover::kBlocking});
+  }
+  void call() {
+    moved(called, Direction::kSent, last);
+    moved(called, Direction::kReceived, last);
+  }
+  void calls_of_their_own(int tasks) {
+    for (int i = 0; i < tasks; ++i) {
+      begin();
+      call();
+      call();
+    }
+  }
+};
+
+TEST(TokioWakes, WhoWasBegunToMakeCallsIsAskedByNobody) {
+  Blocking process;
+  process.calls_of_their_own(200);
+  EXPECT_TRUE(process.all_after(0)) << "too few";
+  process.calls_of_their_own(100);
+  EXPECT_FALSE(process.all_after(0));
+  process.begin();
+  process.moved(process.called, Direction::kSent, process.last);
+  EXPECT_FALSE(process.ever_all(29'000 * kMs)) << "slow as it may be";
+}
+
+TEST(TokioWakes, OnceOthersMakeCallsTooThatIsLookedAt) {
+  Blocking process;
+  process.calls_of_their_own(1'000);
+  EXPECT_FALSE(process.all_after(0));
+  process.calls(4);
+  EXPECT_FALSE(process.ever_all(1'000 * kMs)) << "next to none";
+  process.calls(60);
+  EXPECT_TRUE(process.ever_all(3'000 * kMs)) << "until enough are judged";
+  process.calls(100);
+  process.calls_of_their_own(300);
+  EXPECT_TRUE(process.all_after(0));
+  process.calls(300);
+  EXPECT_FALSE(process.all_after(0));
+}
+
+TEST(TokioWakes, ABlockingLoopThatRepliesNeedsAll) {
+  Blocking process;
+  process.all_after(100 * kMs);
+  process.now = process.now + 200 * kMs;
+  process.begin();
+  for (int i = 0; i < 300; ++i) {
+    process.call();
+    process.woke(process.last, 10, true);
+  }
+  process.calls_of_their_own(300);
+  EXPECT_TRUE(process.all_after(0));
+}
+
+TEST(TokioWakes, WhereBlockingTasksReplyByValueThatIsNeeded) {
+  Blocking process;
+  process.moved(process.served, Direction::kReceived, 10);
+  for (int i = 0; i < 300; ++i) {
+    process.calls_of_their_own(1);
+    process.woke(process.last, 10, false);
+  }
+  EXPECT_TRUE(process.all_after(0));
+}
+
 TEST(TokioWakes, WhereConsumersMakeTheCallsWhoWakesThemIsToldOn) {
   Process p;
   constexpr std::uint64_t kConsumer = 30;

@@ -9,9 +9,8 @@ from harness.stack import need
 SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 
-def hook_costs(tracing, load):
-    """A row for each program that ran while `load` did its work; that returns the operations served."""
-    ids = tracing.agent.bpf_objects()[0]["prog"]
+def hook_costs(ids, load):
+    """A row for each of an agent's programs that ran while `load` did its work; that returns the operations served."""
     was = SWITCH.read_text()
     before = {row["id"]: row for row in _programs(ids)}
     try:

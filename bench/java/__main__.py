@@ -33,7 +33,7 @@ def measure(stack, part, seconds):
         configuration.write_text(f"link: {{evidence: {{{evidence}: {on}}}}}\n")
         with Tracing(stack, "on", "--config", str(configuration)) as tracing:
             wrk(url, LEARNING)
-            rows = hook_costs(tracing, lambda: wrk(url, seconds)["ops"])
+            rows = hook_costs(tracing.agent.bpf_objects()[0]["prog"], lambda: wrk(url, seconds)["ops"])
         counters = tracing.agent.counters()
         links = counters.get(f"correlator.links.{evidence}", 0)
         print(f"\n{part}: {on}, {links} links by it, looks at objects {counters['capture.java.looks_us'] / 1e6:.2f} s", end="")

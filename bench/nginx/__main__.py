@@ -56,7 +56,7 @@ def long_run(stack, nginx, wanted, mode):
 
 def hooks(stack, nginx, options):
     with Tracing(stack, "on") as tracing:
-        rows = hook_costs(tracing, lambda: wrk(nginx.url, options.seconds)["ops"])
+        rows = hook_costs(tracing.agent.bpf_objects()[0]["prog"], lambda: wrk(nginx.url, options.seconds)["ops"])
     print_hooks(rows)
     return rows
 

@@ -147,7 +147,18 @@ struct ws_ev_wake {
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
 
-enum ws_handover_role { WS_CALLS = 1, WS_WRITES, WS_SENDS, WS_RECEIVES, WS_GIVES, WS_TAKES, WS_ASKS };
+/* May: something goes into or comes out of a queue of which is not known yet what it carries. */
+enum ws_handover_role {
+  WS_CALLS = 1,
+  WS_WRITES,
+  WS_SENDS,
+  WS_RECEIVES,
+  WS_GIVES,
+  WS_TAKES,
+  WS_ASKS,
+  WS_MAY_GIVE,
+  WS_MAY_TAKE
+};
 /* Operations that are one case of a select: the first, or the only one, of those told of it; or another one. And
  * whether they are ready, so that one of them was done, unless another case that is not told was as well. */
 enum ws_select_case { WS_NO_SELECT, WS_FIRST_CASE, WS_ANOTHER_CASE, WS_FIRST_DRAWN, WS_ANOTHER_DRAWN };
@@ -159,7 +170,7 @@ struct ws_ev_handover {
   __u64 object; /* address in the process */
   __u64 task;
   __u64 parent_task;
-  __u64 place; /* channels: the element's number in the ring buffer; WS_GIVES: address of the queue */
+  __u64 place; /* channels: the element's number in the ring buffer; Python: address of the queue, 0: not told */
   __u64 other; /* channels: the goroutine that waits at the other end, 0: none */
   __u64 site;  /* channels: where in the program the operation is, an address of its code */
   __u32 tid;
@@ -183,8 +194,9 @@ struct ws_ev_births {
 WS_ABI_ASSERT(sizeof(struct ws_ev_births) == 544, "ws_ev_births");
 
 enum ws_tokio_role { WS_TOKIO_WAKES = 1, WS_TOKIO_SPAWNS };
-/* Of WS_TOKIO_WAKES, in `how`: the waker is kept; and wake-ups by value are not told now. */
-enum { WS_TOKIO_BY_REFERENCE = 1, WS_TOKIO_ANSWERS_ONLY = 2 };
+/* In `how`, of WS_TOKIO_WAKES: the waker is kept; and wake-ups by value are not told now. Of WS_TOKIO_SPAWNS: the new
+ * one may block its thread, which is its own until it ends. */
+enum { WS_TOKIO_BY_REFERENCE = 1, WS_TOKIO_ANSWERS_ONLY = 2, WS_TOKIO_BLOCKING = 4 };
 
 /* A task of Rust's tokio makes another one runnable, or begins it. */
 struct ws_ev_tokio {

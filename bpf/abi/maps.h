@@ -156,6 +156,18 @@ struct ws_python_process {
 };
 WS_ABI_ASSERT(sizeof(struct ws_python_process) == 24, "ws_python_process");
 
+enum { WS_PYTHON_DEQUES = 8 };
+
+/* Which of a Python process's deques and other queues are told of. */
+struct ws_python_deques {
+  __u64 followed[WS_PYTHON_DEQUES]; /* their addresses, 0: none */
+  __u32 looks;                      /* of others, so many operations more, to find out what they carry */
+  __u32 operations;                 /* the kernel side's own: on all of them; runs over */
+  __u32 takes_all;                  /* of those whose takers do not know the queue, all that is taken */
+  __u32 _pad;
+};
+WS_ABI_ASSERT(sizeof(struct ws_python_deques) == 80, "ws_python_deques");
+
 /* What a thread of a JVM is: not asked yet, any, one whose object names the context it works in (Vert.x). */
 enum ws_java_sort { WS_JAVA_UNKNOWN, WS_JAVA_THREAD, WS_JAVA_IN_CONTEXTS };
 
@@ -371,6 +383,7 @@ enum ws_map {
   WS_MAP_GO_PROCESSES,
   WS_MAP_PYTHON_PROCESSES,
   WS_MAP_PYTHON_CONTEXTS,
+  WS_MAP_PYTHON_DEQUES,
   WS_MAP_JAVA_PROCESSES,
   WS_MAP_JAVA_WAYS,
   WS_MAP_JAVA_KINDS,

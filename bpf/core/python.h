@@ -34,6 +34,15 @@ struct {
   __type(value, struct ws_ev_lineage);
 } ws_python_contexts __weak SEC(".maps");
 
+/* key: process (tgid)   set: the agent, while it looks for queues of work or follows some   cleared: the agent */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 4096);
+  __type(key, __u32);
+  __type(value, struct ws_python_deques);
+} ws_python_deques __weak SEC(".maps");
+
 enum {
   WS_THREAD_KEYS = 32, /* values that lie in struct pthread itself (glibc: PTHREAD_KEY_2NDLEVEL_SIZE) */
   WS_THREAD_KEY_SIZE = 16,

@@ -49,6 +49,7 @@ int BPF_PROG(maps, __u64 which, __u64 op, __u64 flags) {
   WS_AT_MAP(WS_MAP_GO_PROCESSES, ws_go_processes);
   WS_AT_MAP(WS_MAP_PYTHON_PROCESSES, ws_python_processes);
   WS_AT_MAP(WS_MAP_PYTHON_CONTEXTS, ws_python_contexts);
+  WS_AT_MAP(WS_MAP_PYTHON_DEQUES, ws_python_deques);
   WS_AT_MAP(WS_MAP_JAVA_PROCESSES, ws_java_processes);
   WS_AT_MAP(WS_MAP_JAVA_WAYS, ws_java_ways);
   WS_AT_MAP(WS_MAP_JAVA_KINDS, ws_java_kinds);

@@ -45,30 +45,34 @@ WS_INLINE bool ws_within(const struct ws_go_code *code, __u64 address) {
   return address - code->begin < code->size;
 }
 
-/* False: not a process we know. */
-WS_INLINE const struct ws_go_process *ws_handover_begin(const struct ws_go_call *call, __u32 role,
-                                                        struct ws_ev_handover *ev) {
+/* NULL: not one we know. */
+WS_INLINE const struct ws_go_process *ws_go_process(void) {
+  const __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  return bpf_map_lookup_elem(&ws_go_processes, &pid);
+}
+
+/* False: it is no goroutine. */
+WS_INLINE bool ws_handover_begin(const struct ws_go_process *go, const struct ws_go_call *call, __u32 role,
+                                 struct ws_ev_handover *ev) {
   const __u64 me = bpf_get_current_pid_tgid();
-  const __u32 pid = me >> 32;
-  const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
-  if (!go) return NULL;
   ev->h.type = WS_EV_HANDOVER;
-  ev->h.pid = pid;
+  ev->h.pid = me >> 32;
   ev->h.time = bpf_ktime_get_boot_ns();
   ev->task = ws_user_word(call->g + go->goid);
   ev->parent_task = go->parent ? ws_user_word(call->g + go->parent) : 0;
   ev->tid = (__u32)me;
   ev->role = role;
-  return ev->task ? go : NULL;
+  return ev->task != 0;
 }
 
 /* Who writes a connection's requests is told once, and holds for later windows. */
 WS_INLINE int ws_handover(struct pt_regs *regs, __u32 role) {
   ws_trapped(WS_TRAP_GO);
   if (ws_gate_shut && role != WS_WRITES) return 0;
+  const struct ws_go_process *go = ws_go_process();
   const struct ws_go_call call = ws_go_call(regs);
   struct ws_ev_handover ev = {.object = call.arguments[0]};
-  if (ws_handover_begin(&call, role, &ev)) ws_emit(&ev, sizeof(ev));
+  if (go && ws_handover_begin(go, &call, role, &ev)) ws_emit(&ev, sizeof(ev));
   return 0;
 }
 
@@ -135,12 +139,7 @@ WS_INLINE void ws_tell_channel(const struct ws_go_process *go, struct ws_ev_hand
 /* Where a channel operation is done, 0: nothing is to be told of it. What libraries do inside (most of a client's
  * operations) hands over what is followed otherwise, or is no work: requests, responses, connections. Where the probe
  * is at the program's own call, that has been looked at before it was attached. */
-WS_INLINE __u64 ws_channel_site(struct pt_regs *regs) {
-  ws_trapped(WS_TRAP_GO);
-  if (ws_gate_shut || ws_gate_no_wakeups) return 0;
-  const __u32 pid = bpf_get_current_pid_tgid() >> 32;
-  const struct ws_go_process *go = bpf_map_lookup_elem(&ws_go_processes, &pid);
-  if (!go) return 0;
+WS_INLINE __u64 ws_channel_site(const struct ws_go_process *go, struct pt_regs *regs) {
   const __u64 here = ws_go_here(regs);
   if (!ws_within(&go->entries, here)) return here;
   const __u64 site = ws_go_caller(regs);
@@ -149,17 +148,23 @@ WS_INLINE __u64 ws_channel_site(struct pt_regs *regs) {
   return site;
 }
 
+/* The process, where its channels are to be told of now. */
+WS_INLINE const struct ws_go_process *ws_channels_of(void) {
+  ws_trapped(WS_TRAP_GO);
+  return ws_gate_shut || ws_gate_no_wakeups ? NULL : ws_go_process();
+}
+
 /* One operation on one channel; with `tries` it does not wait, and so may do nothing. */
 WS_INLINE int ws_channel(struct pt_regs *regs, __u32 argument, __u32 role, bool tries) {
-  const __u64 site = ws_channel_site(regs);
+  const struct ws_go_process *go = ws_channels_of();
+  const __u64 site = go ? ws_channel_site(go, regs) : 0;
   if (!site) return 0;
   const struct ws_go_call call = ws_go_call(regs);
   const __u64 channel = call.arguments[argument];
   struct ws_hchan head = {};
   if (!ws_read_channel(channel, &head) || !ws_carries_work(&head)) return 0;
   struct ws_ev_handover ev = {.site = site};
-  const struct ws_go_process *go = ws_handover_begin(&call, WS_ASKS, &ev);
-  if (!go) return 0;
+  if (!ws_handover_begin(go, &call, WS_ASKS, &ev)) return 0;
   if (!tries || ws_ready(go, channel, &head, role))
     ws_tell_channel(go, &ev, channel, &head, role);
   else if (role == WS_RECEIVES)
@@ -214,7 +219,8 @@ __weak __noinline int ws_look_at_case(__u32 pid, __u64 scase, __u32 role) {
  * are ready are told. */
 SEC("uprobe")
 int go_selects(struct pt_regs *regs) {
-  const __u64 site = ws_channel_site(regs);
+  const struct ws_go_process *go = ws_channels_of();
+  const __u64 site = go ? ws_channel_site(go, regs) : 0;
   if (!site) return 0;
   const struct ws_go_call call = ws_go_call(regs);
   const __u64 cases = call.arguments[0];
@@ -222,8 +228,7 @@ int go_selects(struct pt_regs *regs) {
   const __u32 count = sends + call.arguments[4];
   const bool waits = call.arguments[5] & 1;
   struct ws_ev_handover ev = {.site = site};
-  const struct ws_go_process *go = ws_handover_begin(&call, WS_ASKS, &ev);
-  if (!go) return 0;
+  if (!ws_handover_begin(go, &call, WS_ASKS, &ev)) return 0;
   __u32 ready = 0; /* a bit a case */
   __u32 work = 0;
   __u32 timers = 0;

@@ -2,7 +2,8 @@
  * there the new address is known; the interpreter's stack does not move while they run.
  *
  * And work that threads hand to a pool's: what goes into and comes out of a _queue.SimpleQueue (ADR 20), told of pieces
- * of work of concurrent.futures only. Who takes one does nothing else until it comes back. */
+ * of work of concurrent.futures only. Who takes one does nothing else until it comes back. And what goes into and comes
+ * out of deques, of which queue.Queue and programs' own queues are made: of those the agent has found to carry work. */
 #include "bpf/core/python.h"
 
 #include "bpf/core/gate.h"
@@ -116,6 +117,18 @@ WS_INLINE void ws_python_giver(struct ws_ev_handover *ev, struct ws_thread *thre
   ev->parent_task = lineage->ancestors[0];
 }
 
+/* Whether an operation on a queue is to be told, and as what; 0: it is not. */
+WS_INLINE __u32 ws_queue_role(__u32 pid, __u64 queue, __u32 known, __u32 perhaps) {
+  struct ws_python_deques *deques = bpf_map_lookup_elem(&ws_python_deques, &pid);
+  if (!deques) return 0;
+  deques->operations++;
+  for (__u32 i = 0; i < WS_PYTHON_DEQUES; ++i)
+    if (deques->followed[i] == queue) return known;
+  if (!deques->looks) return 0;
+  deques->looks--;
+  return perhaps;
+}
+
 /* SimpleQueue.put(self, args, count, names), at its entry. */
 SEC("uprobe")
 int python_gives(struct pt_regs *regs) {
@@ -127,12 +140,24 @@ int python_gives(struct pt_regs *regs) {
   const struct ws_python_process *python = ws_python_handing(me >> 32);
   struct ws_ev_handover ev = {.h = {.pid = me >> 32, .time = bpf_ktime_get_boot_ns()}, .role = WS_GIVES};
   ev.object = ws_user_word(ws_second_argument(regs));
-  if (!ws_python_is_work(ev.object)) return 0;
   ev.place = ws_first_argument(regs);
+  if (!ws_python_is_work(ev.object)) ev.role = ws_queue_role(me >> 32, ev.place, WS_GIVES, WS_MAY_GIVE);
+  if (!ev.role) return 0;
   ev.queued = ws_turn(thread, ev.h.time);
-  ws_python_giver(&ev, thread, python);
+  if (ev.role == WS_GIVES) ws_python_giver(&ev, thread, python);
   ws_python_hand(&ev, (__u32)me);
   return 0;
+}
+
+/* What is taken from a queue that is not known, and is no piece of work of concurrent.futures: enum ws_handover_role,
+ * 0: it is not to be told. */
+WS_INLINE __u32 ws_python_took(__u32 pid) {
+  struct ws_python_deques *queues = bpf_map_lookup_elem(&ws_python_deques, &pid);
+  if (!queues) return 0;
+  if (queues->takes_all) return WS_TAKES;
+  if (!queues->looks) return 0;
+  queues->looks--;
+  return WS_MAY_TAKE;
 }
 
 /* SimpleQueue.get() and get_nowait(), where they return. What is not told is told as nothing, once, to whoever was last
@@ -146,11 +171,67 @@ int python_takes(struct pt_regs *regs) {
   if (!thread) return 0;
   ws_python_handing(me >> 32);
   const __u64 object = ws_returned(regs);
-  const bool work = !ws_gate_no_wakeups && ws_python_is_work(object);
-  if (!work && !thread->took) return 0;
-  thread->took = work;
+  __u32 role = 0;
+  if (!ws_gate_no_wakeups && object) role = ws_python_is_work(object) ? WS_TAKES : ws_python_took(me >> 32);
   struct ws_ev_handover ev = {.h = {.pid = me >> 32, .time = bpf_ktime_get_boot_ns()}, .role = WS_TAKES};
-  if (work) ev.object = object;
+  if (role != WS_TAKES && thread->took) ws_python_hand(&ev, (__u32)me);
+  thread->took = role == WS_TAKES;
+  if (!role) return 0;
+  ev.role = role;
+  ev.object = object;
   ws_python_hand(&ev, (__u32)me);
+  return 0;
+}
+
+enum {
+  WS_PY_FIRST_ELEMENT = 8, /* in struct BLOCK, behind the link to the one before it */
+  WS_PY_BLOCK_SIZE = 64,   /* elements */
+};
+
+/* The start of dequeobject, the same since 3.4. */
+struct ws_py_deque {
+  __u64 references;
+  __u64 type;
+  __u64 size;
+  __u64 left_block;
+  __u64 right_block;
+  __u64 left_index;
+};
+
+/* deque.append(self, item), at its entry. */
+SEC("uprobe")
+int python_appends(struct pt_regs *regs) {
+  ws_trapped(WS_TRAP_PYTHON);
+  if (ws_gate_shut || ws_gate_no_wakeups) return 0;
+  const __u64 me = bpf_get_current_pid_tgid();
+  const __u32 pid = me >> 32;
+  const __u64 deque = ws_first_argument(regs);
+  const __u32 role = ws_queue_role(pid, deque, WS_GIVES, WS_MAY_GIVE);
+  struct ws_thread *thread = role ? ws_thread_of_target(pid, (__u32)me) : NULL;
+  if (!thread) return 0;
+  struct ws_ev_handover ev = {.h = {.pid = pid, .time = bpf_ktime_get_boot_ns()}, .role = role, .place = deque};
+  ev.object = ws_second_argument(regs);
+  ev.queued = ws_turn(thread, ev.h.time);
+  if (role == WS_GIVES) ws_python_giver(&ev, thread, bpf_map_lookup_elem(&ws_python_processes, &pid));
+  ws_python_hand(&ev, (__u32)me);
+  return 0;
+}
+
+/* deque.popleft(self), at its entry: what it takes is the first element. The interpreter's lock is held until then. */
+SEC("uprobe")
+int python_pops(struct pt_regs *regs) {
+  ws_trapped(WS_TRAP_PYTHON);
+  if (ws_gate_shut || ws_gate_no_wakeups) return 0;
+  const __u64 me = bpf_get_current_pid_tgid();
+  const __u32 pid = me >> 32;
+  const __u64 address = ws_first_argument(regs);
+  const __u32 role = ws_queue_role(pid, address, WS_TAKES, WS_MAY_TAKE);
+  if (!role || !ws_thread_of_target(pid, (__u32)me)) return 0;
+  struct ws_py_deque deque = {};
+  bpf_probe_read_user(&deque, sizeof(deque), (void *)address);
+  if (!deque.size || deque.left_index >= WS_PY_BLOCK_SIZE) return 0;
+  struct ws_ev_handover ev = {.h = {.pid = pid, .time = bpf_ktime_get_boot_ns()}, .role = role, .place = address};
+  ev.object = ws_user_word(deque.left_block + WS_PY_FIRST_ELEMENT + deque.left_index * 8);
+  if (ev.object) ws_python_hand(&ev, (__u32)me);
   return 0;
 }

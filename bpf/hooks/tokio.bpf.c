@@ -1,5 +1,5 @@
 /* Uprobes on tokio's two functions that wake a task (both ends of every Waker, so they are never inlined away), and on
- * the one that takes a new task in. First arguments in RDI, RSI. The agent attaches them per process
+ * those that take a new task in. First arguments in RDI, RSI. The agent attaches them per process
  * (capture/tokio_probes). */
 #include "bpf/core/tokio.h"
 
@@ -46,6 +46,11 @@ int tokio_wakes_by_ref(struct pt_regs *regs) {
 SEC("uprobe")
 int tokio_spawns(struct pt_regs *regs) {
   return ws_tokio_tell(ws_tokio_argument(regs, false), WS_TOKIO_SPAWNS, 0);
+}
+
+SEC("uprobe")
+int tokio_spawns_blocking(struct pt_regs *regs) {
+  return ws_tokio_tell(ws_tokio_argument(regs, false), WS_TOKIO_SPAWNS, WS_TOKIO_BLOCKING);
 }
 
 /* At a wake-up, in place of the others until that is known: which word of CONTEXT holds the Id of a task that was

@@ -43,14 +43,7 @@ class Continuation : public Evidence {
 
   void opened(const NodePtr& node, World& /*world*/) override {
     const auto it = processes_.find(node->pid);
-    if (it == processes_.end()) return;
-    auto& open = it->second.open;
-    if (open.size() >= kMostConns) open.clear();
-    Open& on = open[node->exchange->conn->id];
-    // Several at a time on one connection: which of them is meant nobody tells.
-    on.several = on.node && !on.node->finished;
-    on.node = node;
-    if (node->role == SpanRole::kServer) serves(it->second, *node);
+    if (it != processes_.end()) begins(it->second, node);
   }
 
   void finished(const NodePtr& node, World& /*world*/) override {
@@ -89,11 +82,18 @@ class Continuation : public Evidence {
   Process& process_of(std::uint32_t pid, World& world) {
     if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) processes_.clear();
     const auto [it, fresh] = processes_.try_emplace(pid);
-    for (const NodePtr& request : world.open.serving(pid)) {
-      if (!fresh) break;
-      serves(it->second, *request);
-    }
+    if (!fresh) return it->second;
+    for (const NodePtr& node : world.open.all_of(pid)) begins(it->second, node);
     return it->second;
+  }
+
+  static void begins(Process& process, const NodePtr& node) {
+    if (process.open.size() >= kMostConns) process.open.clear();
+    Open& on = process.open[node->exchange->conn->id];
+    // Several at a time on one connection: which of them is meant nobody tells.
+    on.several = on.node && !on.node->finished;
+    on.node = node;
+    if (node->role == SpanRole::kServer) serves(process, *node);
   }
 
   static void serves(Process& process, const Node& request) {

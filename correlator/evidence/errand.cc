@@ -1,5 +1,6 @@
 // A thread of a pool that takes a piece of work out of a queue works for whoever put it there, until it comes back to
-// the queue (Python's concurrent.futures: the object that goes through the queue joins both).
+// the queue (Python's concurrent.futures, and queues that were found to carry work: the object that goes through the
+// queue joins both).
 //
 // A thread gives work for the request it has read and works for, or for which it does a piece of work itself. Nothing
 // is said where it has read several, has been back in an event loop since, or is not who answers (acceptors: their
@@ -9,7 +10,8 @@
 // into what the pool's thread does, and evidence/task knows the rest.
 //
 // Addresses are used again, so what was given and is not seen to be taken must not stay: what comes out of a queue
-// shows that all that went into it before has come out as well.
+// shows that all that went into it before has come out as well. An object may be in a queue twice: queues are lines.
+#include <algorithm>
 #include <deque>
 #include <iterator>
 #include <unordered_map>
@@ -67,14 +69,18 @@ class ByErrand : public Evidence {
 
  private:
   struct Given {
-    Errand errand;
-    std::uint64_t queue = 0;
     std::uint64_t number = 0;
+    std::uint64_t what = 0;
+    Errand errand;
   };
-  using Order = std::deque<std::pair<std::uint64_t, std::uint64_t>>;  // number and key of what is given
-  struct Queue {                                                      // never empty
+  using Order = std::deque<Given>;
+  struct Queue {  // never empty
     std::uint32_t pid = 0;
     Order order;
+  };
+  struct Place {
+    std::uint64_t queue = 0;
+    std::uint64_t number = 0;  // the last time it was given
   };
 
   static std::uint64_t key(std::uint32_t pid, std::uint64_t address) { return combine64(mix64(pid), address); }
@@ -109,10 +115,10 @@ class ByErrand : public Evidence {
     const std::uint32_t pid = handover.actor.thread.pid;
     const std::uint64_t what = key(pid, handover.object);
     const std::uint64_t where = key(pid, handover.place);
-    given_[what] = {work_of(handover, world), where, ++numbers_};
+    given_[what] = {where, ++numbers_};
     Queue& queue = queues_[where];
     queue.pid = pid;
-    queue.order.emplace_back(numbers_, what);
+    queue.order.push_back({numbers_, what, work_of(handover, world)});
     ++waiting_;
   }
 
@@ -145,32 +151,38 @@ class ByErrand : public Evidence {
   void take(const event::Handover& handover, World& world) {
     const std::uint32_t tid = handover.actor.thread.tid;
     Errand errand;
-    const auto it = given_.find(key(handover.actor.thread.pid, handover.object));
-    if (handover.object != 0 && it != given_.end()) {
-      errand = it->second.errand;
+    if (handover.object != 0) {
+      errand = taken(handover);
       errand.taken = handover.time;
       errand.pid = handover.actor.thread.pid;
-      take_up_to(it->second.number, it->second.queue);
     }
     world.errands.set(tid, errand);
     // What it was heard to do before was for somebody else.
     if (world.open.serving_by_thread(tid) == 0) world.activations.forget_thread(tid);
   }
 
-  void take_up_to(std::uint64_t number, std::uint64_t where) {
-    const auto queue = queues_.find(where);
-    if (queue == queues_.end()) return;
-    auto& order = queue->second.order;
-    while (!order.empty() && order.front().first <= number) drop_first(order);
+  // Nothing where it was not seen to be given, or that has come out already, by what has come out behind it.
+  Errand taken(const event::Handover& handover) {
+    const std::uint32_t pid = handover.actor.thread.pid;
+    const std::uint64_t what = key(pid, handover.object);
+    const auto given = given_.find(what);
+    if (given == given_.end()) return {};
+    const auto queue = queues_.find(handover.place != 0 ? key(pid, handover.place) : given->second.queue);
+    if (queue == queues_.end()) return {};
+    Order& order = queue->second.order;
+    const auto first = std::ranges::find(order, what, &Given::what);
+    if (first == order.end()) return {};
+    const Errand errand = first->errand;
+    for (auto left = first - order.begin(); left >= 0; --left) drop_first(order);
     if (order.empty()) queues_.erase(queue);
+    return errand;
   }
 
   void drop_first(Order& order) {
-    const auto [number, what] = order.front();
+    const auto it = given_.find(order.front().what);
+    if (it != given_.end() && it->second.number == order.front().number) given_.erase(it);
     order.pop_front();
     --waiting_;
-    const auto it = given_.find(what);
-    if (it != given_.end() && it->second.number == number) given_.erase(it);
   }
 
   // It may have taken something: then that was the first in its queue.
@@ -183,7 +195,7 @@ class ByErrand : public Evidence {
     }
   }
 
-  std::unordered_map<std::uint64_t, Given> given_;
+  std::unordered_map<std::uint64_t, Place> given_;
   std::unordered_map<std::uint64_t, Queue> queues_;
   std::unordered_set<std::uint32_t> unwatched_;  // processes of which nothing is told now
   std::uint64_t numbers_ = 0;

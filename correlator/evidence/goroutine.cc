@@ -303,7 +303,7 @@ class Goroutine : public Evidence {
     if (handover.role == Role::kGives || handover.role == Role::kTakes) return;  // evidence/errand
     Process& process = this->process(handover.actor.thread.pid);
     if (handover.role == event::Handover::Role::kWatched || handover.role == event::Handover::Role::kUnwatched) {
-      watched(process, handover.role == event::Handover::Role::kWatched);
+      watched(process, handover.role == event::Handover::Role::kWatched, world);
       return;
     }
     Task& task = meet(handover.actor);
@@ -336,21 +336,16 @@ class Goroutine : public Evidence {
         process.channels.asks(handover.actor.task);
         asks(process, task, handover, world);
         return;
-      case event::Handover::Role::kWakes:
-      case event::Handover::Role::kSpawns:
-      case event::Handover::Role::kWatched:
-      case event::Handover::Role::kUnwatched:
-      case event::Handover::Role::kGives:
-      case event::Handover::Role::kTakes:
+      default:  // not of goroutines
         return;
     }
   }
 
   // Who was fed through a channel is a worker still; what it works for is known only while it is seen to receive.
-  static void watched(Process& process, bool now) {
+  static void watched(Process& process, bool now, World& world) {
     process.watched = now;
     process.channels = Channels();
-    process.unknown.clear();
+    process.unknown.let_all_go(world);
     for (auto& [number, task] : process.tasks) task.work = task.draw = 0;
   }
 

@@ -12,6 +12,8 @@
 // for until the process has shown it over and over. A consumer of a queue, begun by the first request that needed it,
 // goes on to serve others; where there are such, no child is believed.
 //
+// Of those begun to block a thread more is known, as it is theirs alone until they end (correlator/blocking_tasks).
+//
 // A consumer replies by waking the task of the request: its last call before that was for this request. Of the calls
 // before that one, back to its last reply, that is known only where everybody waits for replies: who does not (yet) is
 // not woken. That it is so shows where consumers wait for work: who gives it to them then has to get their next reply.
@@ -25,6 +27,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "correlator/blocking_tasks.h"
 #include "correlator/evidence/evidence.h"
 #include "correlator/evidence/track_record.h"
 
@@ -137,6 +140,7 @@ class ByTokio : public Evidence {
         take_unproven(process, world);
       }
       process.children_calls.clear();
+      process.blocking.close(world);
     }
   }
 
@@ -150,6 +154,7 @@ class ByTokio : public Evidence {
       process.late.clear();
       process.consumers.clear();
       process.replied.clear();
+      process.blocking.clear();
     }
   }
 
@@ -160,12 +165,13 @@ class ByTokio : public Evidence {
       if (handover->role == event::Handover::Role::kWakes)
         woke(*handover, world);
       else if (handover->role == event::Handover::Role::kSpawns)
-        began(*handover);
+        began(*handover, world);
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       for (auto& [pid, process] : processes_) {
         take_consumed(process, tick->time, world);
         take_late(process, tick->time, world);
         take_children(pid, process, tick->time, world);
+        if (!fails(process.answers)) process.blocking.advance(tick->time, world);
       }
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       processes_.erase(exited->pid);
@@ -185,6 +191,7 @@ class ByTokio : public Evidence {
     if (node->role == SpanRole::kServer) return answers(node, touched.touch, world);
     Task* const task = tasks_.find(key(node->pid, touched.touch.actor.task));
     if (task == nullptr || task->call != node) return;
+    process_of(node->pid).blocking.responds(node, touched.touch.actor.task, world);
     task->responds = true;
     if (task->own == 0) return;
     if (const NodePtr request = world.open.find(task->own); request)
@@ -211,7 +218,8 @@ class ByTokio : public Evidence {
     TrackRecord whole;    // who gives a waiting one something to do gets its next reply
     std::unordered_map<std::uint64_t, Consumer> consumers;
     std::vector<std::pair<NodePtr, NodePtr>> replied;  // calls and their requests, until that is proven
-    TrackRecord answers;                               // requests are answered by the task that read them
+    BlockingTasks blocking;
+    TrackRecord answers;   // requests are answered by the task that read them
     TrackRecord children;  // who was begun for a request makes no calls once that is answered
     TrackRecord handed;    // the only one who can have asked for a call awaits its response
     bool asks_told = true;
@@ -255,8 +263,12 @@ class ByTokio : public Evidence {
     ++task.requests;
   }
 
-  void began(const event::Handover& handover) {
+  void began(const event::Handover& handover, World& world) {
     const std::uint32_t pid = handover.actor.thread.pid;
+    if ((handover.place & event::Handover::kBlocking) != 0) {
+      const Found found = request_of(pid, handover.actor.task, world);
+      return process_of(pid).blocking.began(handover.object, found.node ? found.node->number : 0, found.task);
+    }
     Task& task = tasks_.get(key(pid, handover.object));
     task.parent = handover.actor.task;
     task.born = handover.time;
@@ -297,6 +309,7 @@ class ByTokio : public Evidence {
     Task& task = tasks_.get(key(node->pid, number));
     ++process_of(node->pid).calls;
     if (task.requests > 0) return;
+    process_of(node->pid).blocking.calls(node, number, world);
     task.call = node;
     task.responds = false;
     task.asks_told = process_of(node->pid).asks_told;
@@ -345,6 +358,10 @@ class ByTokio : public Evidence {
     if (waker->requests > 0 && wakee.requests == 0) asked(process_of(pid), handover);
     if (waker->requests == 0 && wakee.requests > 0) {
       replied(process_of(pid), handover, request_read_by(wakee, BootTime{}, world), world);
+    }
+    if (const Found other = waker->requests == 0 ? request_of(pid, handover.object, world) : Found{}; other.node) {
+      const bool by_reference = (handover.place & event::Handover::kByReference) != 0;
+      process_of(pid).blocking.wakes(handover.actor.task, other.node->number, by_reference);
     }
     if (waker->calls && !waker->outlives) {
       // It delivers to another request than the one it was begun for.
@@ -469,6 +486,7 @@ class ByTokio : public Evidence {
       const bool own = task != nullptr && request_read_by(*task, BootTime{}, world) == request;
       process.answers.add(own && reader == touch.actor.task);
     }
+    if (!fails(process.answers)) process.blocking.answers(request, touch.time, world);
     std::erase_if(process.waiting, [&](Process::Waiting& one) {
       if (one.call->decided) return true;
       if (one.request != request->number) return false;

@@ -149,6 +149,19 @@ def test_calls_that_a_thread_of_the_client_reads_find_who_waits(stack, ledger):
     assert len([span for span in found if span.attributes["wirespan.link.method"] == "continuation"]) > 1000
 
 
+def test_calls_of_threads_that_take_them_from_a_queue_find_their_request(stack, ledger):
+    """Python: few threads make the calls of many requests. That the queue carries work is learned from the first ones."""
+    service = stack.flask(ledger.url, "gthread", workers=1, threads=32, queued=8)
+    with Agent(stack.directory, stack.selectors()) as agent:
+        sent = drive(service, 2000, 32)
+    assert {request.status for request in sent} == {200}
+    spans = agent.spans()
+    calls, found, wrong = calls_by_their_ids(spans)
+    assert len(calls) == 2000
+    assert not wrong_beyond_chance(calls, wrong)
+    assert len([span for span in found if span.attributes["wirespan.link.method"] == "errand"]) > 1600, len(found)
+
+
 def test_ids_that_are_handed_on_link_what_timers_hide(stack, ledger):
     """One loop, 64 requests open, each calling after a random pause: only the id in both paths tells which is whose."""
     service = stack.node(ledger.url, pause_ms=40)

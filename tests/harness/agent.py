@@ -40,6 +40,26 @@ def wirespan_as_nobody(directory, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
+def bpf_objects(pid):
+    """Ids of what the agent holds in the kernel: {"prog": {..}, "map": {..}, "link": {..}}, and locked map bytes."""
+    ids = {"prog": set(), "map": set(), "link": set()}
+    locked = 0
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        try:
+            fields = dict(line.split(":\t", 1) for line in info.read_text().splitlines() if ":\t" in line)
+        except OSError:
+            continue
+        if "map_id" in fields:
+            if fields["map_id"] not in ids["map"]:
+                locked += int(fields.get("memlock", 0))
+            ids["map"].add(fields["map_id"])
+        elif "link_id" in fields:
+            ids["link"].add(fields["link_id"])
+        elif "prog_id" in fields:
+            ids["prog"].add(fields["prog_id"])
+    return {kind: {int(i) for i in found} for kind, found in ids.items()}, locked
+
+
 class Agent:
     """Context manager around `wirespan COMMAND ...`. Leaving it stops the agent, also after a failure."""
 
@@ -128,20 +148,4 @@ class Agent:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def bpf_objects(self):
-        """Ids of what the agent holds in the kernel: {"prog": {..}, "map": {..}, "link": {..}}, and locked map bytes."""
-        ids = {"prog": set(), "map": set(), "link": set()}
-        locked = 0
-        for info in Path(f"/proc/{self.pid}/fdinfo").iterdir():
-            try:
-                fields = dict(line.split(":\t", 1) for line in info.read_text().splitlines() if ":\t" in line)
-            except OSError:
-                continue
-            if "map_id" in fields:
-                if fields["map_id"] not in ids["map"]:
-                    locked += int(fields.get("memlock", 0))
-                ids["map"].add(fields["map_id"])
-            elif "link_id" in fields:
-                ids["link"].add(fields["link_id"])
-            elif "prog_id" in fields:
-                ids["prog"].add(fields["prog_id"])
-        return {kind: {int(i) for i in found} for kind, found in ids.items()}, locked
+        return bpf_objects(self.pid)

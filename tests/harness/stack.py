@@ -143,7 +143,7 @@ class Stack:
         env = {"LISTEN": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "TRUTH": str(truth or "")}
         return self.start("ledger", [sys.executable, SERVICES / "ledger.py"], (host, port), "/book", env)
 
-    def flask(self, next_url="", worker="sync", workers=1, threads=1, unix=False, host="127.0.0.1"):
+    def flask(self, next_url="", worker="sync", workers=1, threads=1, unix=False, host="127.0.0.1", queued=0):
         python = gunicorn_python()
         port = 0 if unix else free_port(host)
         socket_path = str(self.directory / "flask.sock")
@@ -152,7 +152,8 @@ class Stack:
             "flask",
             [python, "-m", "gunicorn", "--bind", bind, "--worker-class", worker, "--workers", workers, "--threads", threads,
              "--keep-alive", 60, "--backlog", 1024, "--chdir", SERVICES, "flask_orders:app"],
-            socket_path if unix else (host, port), "/orders", {"NEXT": next_url, "PYTHONDONTWRITEBYTECODE": "1"})
+            socket_path if unix else (host, port), "/orders",
+            {"NEXT": next_url, "QUEUED": str(queued), "PYTHONDONTWRITEBYTECODE": "1"})
 
     def go(self, next_url="", direct=False, host="127.0.0.1", copy_to=None):
         """`copy_to`: run a copy of that name in the stack's directory, for selection by executable."""

@@ -20,8 +20,8 @@ class Agent:
     @contextmanager
     def trace(self, cgroup: Path, spans: Path, log: Path):
         """Traces a cgroup for as long as the block lasts; the file is whole after it."""
-        with self._running(["trace", "--cgroup", cgroup, "--json", spans, *self._options()], log):
-            yield
+        with self._running(["trace", "--cgroup", cgroup, "--json", spans, *self._options()], log) as process:
+            yield process
 
     @contextmanager
     def record(self, cgroup: Path, events: Path, log: Path):
@@ -52,7 +52,7 @@ class Agent:
         try:
             if not said.ready_within(60):
                 raise BedError(f"wirespan {arguments[0]} did not get ready:\n{tail(log)}")
-            yield
+            yield process
             if process.poll() is not None:
                 raise BedError(f"wirespan ended by itself with status {process.returncode}:\n{tail(log)}")
         finally:

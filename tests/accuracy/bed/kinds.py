@@ -70,6 +70,16 @@ HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ampl
 
 # How work is handed to a pool that makes the calls: first with workers in plenty, then with few.
 ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "wait", "completed", "whole", "nested", "threads")))
+# As much for queues of the program's own (services/python_queue).
+QUEUES = (*POOLS, *(Variant(name, "busy", scarce, ample)
+                    for name in ("whole", "replies", "deque", "stages", "shared", "pool")))
+
+# tokio's closures that may block, with a thread for each or too few. Loops that serve all requests are to be told apart.
+CLOSURES = tuple(Variant(f"{how}{'-busy' if busy else ''}", "busy" if busy else "idle", scarce if busy else ample, ample)
+                 for how in ("whole", "each", "order") for busy in (False, True))
+CLOSURES += (Variant("spawned", "idle", ample, ample), Variant("in_place", "idle", ample, ample),
+             *(Variant(name, "unsure", scarce if "busy" in name else ample, ample)
+               for name in ("detached", "loops", "loops-busy", "block_on")))
 
 PYTHON_PATH = {"PYTHONPATH": str(SERVICES / "common"), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -154,8 +164,10 @@ def _kinds():
     yield Kind("python_threads", _python, Toolchains.python, _one("direct"), env=PYTHON_PATH)
     yield Kind("python_pool", _python, Toolchains.python, POOLS, env=PYTHON_PATH)
     yield Kind("python_executor", _python_variant, Toolchains.python, ERRANDS, env=PYTHON_PATH)
+    yield Kind("python_queue", _python_variant, Toolchains.python, QUEUES, env=PYTHON_PATH)
     yield Kind("python_run_in_executor", _python_variant, Toolchains.python,
-               (*POOLS, Variant("to_thread", "busy", scarce, ample)), env=PYTHON_PATH)
+               (*POOLS, Variant("to_thread", "busy", scarce, ample), Variant("queue", "busy", scarce, ample)),
+               env=PYTHON_PATH)
     yield Kind("python_asyncio", _python, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)
@@ -186,6 +198,8 @@ def _kinds():
     yield Kind("rust_tokio_queue", lambda s: [s.tools.rust(s.kind), s.variant.name], lambda t: t.rust("rust_tokio_queue"),
                (*POOLS, Variant("whole", "idle", lambda c: c + 4, ample), Variant("whole-busy", "busy", scarce, ample)),
                background=False)
+    yield Kind("rust_tokio_blocking", lambda s: [s.tools.rust(s.kind), s.variant.name],
+               lambda t: t.rust("rust_tokio_blocking"), CLOSURES, background=False)
     yield Kind("nginx", _nginx, lambda t: nginx(), _one("loop"), planned=False,
                background=False)
     yield Kind("haproxy", lambda s: ["haproxy", "-db", "-f", _filled_in(s, "haproxy.cfg")], lambda t: need("haproxy"),

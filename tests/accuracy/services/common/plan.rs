@@ -20,11 +20,16 @@ pub fn steps(body: &[u8]) -> Vec<(u64, Vec<usize>)> {
     groups.into_iter().map(|g| (d[7 + g[0]] as u64 * 250, g)).collect()
 }
 
-pub async fn call(client: &reqwest::Client, path: &str, body: &[u8], index: usize) -> reqwest::Result<()> {
+/// Where a call goes, and its body.
+pub fn request(path: &str, body: &[u8], index: usize) -> (String, Vec<u8>) {
     let mut out = body.to_vec();
     out[INDEX_AT..INDEX_AT + 2].copy_from_slice(format!("{index:02}").as_bytes());
     let path = if path == "/order" { DISTINCT[index] } else { "/query" };
-    let url = format!("http://127.0.0.1:{}{path}", setting("BACKEND_PORT"));
+    (format!("http://127.0.0.1:{}{path}", setting("BACKEND_PORT")), out)
+}
+
+pub async fn call(client: &reqwest::Client, path: &str, body: &[u8], index: usize) -> reqwest::Result<()> {
+    let (url, out) = request(path, body, index);
     client.post(url).body(out).send().await?.error_for_status()?.bytes().await?;
     Ok(())
 }

@@ -1,8 +1,10 @@
 """aiohttp whose tasks give their calls to threads: by run_in_executor, or (to_thread) as asyncio.to_thread does, in a
-copy of the task's context."""
+copy of the task's context, or (queue) by a queue.Queue that threads take them from."""
 import asyncio
 import contextvars
+import queue
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import blocking
@@ -11,9 +13,29 @@ from aiohttp import web
 
 COPIES = "to_thread" in sys.argv
 pool = ThreadPoolExecutor(plan.WORKERS)
+jobs = queue.Queue()
+
+
+def work():
+    while True:
+        loop, done, arguments = jobs.get()
+        try:
+            blocking.call(*arguments)
+            loop.call_soon_threadsafe(done.set_result, None)
+        except OSError as error:
+            loop.call_soon_threadsafe(done.set_exception, error)
+
+
+async def queued(*arguments):
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    jobs.put((loop, done, arguments))
+    await done
 
 
 async def call(path, body, index):
+    if "queue" in sys.argv:
+        return await queued(path, body, index)
     run = (contextvars.copy_context().run,) if COPIES else ()
     await asyncio.get_running_loop().run_in_executor(pool, *run, blocking.call, path, body, index)
 
@@ -30,6 +52,8 @@ async def handle(request):
     return web.Response(text="done\n")
 
 
+for _ in range(plan.WORKERS):
+    threading.Thread(target=work, daemon=True).start()
 blocking.start_background()
 app = web.Application()
 app.router.add_post("/{operation}", handle)

@@ -1,6 +1,7 @@
 //! Tasks that hand work to each other, for tokio_root_test.cc: a server's task for each connection, a task that alone
-//! writes to the backend, and children that ask it in their parent's stead.
-use std::io::Write;
+//! writes to the backend, children that ask it in their parent's stead, and such as block their thread.
+use std::io::{BufRead, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,8 +21,10 @@ async fn lines_of(stream: TcpStream, mut each: impl AsyncFnMut(String)) {
 }
 
 async fn backend(listener: TcpListener) {
-    let (stream, _) = listener.accept().await.expect("accept");
-    lines_of(stream, async |_| {}).await;
+    loop {
+        let (stream, _) = listener.accept().await.expect("accept");
+        tokio::spawn(lines_of(stream, async |_| {}));
+    }
 }
 
 async fn connection(stream: TcpStream, mut jobs: mpsc::UnboundedReceiver<Job>) {
@@ -40,13 +43,22 @@ async fn ask(jobs: mpsc::UnboundedSender<Job>, line: String) {
     wait.await.expect("done");
 }
 
-async fn serve(listener: TcpListener, jobs: mpsc::UnboundedSender<Job>) {
+fn ask_and_block(backend: &Mutex<std::net::TcpStream>, line: &str) {
+    let mut stream = backend.lock().expect("backend");
+    stream.write_all(format!("call {line}\n").as_bytes()).expect("call");
+    std::io::BufReader::new(&*stream).read_line(&mut String::new()).expect("response");
+}
+
+async fn serve(listener: TcpListener, jobs: mpsc::UnboundedSender<Job>, backend: Arc<Mutex<std::net::TcpStream>>) {
     loop {
         let (stream, _) = listener.accept().await.expect("accept");
-        let jobs = jobs.clone();
+        let (jobs, backend) = (jobs.clone(), backend.clone());
         tokio::spawn(lines_of(stream, async move |line: String| {
             if line.ends_with("by a child") {
                 tokio::spawn(ask(jobs.clone(), line)).await.expect("a child");
+            } else if line.ends_with("blocking") {
+                let backend = backend.clone();
+                tokio::task::spawn_blocking(move || ask_and_block(&backend, &line)).await.expect("its thread");
             } else {
                 ask(jobs.clone(), line).await;
             }
@@ -61,7 +73,7 @@ async fn client(port: u16, number: usize) {
     for request in 0..REQUESTS {
         // So slow that what is learned in between counts, and that the connection is seldom busy when it is asked.
         tokio::time::sleep(Duration::from_millis(10 + 3 * number as u64)).await;
-        let how = if request % 2 == 0 { "itself" } else { "by a child" };
+        let how = ["itself", "by a child", "blocking"][request % 3];
         write.write_all(format!("client {number} request {request} {how}\n").as_bytes()).await.expect("request");
         lines.next_line().await.expect("answer");
     }
@@ -73,13 +85,15 @@ async fn main() {
     std::io::stdout().flush().expect("stdout");
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.expect("go on").expect("stdin");
     let back = TcpListener::bind("127.0.0.1:0").await.expect("listen");
-    let to_back = TcpStream::connect(back.local_addr().expect("address")).await.expect("connect");
+    let address = back.local_addr().expect("address");
+    let to_back = TcpStream::connect(address).await.expect("connect");
+    let blocking = std::net::TcpStream::connect(address).expect("connect");
     tokio::spawn(backend(back));
     let (jobs, from) = mpsc::unbounded_channel();
     tokio::spawn(connection(to_back, from));
     let front = TcpListener::bind("127.0.0.1:0").await.expect("listen");
     let port = front.local_addr().expect("address").port();
-    tokio::spawn(serve(front, jobs));
+    tokio::spawn(serve(front, jobs, Arc::new(Mutex::new(blocking))));
     let clients: Vec<_> = (0..CLIENTS).map(|number| tokio::spawn(client(port, number))).collect();
     for client in clients {
         client.await.expect("client");
