@@ -18,16 +18,19 @@
 namespace wirespan {
 namespace {
 
-// Both manglings of Rust write a path as lengths and names, so these are in a symbol's name whichever was used.
+// Both manglings of Rust write a path as lengths and names, so these are in a symbol's name whichever was used. But for
+// a type's own functions the newer one has something between its module and the type.
 constexpr std::string_view kContext = "5tokio7runtime7context7CONTEXT";
 constexpr std::string_view kWakeByVal = "5tokio7runtime4task5waker11wake_by_val";
 constexpr std::string_view kWakeByRef = "5tokio7runtime4task5waker11wake_by_ref";
 constexpr std::string_view kSchedule = "5tokio7runtime4task3raw8schedule";
-constexpr std::string_view kEnter = "5tokio7runtime4task4core11TaskIdGuard5enter";
+constexpr std::string_view kCore = "5tokio7runtime4task4core";
+constexpr std::string_view kEnter = "11TaskIdGuard5enter";
 constexpr std::string_view kList = "5tokio7runtime4task4list";
 constexpr std::string_view kBind = "10bind_inner";
 // Not of a generic type, and in a crate of its own: there whatever a program's closures are.
-constexpr std::string_view kSpawnTask = "5tokio7runtime8blocking4pool7Spawner10spawn_task";
+constexpr std::string_view kPool = "5tokio7runtime8blocking4pool";
+constexpr std::string_view kSpawnTask = "7Spawner10spawn_task";
 constexpr std::string_view kSources = "/tokio-1.";
 
 constexpr std::size_t kMostFunctions = 64;
@@ -132,13 +135,13 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
       note(out.wakes_by_value, symbol, 1);
     } else if (has(kWakeByRef)) {
       note(out.wakes_by_reference, symbol, 1);
-    } else if (has(kEnter)) {
+    } else if (has(kCore) && has(kEnter)) {
       enter = symbol;
     } else if (has(kSchedule)) {
       if (out.schedules.size() < kMostFunctions) out.schedules.push_back(symbol.st_value);
     } else if (has(kList) && has(kBind)) {
       note(out.spawns, symbol, 2);
-    } else if (has(kSpawnTask)) {
+    } else if (has(kPool) && has(kSpawnTask)) {
       note(out.spawns_blocking, symbol, 2);
     }
   });
