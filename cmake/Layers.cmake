@@ -32,11 +32,13 @@ function(wirespan_library NAME)
   add_library(${NAME} STATIC ${ARG_SOURCES})
   set_target_properties(${NAME} PROPERTIES WIRESPAN_LAYER ${ARG_LAYER})
   target_link_libraries(${NAME} PUBLIC wirespan_options ${ARG_LINKS} ${ARG_EXTERNAL})
+  wirespan_precompiled(${NAME} wirespan_precompiled)
 endfunction()
 
-# Half of a build would be spent on making the tests' own code fast; what they test is a library.
+# For executables that are all tests: their own flags, and GoogleTest's headers read once.
 function(wirespan_test_sources NAME)
-  target_compile_options(${NAME} PRIVATE $<$<CONFIG:Release>:-O0 -U_FORTIFY_SOURCE>)
+  wirespan_test_flags(${NAME})
+  wirespan_precompiled(${NAME} wirespan_precompiled_tests)
 endfunction()
 
 # wirespan_test(NAME SOURCES ... LINKS ...): a GoogleTest binary beside the code; needs no root. Each TEST is a ctest.
