@@ -228,6 +228,7 @@ TEST_P(Futures, OfCallsAreHeldByTheirRequests) {
     std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> held;  // by number of collections and address
     std::vector<std::pair<event::Holds, std::string>> calls;
     int waiting = 0;
+    std::size_t unseen = 0;
     script.on_event = [&](const Event& event, KernelSource&) {
       if (const auto* data = std::get_if<event::Data>(&event)) {
         const std::string line(as_text(data->captured).substr(0, as_text(data->captured).find('\n')));
@@ -237,6 +238,11 @@ TEST_P(Futures, OfCallsAreHeldByTheirRequests) {
         if (line.starts_with("done") && sent) served.erase(data->actor.thread.tid);
       } else if (const auto* holds = std::get_if<event::Holds>(&event)) {
         if (holds->call != ConnId{}) {
+          // Programs that are preempted miss one now and then (ADR 14).
+          if (!made.contains(holds->call)) {
+            ++unseen;
+            return;
+          }
           calls.emplace_back(*holds, made[holds->call]);
           for (std::uint16_t i = 0; i < holds->waiters; ++i) {
             EXPECT_EQ(served[holds->waiting[i]], made[holds->call]);
@@ -264,6 +270,7 @@ TEST_P(Futures, OfCallsAreHeldByTheirRequests) {
     }
     // The first calls show that threads have others make them; a collection now and then comes between.
     EXPECT_GT(calls.size(), 600U);
+    EXPECT_LT(unseen, 10U);
     EXPECT_GT(found * 10, calls.size() * 9);
     EXPECT_GT(waiting, 100);
   }
