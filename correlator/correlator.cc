@@ -117,7 +117,9 @@ const Event& Correlator::on_behalf(const Event& event) {
   const auto* const data = std::get_if<event::Data>(&event);
   if (data == nullptr || !errands_.any()) return event;
   const Errand* const errand = errands_.of_task(*data);
-  if (errand == nullptr || open_.serving_by_thread(data->actor.thread.tid) > 0) return event;
+  if (errand == nullptr) return event;
+  // It may be for one that it has read itself.
+  if (data->actor.task == 0 && open_.serving_by_thread(data->actor.thread.tid) > 0) return event;
   instead_ = event;
   Actor& actor = std::get<event::Data>(instead_).actor;
   actor.task = errand->task;

@@ -33,8 +33,9 @@ struct PoolScene : Scene {
   void put(std::uint32_t tid, std::uint64_t object) { hand(Role::kGives, thread(kPid, tid), object); }
   void get(std::uint32_t tid, std::uint64_t object) { hand(Role::kTakes, thread(kPid, tid), object); }
   // Where it is told from which queue.
-  void get_from(std::uint32_t tid, std::uint64_t object, std::uint64_t queue = kQueue) {
-    hand(Role::kTakes, thread(kPid, tid), object, queue);
+  void get_from(std::uint32_t tid, std::uint64_t object, std::uint64_t queue = kQueue, std::uint32_t queued = 0) {
+    now = now + 10;
+    correlator.on_event(event::Handover{now, thread(kPid, tid), Role::kTakes, object, queue, 0, queued, 0});
   }
   ExchangePtr called_by(std::uint32_t tid) {
     auto made = call(thread(kPid, tid));
@@ -84,6 +85,55 @@ TEST(Errand, TheSameThingTwiceInAQueue) {
   EXPECT_TRUE(s.is_parent(s.a, of_a));
   EXPECT_TRUE(s.is_parent(s.a, of_a_too));
   EXPECT_TRUE(s.is_root(of_nobody)) << "it was not seen to be given";
+}
+
+// Of what is in a queue before it is followed nobody knows whose it is.
+TEST(Errand, OlderThanWhatWasSeenToBeGiven) {
+  PoolScene s;
+  s.put(kReader, 0x10);
+  s.put(kOther, 0x10);
+  s.get_from(kPool, 0x10, PoolScene::kQueue, 4);
+  s.get_from(kPool + 1, 0x10, PoolScene::kQueue, 3);
+  EXPECT_TRUE(s.is_root(s.called_by(kPool)));
+  EXPECT_TRUE(s.is_root(s.called_by(kPool + 1)));
+  s.get_from(kPool, 0x10, PoolScene::kQueue, 2);
+  s.get_from(kPool + 1, 0x10, PoolScene::kQueue, 1);
+  const auto of_a = s.called_by(kPool);
+  const auto of_b = s.called_by(kPool + 1);
+  s.finish(s.a, thread(kPid, kReader));
+  s.finish(s.b, thread(kPid, kOther));
+  EXPECT_TRUE(s.is_parent(s.a, of_a));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+}
+
+TEST(Errand, TakenUnseen) {
+  PoolScene s;
+  s.put(kReader, 0x10);
+  s.put(kOther, 0x10);
+  s.get_from(kPool, 0x10, PoolScene::kQueue, 1);
+  const auto of_b = s.called_by(kPool);
+  s.put(kReader, 0x20);
+  s.put(kOther, 0x30);
+  s.get_from(kPool, 0x30, PoolScene::kQueue, 2);  // from the other end
+  const auto unknown = s.called_by(kPool);
+  s.finish(s.a, thread(kPid, kReader));
+  s.finish(s.b, thread(kPid, kOther));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+  EXPECT_TRUE(s.is_root(unknown));
+}
+
+// One that two workers take from two queues.
+TEST(Errand, InTwoQueuesAtOnce) {
+  PoolScene s;
+  s.put(kReader, 0x10);
+  s.hand(Role::kGives, thread(kPid, kReader), 0x10, 0x2000);
+  s.get_from(kPool, 0x10, 0x2000, 1);
+  s.get_from(kPool + 1, 0x10, PoolScene::kQueue, 1);
+  const auto one = s.called_by(kPool);
+  const auto other = s.called_by(kPool + 1);
+  s.finish(s.a, thread(kPid, kReader));
+  EXPECT_TRUE(s.is_parent(s.a, one));
+  EXPECT_TRUE(s.is_parent(s.a, other));
 }
 
 // From another queue, into which it was not seen to be put.
@@ -364,6 +414,41 @@ TEST(Errand, OfATaskGivenOnIsStillItsOwn) {
   s.PoolScene::put(kPool, 0x20);
   s.get(kPool + 1, 0x20);
   EXPECT_EQ(s.told(s.moved(kPool + 1, TcpSide::kActive)).task, kContextTask | given.ns);
+}
+
+// asyncio.Queue: all are tasks of one thread.
+TEST(Errand, ATaskTakesWhatAnotherGave) {
+  LoopScene s;
+  const std::uint64_t worker = s.birth();
+  const std::uint64_t task = s.birth();
+  const std::uint64_t older = s.birth();
+  const auto told_of = [&](std::uint64_t by, std::uint64_t parent = 0) {
+    event::Data data = s.moved(kPid, TcpSide::kActive);
+    data.actor.task = by;
+    data.actor.parent_task = parent;
+    return s.told(data);
+  };
+  const auto takes = [&](std::uint64_t object) { s.hand(Role::kTakes, {{kPid, kPid}, 2, worker, 0}, object); };
+  s.put(task, 0x10);
+  const BootTime given = s.now;
+  const std::uint64_t child_before = s.birth();
+  takes(0x10);
+  EXPECT_EQ(told_of(worker).task, kContextTask | given.ns);
+  EXPECT_EQ(told_of(worker).parent_task, task);
+  EXPECT_EQ(told_of(older).task, older);
+  EXPECT_EQ(told_of(s.birth(), worker).parent_task, task) << "what it begins for it";
+  EXPECT_EQ(told_of(child_before, worker).task, child_before) << "what it began before, say a connection";
+  // It gives it on.
+  s.put(worker, 0x20);
+  s.get(kPool, 0x20);
+  EXPECT_EQ(s.told(s.moved(kPool, TcpSide::kActive)).task, kContextTask | given.ns);
+  takes(0x30);
+  EXPECT_EQ(told_of(worker).task, worker) << "not seen to be given";
+  s.put(task, 0x10);
+  takes(0x10);
+  EXPECT_NE(told_of(worker).task, worker);
+  s.correlator.on_event(event::Missed{s.now, {kPid, kPid}});
+  EXPECT_EQ(told_of(worker).task, worker) << "it may have taken another";
 }
 
 TEST(Errand, OfATaskIsLinkedByTask) {

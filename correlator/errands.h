@@ -1,5 +1,5 @@
-// What threads were given to do by others, one piece of work after the other (Python's pools): on whose behalf each of
-// them works now.
+// What threads were given to do by others, one piece of work after the other (Python's pools), and tasks of an event
+// loop by theirs: on whose behalf each of them works now.
 #pragma once
 
 #include <cstdint>
@@ -23,19 +23,26 @@ class Errands {
   // From now on. One of nobody's: what the thread was on before is over.
   void set(std::uint32_t tid, const Errand& errand);
   void forget(std::uint32_t tid) { by_thread_.erase(tid); }
+  // The same of a task, by its context.
+  void set_task(std::uint64_t task, const Errand& errand);
+  void forget_tasks(std::uint32_t pid);
   void forget_process(std::uint32_t pid);
-  void clear() { by_thread_.clear(); }
-  [[nodiscard]] bool any() const { return !by_thread_.empty(); }
+  void clear();
+  [[nodiscard]] bool any() const { return !by_thread_.empty() || !by_task_.empty(); }
   // nullptr: none that is known.
   [[nodiscard]] const Errand* find(std::uint32_t tid) const {
     const auto it = by_thread_.find(tid);
     return it == by_thread_.end() ? nullptr : &it->second;
   }
-  // The errand of a task on which data was moved that tells of no task itself. Only of calls.
+  // nullptr: none that is known.
+  [[nodiscard]] const Errand* find_task(std::uint32_t pid, std::uint64_t task) const;
+  // The errand of a task on which data was moved: that of the thread where it tells of no task itself, or that of its
+  // task, or of the task that one was born of since. Only of calls.
   [[nodiscard]] const Errand* of_task(const event::Data& data) const;
 
  private:
   std::unordered_map<std::uint32_t, Errand> by_thread_;
+  std::unordered_map<std::uint64_t, Errand> by_task_;
 };
 
 }  // namespace wirespan

@@ -149,7 +149,7 @@ struct Handover {
   static constexpr std::uint64_t kAnswersOnly = 2;  // the process's wake-ups by value are not told now
   static constexpr std::uint64_t kBlocking = 4;     // who is begun may block its thread (tokio's spawn_blocking)
   std::uint64_t other = 0;   // channels: the goroutine that already waits at the other end; 0: none
-  std::uint32_t queued = 0;  // channels: elements in the buffer before
+  std::uint32_t queued = 0;  // channels: elements in the buffer before. kTakes: in the queue, 0: not told
   std::uint32_t capacity = 0;
   std::uint64_t site = 0;  // channels: where in the program the operation is, an address of its code
   // Channels: a case of a select; it waits for all those told, or was the only one that was ready. Drawn: one of those

@@ -271,9 +271,10 @@ void Decoder::handover(Bytes record, Sink<Event>& sink) {
                                      Role::kGives, Role::kTakes, Role::kAsks,   Role::kMayGive, Role::kMayTake};
   const Role role = kRoles.at(ev->role);
   if (role != Role::kAsks && ev->role >= WS_GIVES) {
+    const bool takes = ev->role == WS_TAKES || ev->role == WS_MAY_TAKE;
     const std::uint32_t loop = ev->role == WS_GIVES ? turn(ev->h, ev->queued) : 0;
     sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, loop, ev->task, ev->parent_task},
-                                role, ev->object, ev->place});
+                                role, ev->object, ev->place, 0, takes ? ev->queued : 0});
     return;
   }
   sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task}, role,

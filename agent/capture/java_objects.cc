@@ -209,7 +209,7 @@ void JavaObjects::each_new(std::map<std::uint64_t, std::uint64_t>& newest,
                            const std::function<void(std::uint64_t named, const std::string& name)>& told) const {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> lists;  // classes: the newest of each loader's, and up to which
   std::uint64_t loader = word(table_.address("ClassLoaderDataGraph::_head"));
-  for (; loader != 0; loader = word(loader + table_.offset("ClassLoaderData::_next"))) {
+  for (; loader != 0 && lists.size() < kMostLoaders; loader = word(loader + table_.offset("ClassLoaderData::_next"))) {
     if (newest.size() >= kMostLoaders && !newest.contains(loader)) break;
     const std::uint64_t first = word(loader + table_.offset("ClassLoaderData::_klasses"));
     lists.emplace_back(first, std::exchange(newest[loader], first));

@@ -265,6 +265,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
       tokio_.moved(*data);
       deques_.moved(*data);
       handovers_.moved(*data);
+    } else if (const auto* lineage = std::get_if<event::Lineage>(&event)) {
+      deques_.born(*lineage);
     } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
       handovers_.woken(*wake);
     } else if (const auto* leads = std::get_if<event::Leads>(&event)) {

@@ -21,15 +21,19 @@ constexpr std::int64_t kLongestRestNs = 3600'000'000'000;
 constexpr std::uint32_t kLooks = 512;
 constexpr std::uint32_t kLooksOfStrangers = 64;
 // Operations a second, past which a process is left alone for a while: a breakpoint each (docs/cost.md).
-constexpr std::uint64_t kMostOperations = 50'000;
+constexpr std::uint64_t kMostOperations = 100'000;
 constexpr std::int64_t kBusyNs = 60'000'000'000;
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::size_t kMostErrands = 8192;
 
-// Work is handed from thread to thread only where there are several.
+// Work is handed from thread to thread only where there are several; or from task to task.
 bool has_threads(std::uint32_t pid) {
   struct stat status{};
   return stat(("/proc/" + std::to_string(pid) + "/task").c_str(), &status) == 0 && status.st_nlink > 3;
+}
+
+std::uint64_t who(const Actor& actor) {
+  return actor.task != 0 ? actor.task : actor.thread.tid;
 }
 
 // The file that holds the interpreter; an empty path: none does, or greenlets take turns on its threads, and what one
@@ -88,11 +92,14 @@ void PythonDeques::try_it(std::uint32_t pid, Process& process, BootTime now) {
   process.strangers = process.served = process.operations = 0;
   process.rest_ns = std::min(std::max(process.rest_ns * 2, kRestNs), kLongestRestNs);
   process.since = now;
+  process.tried = true;
   const auto& deque = deque_of(process.file);
   process.refused = deque ? std::string() : deque.error().text();
   if (!deque) return;
   tried_.add();
-  kernel_.set_python_deques(pid, {.followed = {}, .looks = kLooks, .operations = 0, .takes_all = 0, ._pad = 0});
+  ws_python_deques looks{};
+  looks.looks = kLooks;
+  kernel_.set_python_deques(pid, looks);
   // Who takes is probed first: what is given is then seen to be taken.
   auto pops = kernel_.attach_uprobes(pid, "python_pops", process.file.path, {{(*deque).popleft}});
   if (pops) process.pops = *pops;
@@ -114,6 +121,7 @@ void PythonDeques::stop(std::uint32_t pid, Process& process) {
   }
   kernel_.remove_python_deques(pid);
   process.work = {};
+  process.on_errands.clear();
 }
 
 void PythonDeques::leave(std::uint32_t pid, Process& process, BootTime now, std::int64_t rest_ns) {
@@ -129,6 +137,7 @@ void PythonDeques::tell(std::uint32_t pid, Process& process, std::uint32_t looks
   ws_python_deques deques = kernel_.python_deques(pid);
   std::ranges::fill(deques.followed, 0);
   std::ranges::copy(process.work.followed(), std::begin(deques.followed));
+  deques.callbacks = process.work.callbacks();
   deques.looks = looks;
   deques.takes_all = process.work.takes_unknown() ? 1 : 0;
   kernel_.set_python_deques(pid, deques);
@@ -143,17 +152,24 @@ void PythonDeques::forget_given(std::uint32_t pid, BootTime now) {
   watched_.push_back(told);
 }
 
+void PythonDeques::born(const event::Lineage& lineage) {
+  const auto it = processes_.find(lineage.pid);
+  if (it != processes_.end()) it->second.work.born(lineage);
+}
+
 void PythonDeques::moved(const event::Data& data) {
   if (processes_.empty()) return;
   const auto it = processes_.find(data.actor.thread.pid);
   if (it == processes_.end() || it->second.state == State::kUnused) return;
   Process& process = it->second;
-  const std::uint32_t tid = data.actor.thread.tid;
   if (data.conn->side == TcpSide::kPassive) {
-    process.work.serves(tid);
+    process.work.serves(data.actor, data.direction == Direction::kSent);
     ++process.served;
-  } else if (data.conn->side == TcpSide::kActive && data.direction == Direction::kSent && data.actor.task == 0 &&
-             !process.work.serving(tid) && !process.on_errands.contains(tid)) {
+    if (wanted_ && process.state == State::kIdle && !process.tried && data.actor.task != 0)
+      try_it(it->first, process, std::max(process.since, data.time));
+  } else if (data.conn->side == TcpSide::kActive && data.direction == Direction::kSent &&
+             !process.work.serving(data.actor) && !process.on_errands.contains(who(data.actor)) &&
+             !process.on_errands.contains(data.actor.parent_task)) {
     ++process.strangers;
   }
 }
@@ -164,28 +180,33 @@ void PythonDeques::handed_over(const event::Handover& handover) {
   const bool takes = handover.role == Role::kTakes || handover.role == Role::kMayTake;
   if (!gives && !takes) return;
   const std::uint32_t pid = handover.actor.thread.pid;
-  const std::uint32_t tid = handover.actor.thread.tid;
   const auto it = processes_.find(pid);
   if (it == processes_.end()) return;
   Process& process = it->second;
   if (handover.role == Role::kTakes && handover.object != 0) {
     if (process.on_errands.size() >= kMostErrands) process.on_errands.clear();
-    process.on_errands.insert(tid);
+    process.on_errands.insert(who(handover.actor));
   }
   if (process.state < State::kTried || handover.object == 0) return;
   // Work of concurrent.futures is told of as well (capture/python_probes).
   if (handover.role == Role::kGives && !process.work.follows(handover.place)) return;
-  if (gives) return process.work.gave(handover.place, handover.object, tid);
-  const auto change = process.work.took(handover.place, handover.object, tid);
+  if (gives) return process.work.gave(handover.place, handover.object, handover.actor);
+  changed(process, process.work.took(handover.place, handover.object, handover.actor), pid, handover.time);
+}
+
+void PythonDeques::changed(Process& process, WorkQueues::Change change, std::uint32_t pid, BootTime now) {
   if (change == WorkQueues::Change::kNone) return;
   const bool follows = !process.work.followed().empty();
   if (follows != (process.state == State::kFollows))
     followed_.set(follows ? followed_.value() + 1 : followed_.value() - 1);
   process.state = follows ? State::kFollows : State::kTried;
-  process.since = handover.time;
+  process.since = now;
   process.strangers = process.served = 0;
+  if (follows) process.rest_ns = 0;
   tell(pid, process, kLooks);
-  if (change == WorkQueues::Change::kLess) forget_given(pid, handover.time);
+  if (change != WorkQueues::Change::kLess) return;
+  process.on_errands.clear();
+  forget_given(pid, now);
 }
 
 void PythonDeques::judge(std::uint32_t pid, Process& process, BootTime now, std::int64_t elapsed) {
@@ -202,6 +223,7 @@ void PythonDeques::judge(std::uint32_t pid, Process& process, BootTime now, std:
   if (!wanted_) return leave(pid, process, now, 0);
   if (process.state == State::kFollows) {
     if (std::exchange(process.strangers, 0) != 0) tell(pid, process, kLooksOfStrangers);
+    if (std::exchange(process.served, 0) != 0) changed(process, process.work.drop_unused(), pid, now);
     return;
   }
   const std::int64_t tried = now - process.since;

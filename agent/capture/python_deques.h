@@ -1,7 +1,7 @@
-// Queues of work that Python programs make of collections.deque: queue.Queue, and those of their own. Deques are used
+// Queues of work that Python programs make of collections.deque: queue.Queue, asyncio.Queue, and those of their own. Deques are used
 // for much else, an event loop's callbacks among it, and a probe sees them all. So a process is tried when it is first
 // used: which of its deques carry work (capture/work_queues)? Those are followed, and where there are none it is left
-// alone until its threads make calls of which nobody knows for whom they are.
+// alone until it makes calls of which nobody knows for whom they are.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,8 @@ class PythonDeques : public RuntimeWatch {
   void exited(std::uint32_t pid) override;
   void used(std::uint32_t pid) override;
   void sweep(BootTime now) override;
-  // Bytes moved; something went into or came out of a queue.
+  // A context was born; bytes moved; something went into or came out of a queue.
+  void born(const event::Lineage& lineage);
   void moved(const event::Data& data);
   void handed_over(const event::Handover& handover);
   // Whether deques are to be followed now.
@@ -51,9 +52,10 @@ class PythonDeques : public RuntimeWatch {
     int appends = -1;
     int pops = -1;
     WorkQueues work;
-    std::unordered_set<std::uint32_t> on_errands;
+    std::unordered_set<std::uint64_t> on_errands;  // threads and contexts
+    bool tried = false;
     std::uint32_t served = 0;     // messages of requests and answers, since it is tried
-    std::uint32_t strangers = 0;  // what was sent by threads of which nobody knows for whom
+    std::uint32_t strangers = 0;  // what was sent by those of whom nobody knows for whom
     std::int64_t rest_ns = 0;     // in which it is not tried again
     std::uint32_t operations = 0;
   };
@@ -63,6 +65,7 @@ class PythonDeques : public RuntimeWatch {
   void stop(std::uint32_t pid, Process& process);
   void leave(std::uint32_t pid, Process& process, BootTime now, std::int64_t rest_ns);
   void tell(std::uint32_t pid, Process& process, std::uint32_t looks);
+  void changed(Process& process, WorkQueues::Change change, std::uint32_t pid, BootTime now);
   void forget_given(std::uint32_t pid, BootTime now);
   void judge(std::uint32_t pid, Process& process, BootTime now, std::int64_t elapsed);
 

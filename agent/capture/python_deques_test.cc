@@ -119,7 +119,7 @@ TEST_F(PythonDequesTest, OneThreadHandsNothingOver) {
 TEST_F(PythonDequesTest, PastSomeOperationsItIsLeftAlone) {
   start(kThreads);
   jobs(8);
-  kernel_.deques[pid()].operations += 60'000;
+  kernel_.deques[pid()].operations += 120'000;
   after(1);
   EXPECT_TRUE(kernel_.attached.empty());
   EXPECT_EQ(counters_.get("capture.python.deques_too_busy").value(), 1U);

@@ -15,6 +15,8 @@ constexpr std::uint64_t kFunction = 8;
 
 constexpr std::size_t kPiece = 1U << 20U;
 constexpr std::uint64_t kMostBytes = 256U << 20U;  // of a file, that are searched
+constexpr std::size_t kMostSegments = 32;
+constexpr std::uint64_t kMostRelocations = 24U << 20U;  // bytes of them: a million
 constexpr std::size_t kMostPlaces = 64;            // at which the name stands
 
 std::uint64_t word_at(const std::uint8_t* bytes) {
@@ -27,7 +29,7 @@ template <class Visit>
 void visit_segments(const ElfFile& file, bool writable, Visit visit) {
   std::size_t count = 0;
   if (elf_getphdrnum(file.elf(), &count) != 0) return;
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < std::min(count, kMostSegments); ++i) {
     GElf_Phdr header;
     if (gelf_getphdr(file.elf(), static_cast<int>(i), &header) == nullptr || header.p_type != PT_LOAD) continue;
     if (((header.p_flags & PF_W) != 0) == writable) visit(header);
@@ -76,7 +78,7 @@ void PythonMethods::find_names() {
 
 void PythonMethods::read_relocations() {
   const GElf_Shdr section = file_.section(".rela.dyn");
-  if (section.sh_type != SHT_RELA || section.sh_size > kMostBytes) return;
+  if (section.sh_type != SHT_RELA || section.sh_size > kMostRelocations) return;
   const auto bytes = file_.read_at(section.sh_offset, section.sh_size);
   for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= bytes.size(); at += sizeof(Elf64_Rela)) {
     Elf64_Rela one;

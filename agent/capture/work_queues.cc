@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace wirespan {
 namespace {
@@ -9,64 +10,116 @@ namespace {
 constexpr std::size_t kMostQueues = 256;
 constexpr std::size_t kMostInside = 256;  // of a queue
 constexpr std::size_t kMostTakers = 64;   // of a queue
-constexpr std::size_t kMostThreads = 8192;
+constexpr std::size_t kMostKnown = 8192;  // threads and contexts
 constexpr std::uint32_t kRemembered = 256;
 // So many pieces of work make a queue one that carries work, where of as many as this at most one was anything else.
 constexpr std::uint32_t kHanded = 4;
 constexpr std::uint32_t kOthers = 8;
+constexpr std::uint32_t kCallbacks = 16;
+constexpr std::uint32_t kUnused = 600;  // sweeps: a minute
 // One in so many of those who take from it may serve (a request's thread that helps out), and of what goes into it one
 // in so many may come from who takes from it (a piece that is to be tried again). More, and it is a pool of things.
 constexpr std::uint32_t kTakersServe = 4;
 constexpr std::uint32_t kComesBack = 4;
 
-void remember(std::unordered_set<std::uint32_t>& set, std::uint32_t tid) {
-  if (set.size() >= kMostThreads && !set.contains(tid)) set.clear();
-  set.insert(tid);
+void remember(std::unordered_set<std::uint64_t>& set, std::uint64_t one) {
+  if (set.size() >= kMostKnown && !set.contains(one)) set.clear();
+  set.insert(one);
 }
 
 }  // namespace
 
-void WorkQueues::serves(std::uint32_t tid) {
-  remember(servers_, tid);
+WorkQueues::Known& WorkQueues::known(Who who) {
+  if (const auto it = young_.find(who); it != young_.end()) return it->second;
+  if (young_.size() >= kMostKnown) old_ = std::exchange(young_, {});
+  const auto it = old_.find(who);
+  return young_[who] = it != old_.end() ? it->second : Known{};
 }
 
-void WorkQueues::gave(std::uint64_t queue, std::uint64_t object, std::uint32_t tid) {
+const WorkQueues::Known* WorkQueues::find(Who who) const {
+  if (const auto it = young_.find(who); it != young_.end()) return &it->second;
+  const auto it = old_.find(who);
+  return it != old_.end() ? &it->second : nullptr;
+}
+
+void WorkQueues::born(const event::Lineage& lineage) {
+  Who child = lineage.task;
+  for (std::uint32_t i = 0; i < lineage.count; ++i) child = known(child).parent = lineage.ancestors[i];
+}
+
+bool WorkQueues::serving(Who who) const {
+  for (std::size_t generation = 0; generation <= event::Lineage::kMost && who != 0; ++generation) {
+    const Known* const known = find(who);
+    if (known == nullptr || known->serves) return known != nullptr;
+    who = known->parent;
+  }
+  return false;
+}
+
+void WorkQueues::acts(const Actor& actor) {
+  if (actor.task != 0) remember(loops_, actor.thread.tid);
+}
+
+void WorkQueues::serves(const Actor& actor, bool answers) {
+  acts(actor);
+  known(who(actor)).serves = true;
+  if (answers && actor.parent_task != 0) known(actor.parent_task).serves = true;
+}
+
+void WorkQueues::gave(std::uint64_t queue, std::uint64_t object, const Actor& actor) {
+  acts(actor);
   if (queues_.size() >= kMostQueues && !queues_.contains(queue)) {
     std::erase_if(queues_, [this](const auto& one) { return !follows(one.first); });
   }
   Queue& of = queues_[queue];
   if (of.inside.size() >= kMostInside) of.inside.clear();
-  of.inside[object] = tid;
+  of.inside[object] = who(actor);
   ++of.given;
-  if (std::ranges::find(of.takers, tid) != of.takers.end()) ++of.given_by_takers;
+  if (std::ranges::find(of.takers, who(actor)) != of.takers.end()) ++of.given_by_takers;
   if (of.given < kRemembered) return;
   of.given /= 2;
   of.given_by_takers /= 2;
 }
 
-WorkQueues::Change WorkQueues::took(std::uint64_t queue, std::uint64_t object, std::uint32_t tid) {
+WorkQueues::Change WorkQueues::took(std::uint64_t queue, std::uint64_t object, const Actor& actor) {
+  const Who taker = who(actor);
+  acts(actor);
   const bool unknown = queue == 0;
   if (unknown) queue = holder_of(object);
   const auto it = queues_.find(queue);
   if (it == queues_.end()) return Change::kNone;
   Queue& of = it->second;
   of.unknown = unknown;
-  if (std::ranges::find(of.takers, tid) == of.takers.end()) {
+  of.unused = 0;
+  if (std::ranges::find(of.takers, taker) == of.takers.end()) {
     if (of.takers.size() < kMostTakers)
-      of.takers.push_back(tid);
+      of.takers.push_back(taker);
     else
-      of.takers[of.next_taker++ % kMostTakers] = tid;
+      of.takers[of.next_taker++ % kMostTakers] = taker;
   }
   const auto giver = of.inside.find(object);
   if (giver == of.inside.end()) return Change::kNone;
-  const std::uint32_t from = giver->second;
+  const Who from = giver->second;
   of.inside.erase(giver);
-  ++(from != tid && (servers_.contains(from) || workers_.contains(from)) ? of.handed : of.other);
+  const bool by_the_loop = actor.task == 0 && loops_.contains(taker);
+  const bool of_a_server = from != taker && (serving(from) || workers_.contains(from));
+  ++(of_a_server && !by_the_loop ? of.handed : of.other);
+  if (by_the_loop && ++of.by_loop >= kCallbacks && of.handed == 0) callbacks_ = queue;
   if (of.handed + of.other >= kRemembered) {
     of.handed /= 2;
     of.other /= 2;
   }
   return follow(queue, of);
+}
+
+WorkQueues::Change WorkQueues::drop_unused() {
+  const auto gone = std::erase_if(followed_, [this](std::uint64_t address) {
+    const auto it = queues_.find(address);
+    if (it != queues_.end() && ++it->second.unused < kUnused) return false;
+    queues_.erase(address);
+    return true;
+  });
+  return gone != 0 ? Change::kLess : Change::kNone;
 }
 
 std::uint64_t WorkQueues::holder_of(std::uint64_t object) const {
@@ -86,7 +139,7 @@ bool WorkQueues::takes_unknown() const {
 }
 
 bool WorkQueues::carries_work(const Queue& queue) const {
-  const auto serve = std::ranges::count_if(queue.takers, [this](std::uint32_t tid) { return serving(tid); });
+  const auto serve = std::ranges::count_if(queue.takers, [this](Who taker) { return serving(taker); });
   return queue.handed >= kHanded && queue.other * kOthers <= queue.handed &&
          static_cast<std::size_t>(serve) * kTakersServe <= queue.takers.size() &&
          queue.given_by_takers * kComesBack <= queue.given;
@@ -96,8 +149,8 @@ WorkQueues::Change WorkQueues::follow(std::uint64_t address, const Queue& queue)
   const bool carries = carries_work(queue);
   const auto known = std::ranges::find(followed_, address);
   if (carries) {
-    for (const std::uint32_t tid : queue.takers) {
-      if (!serving(tid)) remember(workers_, tid);
+    for (const Who taker : queue.takers) {
+      if (!serving(taker)) remember(workers_, taker);
     }
   }
   if (carries == (known != followed_.end())) return Change::kNone;

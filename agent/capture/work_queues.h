@@ -1,6 +1,7 @@
-// Which queues of a Python process carry work from threads that serve requests to threads that do not. Most carry other
-// things: callbacks of an event loop (one thread's own), connections and buffers (who takes one puts it back), requests
-// (who takes one answers it), results (whose takers serve).
+// Which queues of a Python process carry work from who serves requests to who does not: threads, or tasks of an event
+// loop by their contexts. Most carry other things: callbacks (taken by the loop itself, outside of any context),
+// connections and buffers (who takes one puts it back), requests (who takes one answers it), results (whose takers
+// serve).
 #pragma once
 
 #include <cstddef>
@@ -9,47 +10,74 @@
 #include <unordered_set>
 #include <vector>
 
+#include "model/event.h"
+
 namespace wirespan {
 
-// Of one process. Queues and objects by their addresses, threads by their numbers. One thread.
+// Of one process. Queues and objects by their addresses, who does something by its context, or else its thread's
+// number. One thread.
 class WorkQueues {
  public:
   static constexpr std::size_t kMostFollowed = 8;
 
-  // The thread reads requests, or answers them.
-  void serves(std::uint32_t tid);
-  [[nodiscard]] bool serving(std::uint32_t tid) const { return servers_.contains(tid); }
-  void gave(std::uint64_t queue, std::uint64_t object, std::uint32_t tid);
+  // Told before the context does anything.
+  void born(const event::Lineage& lineage);
+  // It reads requests, or answers them: then whose context it was born of serves as well, as its next child will
+  // (aiohttp has one task for a connection, and one of that for each request).
+  void serves(const Actor& actor, bool answers = false);
+  // It does, or was born of one that does.
+  [[nodiscard]] bool serving(const Actor& actor) const { return serving(who(actor)); }
+  void gave(std::uint64_t queue, std::uint64_t object, const Actor& actor);
   // How what is followed has changed: with kLess there may be more as well.
   enum class Change : std::uint8_t { kNone, kMore, kLess };
   // Of a queue that is not known: 0.
-  [[nodiscard]] Change took(std::uint64_t queue, std::uint64_t object, std::uint32_t tid);
+  [[nodiscard]] Change took(std::uint64_t queue, std::uint64_t object, const Actor& actor);
+  // Asked each sweep in which the process served something: a queue out of which nothing has come for long is gone, or
+  // another thing by now.
+  [[nodiscard]] Change drop_unused();
   // Those that carry work, the newest last.
   [[nodiscard]] const std::vector<std::uint64_t>& followed() const { return followed_; }
   [[nodiscard]] bool follows(std::uint64_t queue) const;
+  // The queue of an event loop's callbacks, 0: none that is known.
+  [[nodiscard]] std::uint64_t callbacks() const { return callbacks_; }
   // Whether of one of them who takes does not know the queue.
   [[nodiscard]] bool takes_unknown() const;
 
  private:
+  using Who = std::uint64_t;
   struct Queue {
-    std::unordered_map<std::uint64_t, std::uint32_t> inside;  // by object: who gave it
-    std::vector<std::uint32_t> takers;                        // the last ones
+    std::unordered_map<std::uint64_t, Who> inside;  // by object: who gave it
+    std::vector<Who> takers;                        // the last ones
     std::size_t next_taker = 0;
-    std::uint32_t handed = 0;  // by who serves, or does the work of such, to another thread
+    std::uint32_t handed = 0;  // by who serves, or does the work of such, to another
     std::uint32_t other = 0;   // anything else that came out of it
+    std::uint32_t by_loop = 0;
     std::uint32_t given = 0;
     std::uint32_t given_by_takers = 0;
     bool unknown = false;  // to who takes from it
+    std::uint32_t unused = 0;  // sweeps since something was taken
   };
 
+  [[nodiscard]] static Who who(const Actor& actor) { return actor.task != 0 ? actor.task : actor.thread.tid; }
+  struct Known {
+    Who parent = 0;  // of a context
+    bool serves = false;
+  };
+  [[nodiscard]] Known& known(Who who);
+  [[nodiscard]] const Known* find(Who who) const;
+  [[nodiscard]] bool serving(Who who) const;
+  void acts(const Actor& actor);
   [[nodiscard]] std::uint64_t holder_of(std::uint64_t object) const;
   [[nodiscard]] bool carries_work(const Queue& queue) const;
   [[nodiscard]] Change follow(std::uint64_t address, const Queue& queue);
 
   std::unordered_map<std::uint64_t, Queue> queues_;
-  std::unordered_set<std::uint32_t> servers_;
-  std::unordered_set<std::uint32_t> workers_;  // who took from one that is followed
+  std::unordered_map<Who, Known> young_;
+  std::unordered_map<Who, Known> old_;  // forgotten once there are as many young ones
+  std::unordered_set<Who> workers_;  // who took from one that is followed
+  std::unordered_set<Who> loops_;    // threads that run contexts
   std::vector<std::uint64_t> followed_;
+  std::uint64_t callbacks_ = 0;
 };
 
 }  // namespace wirespan

@@ -11,11 +11,21 @@ constexpr std::uint64_t kOther = 0x2000;
 constexpr std::uint32_t kServes = 10;  // to 19
 constexpr std::uint32_t kWorks = 20;   // to 29
 
+Actor thread(std::uint32_t tid) {
+  return {.thread = {1, tid}};
+}
+Actor context(std::uint64_t number, std::uint32_t tid = kServes) {
+  return {.thread = {1, tid}, .task = kContextTask | number};
+}
+
 struct Process : WorkQueues {
   Process() {
-    for (std::uint32_t i = 0; i < 10; ++i) serves(kServes + i);
+    for (std::uint32_t i = 0; i < 10; ++i) serves(thread(kServes + i));
   }
   void pass(std::uint64_t queue, std::uint32_t from, std::uint32_t to, bool unknown = false) {
+    pass(queue, thread(from), thread(to), unknown);
+  }
+  void pass(std::uint64_t queue, const Actor& from, const Actor& to, bool unknown = false) {
     gave(queue, ++object, from);
     changes += took(unknown ? 0 : queue, object, to) != Change::kNone ? 1 : 0;
   }
@@ -55,8 +65,8 @@ TEST(WorkQueues, NotResultsNorRequestsThatAreAnsweredByWhoTakes) {
   EXPECT_TRUE(p.followed().empty());
   p.pass(kOther, kServes, kWorks);
   p.pass(kOther, kServes, kWorks + 1);
-  p.serves(kWorks);
-  p.serves(kWorks + 1);
+  p.serves(thread(kWorks));
+  p.serves(thread(kWorks + 1));
   for (std::uint32_t i = 0; i < 100; ++i) p.pass(kOther, kServes, kWorks + i % 2);
   EXPECT_TRUE(p.followed().empty());
 }
@@ -71,6 +81,39 @@ TEST(WorkQueues, NotThingsThatComeBack) {
   EXPECT_EQ(p.followed(), std::vector{kQueue});
 }
 
+// asyncio.Queue: all of them on one thread.
+TEST(WorkQueues, FromTasksThatServeToOthers) {
+  Process p;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    p.serves(context(i));
+    p.pass(kQueue, context(i), context(1000 + i % 3));
+  }
+  EXPECT_TRUE(p.follows(kQueue));
+}
+
+// Of a request's own, as its pool of connections is used by what it does at once.
+TEST(WorkQueues, WhatWasBornOfOneThatServesServes) {
+  Process p;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    p.serves(context(i));
+    p.born({.pid = 1, .task = context(1000 + i).task, .count = 2, .ancestors = {context(500 + i).task, context(i).task}});
+    p.pass(kQueue, i == 0 ? context(0) : context(1000 + i - 1), context(1000 + i));
+    p.born({.pid = 1, .task = context(2000 + i).task, .count = 1, .ancestors = {context(i).task}});
+    p.pass(kOther, context(2000 + i), context(5000));
+  }
+  EXPECT_EQ(p.followed(), std::vector{kOther});
+}
+
+TEST(WorkQueues, NotTheLoopsCallbacks) {
+  Process p;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    p.serves(context(i, kWorks));
+    p.pass(kQueue, context(i, kWorks), thread(kWorks));
+  }
+  EXPECT_TRUE(p.followed().empty());
+  EXPECT_EQ(p.callbacks(), kQueue);
+}
+
 TEST(WorkQueues, AnotherOneAtItsAddress) {
   Process p;
   for (int i = 0; i < 50; ++i) p.pass(kQueue, kServes, kWorks);
@@ -80,11 +123,26 @@ TEST(WorkQueues, AnotherOneAtItsAddress) {
   EXPECT_EQ(p.changes, 2);
 }
 
+TEST(WorkQueues, NotOneThatIsUsedNoMore) {
+  Process p;
+  for (int i = 0; i < 50; ++i) {
+    p.pass(kQueue, kServes, kWorks);
+    p.pass(kOther, kServes, kWorks);
+  }
+  int changes = 0;
+  for (int i = 0; i < 1000; ++i) {
+    p.pass(kOther, kServes, kWorks);
+    changes += p.drop_unused() == WorkQueues::Change::kLess ? 1 : 0;
+  }
+  EXPECT_EQ(p.followed(), std::vector{kOther});
+  EXPECT_EQ(changes, 1);
+}
+
 TEST(WorkQueues, Bounded) {
   Process p;
   for (std::uint64_t i = 0; i < 2000; ++i) {
     for (int j = 0; j < 8; ++j) p.pass(0x10000 + i * 8, kServes, kWorks);
-    for (std::uint64_t j = 0; j < 1000; ++j) p.gave(0x10000 + i * 8, j, kServes);
+    for (std::uint64_t j = 0; j < 1000; ++j) p.gave(0x10000 + i * 8, j, thread(kServes));
   }
   EXPECT_EQ(p.followed().size(), WorkQueues::kMostFollowed);
 }

@@ -161,12 +161,13 @@ enum { WS_PYTHON_DEQUES = 8 };
 /* Which of a Python process's deques and other queues are told of. */
 struct ws_python_deques {
   __u64 followed[WS_PYTHON_DEQUES]; /* their addresses, 0: none */
+  __u64 callbacks;                  /* an event loop's, which most operations are on: never told; 0: none known */
   __u32 looks;                      /* of others, so many operations more, to find out what they carry */
   __u32 operations;                 /* the kernel side's own: on all of them; runs over */
   __u32 takes_all;                  /* of those whose takers do not know the queue, all that is taken */
   __u32 _pad;
 };
-WS_ABI_ASSERT(sizeof(struct ws_python_deques) == 80, "ws_python_deques");
+WS_ABI_ASSERT(sizeof(struct ws_python_deques) == 88, "ws_python_deques");
 
 /* What a thread of a JVM is: not asked yet, any, one whose object names the context it works in (Vert.x). */
 enum ws_java_sort { WS_JAVA_UNKNOWN, WS_JAVA_THREAD, WS_JAVA_IN_CONTEXTS };

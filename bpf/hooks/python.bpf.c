@@ -100,8 +100,8 @@ WS_INLINE const struct ws_python_process *ws_python_handing(__u32 pid) {
   return python;
 }
 
-/* In which context somebody gives work away. */
-WS_INLINE void ws_python_giver(struct ws_ev_handover *ev, struct ws_thread *thread,
+/* In which context somebody gives work away, or takes it. */
+WS_INLINE void ws_python_actor(struct ws_ev_handover *ev, struct ws_thread *thread,
                                const struct ws_python_process *python) {
   const __u32 pid = ev->h.pid;
   const __u64 state = python ? ws_python_state(thread, python, ws_thread_pointer()) : 0;
@@ -122,6 +122,7 @@ WS_INLINE __u32 ws_queue_role(__u32 pid, __u64 queue, __u32 known, __u32 perhaps
   struct ws_python_deques *deques = bpf_map_lookup_elem(&ws_python_deques, &pid);
   if (!deques) return 0;
   deques->operations++;
+  if (deques->callbacks == queue) return 0;
   for (__u32 i = 0; i < WS_PYTHON_DEQUES; ++i)
     if (deques->followed[i] == queue) return known;
   if (!deques->looks) return 0;
@@ -144,7 +145,7 @@ int python_gives(struct pt_regs *regs) {
   if (!ws_python_is_work(ev.object)) ev.role = ws_queue_role(me >> 32, ev.place, WS_GIVES, WS_MAY_GIVE);
   if (!ev.role) return 0;
   ev.queued = ws_turn(thread, ev.h.time);
-  if (ev.role == WS_GIVES) ws_python_giver(&ev, thread, python);
+  if (ev.role == WS_GIVES) ws_python_actor(&ev, thread, python);
   ws_python_hand(&ev, (__u32)me);
   return 0;
 }
@@ -212,7 +213,7 @@ int python_appends(struct pt_regs *regs) {
   struct ws_ev_handover ev = {.h = {.pid = pid, .time = bpf_ktime_get_boot_ns()}, .role = role, .place = deque};
   ev.object = ws_second_argument(regs);
   ev.queued = ws_turn(thread, ev.h.time);
-  if (role == WS_GIVES) ws_python_giver(&ev, thread, bpf_map_lookup_elem(&ws_python_processes, &pid));
+  ws_python_actor(&ev, thread, bpf_map_lookup_elem(&ws_python_processes, &pid));
   ws_python_hand(&ev, (__u32)me);
   return 0;
 }
@@ -226,12 +227,18 @@ int python_pops(struct pt_regs *regs) {
   const __u32 pid = me >> 32;
   const __u64 address = ws_first_argument(regs);
   const __u32 role = ws_queue_role(pid, address, WS_TAKES, WS_MAY_TAKE);
-  if (!role || !ws_thread_of_target(pid, (__u32)me)) return 0;
+  struct ws_thread *thread = role ? ws_thread_of_target(pid, (__u32)me) : NULL;
+  if (!thread) return 0;
   struct ws_py_deque deque = {};
   bpf_probe_read_user(&deque, sizeof(deque), (void *)address);
-  if (!deque.size || deque.left_index >= WS_PY_BLOCK_SIZE) return 0;
   struct ws_ev_handover ev = {.h = {.pid = pid, .time = bpf_ktime_get_boot_ns()}, .role = role, .place = address};
-  ev.object = ws_user_word(deque.left_block + WS_PY_FIRST_ELEMENT + deque.left_index * 8);
-  if (ev.object) ws_python_hand(&ev, (__u32)me);
+  if (deque.size && deque.left_index < WS_PY_BLOCK_SIZE)
+    ev.object = ws_user_word(deque.left_block + WS_PY_FIRST_ELEMENT + deque.left_index * 8);
+  /* Who finds nothing has ended what it took before: told once. */
+  if (!ev.object && (role != WS_TAKES || !thread->took)) return 0;
+  if (role == WS_TAKES) thread->took = ev.object != 0;
+  ev.queued = deque.size;
+  ws_python_actor(&ev, thread, bpf_map_lookup_elem(&ws_python_processes, &pid));
+  ws_python_hand(&ev, (__u32)me);
   return 0;
 }

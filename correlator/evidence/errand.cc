@@ -7,15 +7,15 @@
 // workers do, evidence/worker), nor once the answer began: what is still done then is not waited for.
 //
 // A task gives work as if its context had been copied at that moment, as asyncio.to_thread() does: Errands puts that
-// into what the pool's thread does, and evidence/task knows the rest.
+// into what the pool's thread does, or the task that took it (asyncio.Queue), and evidence/task knows the rest.
 //
 // Addresses are used again, so what was given and is not seen to be taken must not stay: what comes out of a queue
-// shows that all that went into it before has come out as well. An object may be in a queue twice: queues are lines.
+// shows that all that went into it before has come out as well. An object may be in a queue twice, and be older there
+// than what is told: queues are lines, of which it is told how long they are.
 #include <algorithm>
 #include <deque>
 #include <iterator>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "base/hash.h"
@@ -26,6 +26,7 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostGiven = 32'768;  // and not taken, of all processes; past it all are forgotten
+constexpr std::size_t kMostInLine = 8192;    // of one queue; past it its oldest
 constexpr std::size_t kMostProcesses = 65'536;
 constexpr double kConfidence = 0.99;
 
@@ -91,9 +92,8 @@ class ByErrand : public Evidence {
     if (handover.role == Role::kUnwatched || handover.role == Role::kWatched) {
       forget(pid, world);
       if (unwatched_.size() >= kMostProcesses) unwatched_.clear();
-      unwatched_.erase(pid);
-      if (handover.role == Role::kUnwatched) unwatched_.insert(pid);
-    } else if (unwatched_.contains(pid)) {
+      unwatched_[pid] = handover.time;
+    } else if (const auto since = unwatched_.find(pid); since != unwatched_.end() && handover.time <= since->second) {
       return;  // from before that
     } else if (handover.role == Role::kGives) {
       give(handover, world);
@@ -120,11 +120,16 @@ class ByErrand : public Evidence {
     queue.pid = pid;
     queue.order.push_back({numbers_, what, work_of(handover, world)});
     ++waiting_;
+    if (queue.order.size() > kMostInLine) drop_first(queue.order);
   }
 
   static Errand work_of(const event::Handover& given, const World& world) {
     const Actor& giver = given.actor;
-    if (is_context(giver.task)) return {.task = kContextTask | given.time.ns, .parent_task = giver.task};
+    if (is_context(giver.task)) {
+      const Errand* const own = world.errands.find_task(giver.thread.pid, giver.task);
+      if (own != nullptr) return *own;
+      return {.task = kContextTask | given.time.ns, .parent_task = giver.task};
+    }
     const std::uint32_t tid = giver.thread.tid;
     if (giver.task != 0) return {};
     const std::uint32_t read = world.open.serving_by_thread(tid);
@@ -154,8 +159,9 @@ class ByErrand : public Evidence {
     if (handover.object != 0) {
       errand = taken(handover);
       errand.taken = handover.time;
-      errand.pid = handover.actor.thread.pid;
     }
+    errand.pid = handover.actor.thread.pid;
+    if (is_context(handover.actor.task)) return world.errands.set_task(handover.actor.task, errand);
     world.errands.set(tid, errand);
     // What it was heard to do before was for somebody else.
     if (world.open.serving_by_thread(tid) == 0) world.activations.forget_thread(tid);
@@ -165,15 +171,30 @@ class ByErrand : public Evidence {
   Errand taken(const event::Handover& handover) {
     const std::uint32_t pid = handover.actor.thread.pid;
     const std::uint64_t what = key(pid, handover.object);
-    const auto given = given_.find(what);
-    if (given == given_.end()) return {};
-    const auto queue = queues_.find(handover.place != 0 ? key(pid, handover.place) : given->second.queue);
+    std::uint64_t where = handover.place != 0 ? key(pid, handover.place) : 0;
+    if (where == 0) {
+      const auto given = given_.find(what);
+      if (given == given_.end()) return {};
+      where = given->second.queue;
+    }
+    const auto queue = queues_.find(where);
     if (queue == queues_.end()) return {};
     Order& order = queue->second.order;
-    const auto first = std::ranges::find(order, what, &Given::what);
-    if (first == order.end()) return {};
-    const Errand errand = first->errand;
-    for (auto left = first - order.begin(); left >= 0; --left) drop_first(order);
+    auto first = order.begin();
+    if (handover.queued != 0) {
+      // As many are in it: what is behind is what was given last. Of those before that it was not seen.
+      if (order.size() < handover.queued) return {};
+      while (order.size() > handover.queued) drop_first(order);
+      first = order.begin();
+      // Something else was done with it.
+      if (first->what != what) first = order.end();
+    } else {
+      first = std::ranges::find(order, what, &Given::what);
+      if (first == order.end()) return {};
+    }
+    const Errand errand = first == order.end() ? Errand{} : first->errand;
+    const auto last = first == order.end() ? static_cast<std::ptrdiff_t>(order.size()) - 1 : first - order.begin();
+    for (auto left = last; left >= 0; --left) drop_first(order);
     if (order.empty()) queues_.erase(queue);
     return errand;
   }
@@ -188,6 +209,7 @@ class ByErrand : public Evidence {
   // It may have taken something: then that was the first in its queue.
   void missed_by(const ThreadRef& thread, World& world) {
     world.errands.forget(thread.tid);
+    world.errands.forget_tasks(thread.pid);
     if (world.open.serving_by_thread(thread.tid) > 0) return;
     for (auto it = queues_.begin(); it != queues_.end();) {
       if (it->second.pid == thread.pid) drop_first(it->second.order);
@@ -197,7 +219,7 @@ class ByErrand : public Evidence {
 
   std::unordered_map<std::uint64_t, Place> given_;
   std::unordered_map<std::uint64_t, Queue> queues_;
-  std::unordered_set<std::uint32_t> unwatched_;  // processes of which nothing is told now
+  std::unordered_map<std::uint32_t, BootTime> unwatched_;  // since when some of a process is told no longer, or anew
   std::uint64_t numbers_ = 0;
   std::size_t waiting_ = 0;  // in all queues
 };

@@ -74,6 +74,9 @@ ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "w
 QUEUES = (*POOLS, *(Variant(name, "busy", scarce, ample)
                     for name in ("whole", "replies", "deque", "stages", "shared", "pool")))
 
+# And for asyncio's, which tasks take from (services/python_asyncio_queue).
+TASKS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("whole", "gather", "stages", "lazy")))
+
 # tokio's closures that may block, with a thread for each or too few. Loops that serve all requests are to be told apart.
 CLOSURES = tuple(Variant(f"{how}{'-busy' if busy else ''}", "busy" if busy else "idle", scarce if busy else ample, ample)
                  for how in ("whole", "each", "order") for busy in (False, True))
@@ -169,6 +172,7 @@ def _kinds():
                (*POOLS, Variant("to_thread", "busy", scarce, ample), Variant("queue", "busy", scarce, ample)),
                env=PYTHON_PATH)
     yield Kind("python_asyncio", _python, Toolchains.python, LOOPS, env=PYTHON_PATH)
+    yield Kind("python_asyncio_queue", _python_variant, Toolchains.python, TASKS, env=PYTHON_PATH)
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)
     yield Kind("node", lambda s: ["node", SERVICES / "node/server.js"], lambda t: need("node"), LOOPS)
