@@ -48,12 +48,20 @@ void WorkQueues::born(const event::Lineage& lineage) {
 }
 
 bool WorkQueues::serving(Who who) const {
-  for (std::size_t generation = 0; generation <= event::Lineage::kMost && who != 0; ++generation) {
-    const Known* const known = find(who);
-    if (known == nullptr || known->serves) return known != nullptr;
-    who = known->parent;
+  const Known* known = find(who);
+  if (known != nullptr && known->child_answers) return true;
+  for (std::size_t generation = 0; generation <= event::Lineage::kMost && known != nullptr; ++generation) {
+    if (known->serves) return true;
+    known = find(known->parent);
   }
   return false;
+}
+
+bool WorkQueues::gives_for_a_request(Who who) const {
+  if (serving(who) || workers_.contains(who)) return true;
+  const Known* const known = find(who);
+  const Known* const parent = known != nullptr ? find(known->parent) : nullptr;
+  return parent != nullptr && parent->child_answers;
 }
 
 void WorkQueues::acts(const Actor& actor) {
@@ -63,7 +71,8 @@ void WorkQueues::acts(const Actor& actor) {
 void WorkQueues::serves(const Actor& actor, bool answers) {
   acts(actor);
   known(who(actor)).serves = true;
-  if (answers && actor.parent_task != 0) known(actor.parent_task).serves = true;
+  known(actor.thread.tid).serves = true;
+  if (answers && actor.parent_task != 0) known(actor.parent_task).child_answers = true;
 }
 
 void WorkQueues::gave(std::uint64_t queue, std::uint64_t object, const Actor& actor) {
@@ -73,7 +82,7 @@ void WorkQueues::gave(std::uint64_t queue, std::uint64_t object, const Actor& ac
   }
   Queue& of = queues_[queue];
   if (of.inside.size() >= kMostInside) of.inside.clear();
-  of.inside[object] = who(actor);
+  of.inside[object] = {who(actor), actor.thread.tid};
   ++of.given;
   if (std::ranges::find(of.takers, who(actor)) != of.takers.end()) ++of.given_by_takers;
   if (of.given < kRemembered) return;
@@ -99,12 +108,15 @@ WorkQueues::Change WorkQueues::took(std::uint64_t queue, std::uint64_t object, c
   }
   const auto giver = of.inside.find(object);
   if (giver == of.inside.end()) return Change::kNone;
-  const Who from = giver->second;
+  const Giver from = giver->second;
   of.inside.erase(giver);
   const bool by_the_loop = actor.task == 0 && loops_.contains(taker);
-  const bool of_a_server = from != taker && (serving(from) || workers_.contains(from));
+  // To another thread all is given by its tasks that serves requests with whichever.
+  const bool elsewhere = actor.task == 0 && taker != from.thread && serving(from.thread);
+  const bool of_a_server = from.who != taker && (elsewhere || gives_for_a_request(from.who));
   ++(of_a_server && !by_the_loop ? of.handed : of.other);
-  if (by_the_loop && ++of.by_loop >= kCallbacks && of.handed == 0) callbacks_ = queue;
+  if (by_the_loop && ++of.by_loop >= kCallbacks && of.handed == 0 && std::exchange(callbacks_, queue) != queue)
+    return Change::kMore;  // what is told, if nothing that is followed
   if (of.handed + of.other >= kRemembered) {
     of.handed /= 2;
     of.other /= 2;

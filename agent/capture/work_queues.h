@@ -22,13 +22,13 @@ class WorkQueues {
 
   // Told before the context does anything.
   void born(const event::Lineage& lineage);
-  // It reads requests, or answers them: then whose context it was born of serves as well, as its next child will
-  // (aiohttp has one task for a connection, and one of that for each request).
+  // It reads requests, or answers them: then whose context it was born of serves as well, as will its next child, though
+  // not all others (aiohttp has one task for a connection, and one of that for each request).
   void serves(const Actor& actor, bool answers = false);
-  // It does, or was born of one that does.
+  // It does, or its child, or it was born of one that does.
   [[nodiscard]] bool serving(const Actor& actor) const { return serving(who(actor)); }
   void gave(std::uint64_t queue, std::uint64_t object, const Actor& actor);
-  // How what is followed has changed: with kLess there may be more as well.
+  // How what is followed, or known of callbacks, has changed: with kLess there may be more as well.
   enum class Change : std::uint8_t { kNone, kMore, kLess };
   // Of a queue that is not known: 0.
   [[nodiscard]] Change took(std::uint64_t queue, std::uint64_t object, const Actor& actor);
@@ -45,8 +45,12 @@ class WorkQueues {
 
  private:
   using Who = std::uint64_t;
+  struct Giver {
+    Who who = 0;
+    Who thread = 0;
+  };
   struct Queue {
-    std::unordered_map<std::uint64_t, Who> inside;  // by object: who gave it
+    std::unordered_map<std::uint64_t, Giver> inside;  // by object
     std::vector<Who> takers;                        // the last ones
     std::size_t next_taker = 0;
     std::uint32_t handed = 0;  // by who serves, or does the work of such, to another
@@ -62,10 +66,12 @@ class WorkQueues {
   struct Known {
     Who parent = 0;  // of a context
     bool serves = false;
+    bool child_answers = false;
   };
   [[nodiscard]] Known& known(Who who);
   [[nodiscard]] const Known* find(Who who) const;
   [[nodiscard]] bool serving(Who who) const;
+  [[nodiscard]] bool gives_for_a_request(Who who) const;
   void acts(const Actor& actor);
   [[nodiscard]] std::uint64_t holder_of(std::uint64_t object) const;
   [[nodiscard]] bool carries_work(const Queue& queue) const;
