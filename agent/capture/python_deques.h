@@ -1,7 +1,7 @@
-// Queues of work that Python programs make of collections.deque: queue.Queue, asyncio.Queue, and those of their own. Deques are used
-// for much else, an event loop's callbacks among it, and a probe sees them all. So a process is tried when it is first
-// used: which of its deques carry work (capture/work_queues)? Those are followed, and where there are none it is left
-// alone until it makes calls of which nobody knows for whom they are.
+// Queues of work that Python programs make of collections.deque: queue.Queue, asyncio.Queue, and those of their own.
+// Deques are used for much else, an event loop's callbacks among it, and a probe sees them all. So a process is tried
+// when it is first used: which of its deques carry work (capture/work_queues)? Those are followed, and where there are
+// none it is left alone until it makes calls of which nobody knows for whom they are.
 #pragma once
 
 #include <cstddef>

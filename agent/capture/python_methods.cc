@@ -17,7 +17,7 @@ constexpr std::size_t kPiece = 1U << 20U;
 constexpr std::uint64_t kMostBytes = 256U << 20U;  // of a file, that are searched
 constexpr std::size_t kMostSegments = 32;
 constexpr std::uint64_t kMostRelocations = 24U << 20U;  // bytes of them: a million
-constexpr std::size_t kMostPlaces = 64;            // at which the name stands
+constexpr std::size_t kMostPlaces = 64;                 // at which the name stands
 
 std::uint64_t word_at(const std::uint8_t* bytes) {
   std::uint64_t word = 0;

@@ -22,8 +22,8 @@ class WorkQueues {
 
   // Told before the context does anything.
   void born(const event::Lineage& lineage);
-  // It reads requests, or answers them: then whose context it was born of serves as well, as will its next child, though
-  // not all others (aiohttp has one task for a connection, and one of that for each request).
+  // It reads requests, or answers them: then whose context it was born of serves as well, as will its next child,
+  // though not all others (aiohttp has one task for a connection, and one of that for each request).
   void serves(const Actor& actor, bool answers = false);
   // It does, or its child, or it was born of one that does.
   [[nodiscard]] bool serving(const Actor& actor) const { return serving(who(actor)); }
@@ -51,14 +51,14 @@ class WorkQueues {
   };
   struct Queue {
     std::unordered_map<std::uint64_t, Giver> inside;  // by object
-    std::vector<Who> takers;                        // the last ones
+    std::vector<Who> takers;                          // the last ones
     std::size_t next_taker = 0;
     std::uint32_t handed = 0;  // by who serves, or does the work of such, to another
     std::uint32_t other = 0;   // anything else that came out of it
     std::uint32_t by_loop = 0;
     std::uint32_t given = 0;
     std::uint32_t given_by_takers = 0;
-    bool unknown = false;  // to who takes from it
+    bool unknown = false;      // to who takes from it
     std::uint32_t unused = 0;  // sweeps since something was taken
   };
 
@@ -80,8 +80,8 @@ class WorkQueues {
   std::unordered_map<std::uint64_t, Queue> queues_;
   std::unordered_map<Who, Known> young_;
   std::unordered_map<Who, Known> old_;  // forgotten once there are as many young ones
-  std::unordered_set<Who> workers_;  // who took from one that is followed
-  std::unordered_set<Who> loops_;    // threads that run contexts
+  std::unordered_set<Who> workers_;     // who took from one that is followed
+  std::unordered_set<Who> loops_;       // threads that run contexts
   std::vector<std::uint64_t> followed_;
   std::uint64_t callbacks_ = 0;
 };

@@ -96,7 +96,8 @@ TEST(WorkQueues, WhatWasBornOfOneThatServesServes) {
   Process p;
   for (std::uint64_t i = 0; i < 100; ++i) {
     p.serves(context(i));
-    p.born({.pid = 1, .task = context(1000 + i).task, .count = 2, .ancestors = {context(500 + i).task, context(i).task}});
+    p.born(
+        {.pid = 1, .task = context(1000 + i).task, .count = 2, .ancestors = {context(500 + i).task, context(i).task}});
     p.pass(kQueue, i == 0 ? context(0) : context(1000 + i - 1), context(1000 + i));
     p.born({.pid = 1, .task = context(2000 + i).task, .count = 1, .ancestors = {context(i).task}});
     p.pass(kOther, context(2000 + i), context(5000));

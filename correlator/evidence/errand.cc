@@ -26,7 +26,7 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostGiven = 32'768;  // and not taken, of all processes; past it all are forgotten
-constexpr std::size_t kMostInLine = 8192;    // of one queue; past it its oldest
+constexpr std::size_t kMostInLine = 8192;   // of one queue; past it its oldest
 constexpr std::size_t kMostProcesses = 65'536;
 constexpr double kConfidence = 0.99;
 

@@ -492,13 +492,14 @@ def main():
     options = parser.parse_args()
 
     sink = Sink(options)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    # Taken by sigwait: a signal that the kernel gives to one of gRPC's threads wakes no handler of Python's, and whoever
+    # waits for this process then waits for ever.
+    stop = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     grpc_server, grpc_port = start_grpc(sink, options)
     http_server, http_port = start_http(sink, options)
     print(json.dumps({"grpc": grpc_port, "http": http_port}), flush=True)
-    stop.wait()
+    signal.sigwait(stop)
     sink.stopping.set()
     http_server.shutdown()
     # Now and then gRPC's own threads never end, and whoever waits for this process waits for ever.
