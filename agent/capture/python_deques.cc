@@ -32,10 +32,6 @@ bool has_threads(std::uint32_t pid) {
   return stat(("/proc/" + std::to_string(pid) + "/task").c_str(), &status) == 0 && status.st_nlink > 3;
 }
 
-std::uint64_t who(const Actor& actor) {
-  return actor.task != 0 ? actor.task : actor.thread.tid;
-}
-
 // The file that holds the interpreter; an empty path: none does, or greenlets take turns on its threads, and what one
 // took from a queue is its own.
 MappedFile interpreter_of(std::uint32_t pid, const std::string& maps) {
@@ -168,7 +164,7 @@ void PythonDeques::moved(const event::Data& data) {
     if (wanted_ && process.state == State::kIdle && !process.tried && data.actor.task != 0)
       try_it(it->first, process, std::max(process.since, data.time));
   } else if (data.conn->side == TcpSide::kActive && data.direction == Direction::kSent &&
-             !process.work.serving(data.actor) && !process.on_errands.contains(who(data.actor)) &&
+             !process.work.serving(data.actor) && !process.on_errands.contains(WorkQueues::who(data.actor)) &&
              !process.on_errands.contains(data.actor.parent_task)) {
     ++process.strangers;
   }
@@ -185,7 +181,7 @@ void PythonDeques::handed_over(const event::Handover& handover) {
   Process& process = it->second;
   if (handover.role == Role::kTakes && handover.object != 0) {
     if (process.on_errands.size() >= kMostErrands) process.on_errands.clear();
-    process.on_errands.insert(who(handover.actor));
+    process.on_errands.insert(WorkQueues::who(handover.actor));
   }
   if (process.state < State::kTried || handover.object == 0) return;
   // Work of concurrent.futures is told of as well (capture/python_probes).

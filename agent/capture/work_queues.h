@@ -19,6 +19,8 @@ namespace wirespan {
 class WorkQueues {
  public:
   static constexpr std::size_t kMostFollowed = 8;
+  using Who = std::uint64_t;
+  [[nodiscard]] static Who who(const Actor& actor) { return actor.task != 0 ? actor.task : actor.thread.tid; }
 
   // Told before the context does anything.
   void born(const event::Lineage& lineage);
@@ -44,7 +46,6 @@ class WorkQueues {
   [[nodiscard]] bool takes_unknown() const;
 
  private:
-  using Who = std::uint64_t;
   struct Giver {
     Who who = 0;
     Who thread = 0;
@@ -62,7 +63,6 @@ class WorkQueues {
     std::uint32_t unused = 0;  // sweeps since something was taken
   };
 
-  [[nodiscard]] static Who who(const Actor& actor) { return actor.task != 0 ? actor.task : actor.thread.tid; }
   struct Known {
     Who parent = 0;  // of a context
     bool serves = false;

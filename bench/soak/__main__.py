@@ -146,7 +146,8 @@ def main():
     halves = samples[:len(samples) // 2], samples[len(samples) // 2:]
     figures = {"minutes": options.minutes, "requests": sent[0], "clock_steps": clock.steps, "processes_seen": counted.get("capture.processes"),
                "spans": counted["exporters.spans.accepted"], "sent": counted.get("exporters.otlp.spans.sent"),
-               "lost": {k: v for k, v in counted.items() if ".lost." in k and v}}
+               "lost": {k: v for k, v in counted.items() if ".lost." in k and v},
+               "governor": {k: v for k, v in counted.items() if k.startswith("governor.") and v}}
     grew = {}
     for key in ("rss_kib", "anonymous_kib", "descriptors"):
         first, second = (statistics.median(s[key] for s in half) for half in halves)
