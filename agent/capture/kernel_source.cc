@@ -32,6 +32,7 @@
 #include "agent/capture/targets.h"
 #include "agent/capture/tokio_probes.h"
 #include "agent/capture/turns.h"
+#include "base/code_pages.h"
 
 namespace wirespan {
 namespace {
@@ -49,8 +50,8 @@ constexpr std::int64_t kSlowSweepNs = 1'000'000'000;  // processes
 
 constexpr std::int64_t kFirstNs = 600'000'000'000;  // how long a thread may have waited in a call begun before us
 
-constexpr unsigned kReapEvery = 2;   // slow sweeps
-constexpr unsigned kMapsEvery = 10;  // slow sweeps
+constexpr unsigned kReapEvery = 2;     // slow sweeps
+constexpr unsigned kMemoryEvery = 10;  // slow sweeps
 
 constexpr std::array<const char*, WS_STAT_COUNT> kReasons{
     "ringbuf_full", "conn_map_full", "target_map_full", "thread_map_full",  "user_fault",  "compat_call",
@@ -377,8 +378,13 @@ class LiveSource : public KernelSource, private Sink<Event> {
       handovers_.sweep(now);
       keep_clocks();
       gate_.tell_counted(now, 0, *sink_);
-      if (++slow_sweeps_ % kMapsEvery == 0) map_kib_.set(object_->map_bytes() >> 10U);
+      if (++slow_sweeps_ % kMemoryEvery == 0) keep_memory();
     }
+  }
+
+  void keep_memory() {
+    map_kib_.set(object_->map_bytes() >> 10U);
+    release_code_pages();
   }
 
   // Threads of Go programs are told apart by goroutine.
