@@ -162,6 +162,66 @@ TEST(AsyncIdEvidence, CallsThatWaitedForAConnectionAreNotOfWhomTheySucceed) {
   }
 }
 
+// The same where a connection is all there is, and each caller waits in a context of its own.
+TEST(AsyncIdEvidence, CallsThatWaitedForAConnectionAreOfWhoWaitsForTheirResponses) {
+  NodeScene s;
+  const auto backend = s.connection(kPid, 0, 0, TcpSide::kActive);
+  const auto sends = [&](std::uint64_t trigger) {
+    s.tell(Where::kBegins, {});
+    s.tell(Where::kSends, backend->id, ++s.given, trigger);
+    return s.call(NodeScene::loop(), backend);
+  };
+  const auto resolves = [&](const NodeScene::Request& request) { s.tell(Where::kResolves, {}, request.timer); };
+  for (int i = 0; i < 300; ++i) {
+    const auto a = s.begin();  // its timer stands for what waits for the response
+    const auto b = s.begin();
+    const auto c = s.begin();
+    const auto of_a = sends(a.timer);
+    s.responds(of_a);
+    const auto freed = ++s.given;
+    resolves(a);
+    s.answers(a);
+    const auto of_b = sends(freed);
+    s.responds(of_b);
+    const auto freed_again = ++s.given;
+    resolves(b);
+    s.answers(b);
+    const auto of_c = sends(freed_again);
+    s.responds(of_c);
+    resolves(c);
+    s.answers(c);
+    if (i < 100) continue;
+    EXPECT_TRUE(s.is_parent(a.exchange, of_a)) << i;
+    EXPECT_TRUE(s.is_parent(b.exchange, of_b)) << i;
+    EXPECT_TRUE(s.is_parent(c.exchange, of_c)) << i;
+  }
+}
+
+// A lock around it: who is let in next goes on in a context that another's response had made.
+TEST(AsyncIdEvidence, WhoWaitsIsNotBelievedWhereAnswersRefuteIt) {
+  NodeScene s;
+  const auto backend = s.connection(kPid, 0, 0, TcpSide::kActive);
+  std::vector<std::pair<NodeScene::Request, ExchangePtr>> wrong;
+  for (int i = 0; i < 300; ++i) {
+    const auto a = s.begin();
+    const auto b = s.begin();
+    s.tell(Where::kBegins, {});
+    s.tell(Where::kSends, backend->id, a.timer);
+    const auto of_a = s.call(NodeScene::loop(), backend);
+    s.responds(of_a);
+    const auto waits = ++s.given;  // B is let in here, and waits
+    s.tell(Where::kBegins, {});
+    s.tell(Where::kSends, backend->id, ++s.given, waits);
+    const auto of_b = s.call(NodeScene::loop(), backend);
+    s.responds(of_b);
+    s.tell(Where::kResolves, {}, waits);
+    s.answers(b);
+    s.answers(a);
+    wrong.emplace_back(a, of_b);
+  }
+  for (const auto& [request, call] : wrong) EXPECT_FALSE(s.is_parent(request.exchange, call));
+}
+
 // Behind answers that take longer than inference waits for.
 TEST(AsyncIdEvidence, LinksAtOnceWhereItWasProvenOverAndOver) {
   NodeScene s;

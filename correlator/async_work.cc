@@ -116,11 +116,16 @@ void AsyncWork::received(const event::Async& event) {
 }
 
 void AsyncWork::resolved(const event::Async& event, const IsOpen& is_open) {
+  std::optional<Work> made_for;
+  if (event.execution != 0) made_for = owner(event.execution, event.trigger == 0, is_open);
   now_ = done_for(event, is_open);
   if (event.execution == 0) return;
   const bool first = !begun_ && !std::exchange(resolved_, true);
   if (first && event.execution < since_ && (how_ & kInTurn) == 0 && now_.request != 0 && turn_.via != 0) {
-    heard_ = {turn_.via, now_.request == turn_.request};
+    // What had led to the call is what had when the context was made.
+    const std::uint64_t before = made_for && made_for->request == now_.request ? made_for->via : now_.via;
+    heard_ = {turn_.via, {now_.request, before == turn_.via ? 0 : before, now_.doubt}, now_.request == turn_.request};
+    now_.via = turn_.via;
   }
   // What was read may go on as well, and nobody tells which of the two does.
   const bool both = !begun_ && turn_.request != 0 && now_.request != 0 && turn_.request != now_.request;

@@ -29,15 +29,16 @@ struct Work {
 // One process's main thread. Bounded memory. Not thread-safe.
 class AsyncWork {
  public:
-  // How it is known whom something was done for: each way holds in some programs and not in others. The last two are
-  // doubts, which what follows from such work inherits.
+  // How it is known whom something was done for: each way holds in some programs and not in others. kMixed and kReused
+  // are doubts, which what follows from such work inherits.
   enum How : std::uint8_t {
     kInTurn = 1,  // by what the loop had read, or by who resolved a promise
     kMixed = 2,   // by a number given while the loop went through timers of several
     kReused = 4,  // sent on a connection in the turn in which that was read from, or by a number given then: it may
                   // have waited for that
+    kHeard = 8,   // by who waited for its response (`heard`)
   };
-  static constexpr std::size_t kHows = 8;
+  static constexpr std::size_t kHows = 16;
 
   // Whether a request is being served still.
   using IsOpen = std::function<bool(std::uint64_t request)>;
@@ -50,15 +51,18 @@ class AsyncWork {
   [[nodiscard]] Work now() const { return now_; }
   [[nodiscard]] std::uint8_t how() const { return how_ | now_.doubt; }
   // The last event was the first promise resolved after a response was read, in a context older than that: whoever
-  // waits for the response made that context. Whether it is of whom `call`, the response's, is thought to be made for.
+  // waits for the response made that context. `by` is for whom, and what had led there; `agrees`: it is whom `call`,
+  // the response's, is thought to be made for.
   struct Heard {
     std::uint64_t call = 0;
+    Work by;
     bool agrees = false;
   };
   [[nodiscard]] std::optional<Heard> heard() const { return heard_; }
   [[nodiscard]] bool sends_on(ConnId conn) const { return last_.where == Where::kSends && last_.connection == conn; }
 
-  // What was read last, from that connection, is of `work`.
+  // What was read last, from that connection, is of `work`; of a response `via` is its call, also where nothing else is
+  // known.
   void reading(ConnId conn, Work work, bool server);
   // What was written last, to that connection, is a call; what comes back belongs to `work`.
   void calls(ConnId conn, Work work);

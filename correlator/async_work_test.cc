@@ -121,9 +121,29 @@ TEST(AsyncWork, WhoWaitsForAResponseIsHeardFirst) {
   loop.tell(Where::kResolves, {}, of_b, 0);
   ASSERT_TRUE(loop.heard());
   EXPECT_EQ(loop.heard()->call, 101U);
+  EXPECT_EQ(loop.heard()->by, Work{kB});
   EXPECT_FALSE(loop.heard()->agrees);
+  EXPECT_EQ(loop.now(), (Work{kB, 101})) << "and is led on by it";
   loop.tell(Where::kResolves, {}, of_a, 0);
   EXPECT_FALSE(loop.heard()) << "a promise resolved later may be anybody's";
+}
+
+TEST(AsyncWork, WhoWaitsIsHeardWhereNothingElseIsKnownOfTheCall) {
+  Loop loop;
+  loop.request(kServed, kA);
+  loop.sends(kDatabase);
+  loop.call(kDatabase, kA, 101);
+  loop.response(kDatabase);
+  loop.reading(kDatabase, {kA, 101}, false);
+  const auto waits = loop.make();
+  loop.tell(Where::kBegins, {}, 0, 0);
+  loop.sends(kBackend);
+  loop.response(kBackend);
+  loop.reading(kBackend, {0, 102}, false);
+  loop.tell(Where::kResolves, {}, waits, 0);
+  ASSERT_TRUE(loop.heard());
+  EXPECT_EQ(loop.heard()->call, 102U);
+  EXPECT_EQ(loop.heard()->by, (Work{kA, 101})) << "what had led to it";
 }
 
 TEST(AsyncWork, AKeptConnectionsOwnNumberSaysNothing) {

@@ -41,6 +41,7 @@ class AsyncId : public Evidence {
     for (auto& [pid, process] : processes_) {
       process.work.unsure();
       process.waiting.clear();
+      process.reply.reset();
       process.made.clear();
       process.made_before.clear();
       for (auto* const pairs : {&process.proven, &process.beside}) {
@@ -55,7 +56,7 @@ class AsyncId : public Evidence {
       const auto [it, fresh] = processes_.try_emplace(async->pid);
       if (fresh) world.habits.tells_contexts(async->pid);
       it->second.work.observe(*async, [&world](std::uint64_t request) { return world.open.find(request) != nullptr; });
-      if (const auto heard = it->second.work.heard()) hear(it->second, *heard);
+      if (const auto heard = it->second.work.heard()) hear(it->second, *heard, world);
     } else if (processes_.empty()) {
       return;
     } else if (const auto* opened = std::get_if<event::Opened>(&event)) {
@@ -81,11 +82,7 @@ class AsyncId : public Evidence {
     const std::uint8_t how = process->work.how();
     process->work.calls(conn, {by.request, node->number, doubts(how)});
     remember(*process, node->number, {by, how});
-    const NodePtr request = world.open.find(by.request);
-    if (!request || request->answering || node->decided || node->blind) return;
-    if (process->waiting.size() >= kMostRequests) process->waiting.clear();
-    auto& calls = process->waiting[by.request];
-    if (calls.size() < kMostCallsOfOne) calls.push_back(node);
+    wait(*process, node, by.request, world);
   }
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
@@ -108,8 +105,10 @@ class AsyncId : public Evidence {
     if (node->role == SpanRole::kClient) {
       if (touched.kind != MessageKind::kResponse) return;
       const Made* const made = made_of(*process, node->number);
-      process->work.reading(conn, made != nullptr ? Work{made->by.request, node->number, doubts(made->how)} : Work(),
-                            false);
+      process->work.reading(
+          conn, made != nullptr ? Work{made->by.request, node->number, doubts(made->how)} : Work{0, node->number},
+          false);
+      process->reply = node;
     } else if (touched.kind == MessageKind::kRequest) {
       process->work.reading(conn, {node->number}, true);
     } else if (touched.first) {
@@ -133,6 +132,7 @@ class AsyncId : public Evidence {
   struct Process {
     AsyncWork work;
     std::unordered_map<std::uint64_t, std::vector<NodePtr>> waiting;  // calls, by request
+    NodePtr reply;                                                    // the call whose response was read last
     std::unordered_map<std::uint64_t, Made> made;                     // by call
     std::unordered_map<std::uint64_t, Made> made_before;
     TrackRecord answers;  // given where the request's own work goes on, by ways without doubts
@@ -163,13 +163,30 @@ class AsyncId : public Evidence {
 
   static constexpr std::uint8_t doubts(std::uint8_t how) { return how & (AsyncWork::kMixed | AsyncWork::kReused); }
 
-  // Who waits for a response knows better than the way its call was begun. That both agree says nothing: one turn may
-  // have told both.
-  static void hear(Process& process, const AsyncWork::Heard& heard) {
-    Made* const made = heard.agrees ? nullptr : made_of(process, heard.call);
-    if (made == nullptr || (made->how & AsyncWork::kReused) == 0) return;
-    process.hows[made->how].add(false);
-    made->refuted = true;
+  static void wait(Process& process, const NodePtr& call, std::uint64_t request_number, World& world) {
+    const NodePtr request = world.open.find(request_number);
+    if (!request || request->answering || call->decided || call->blind) return;
+    if (process.waiting.size() >= kMostRequests) process.waiting.clear();
+    auto& calls = process.waiting[request_number];
+    if (calls.size() < kMostCallsOfOne) calls.push_back(call);
+  }
+
+  // Who waits for a response knows better than the way its call was begun, where that may have waited for its
+  // connection or is not known. That both agree says nothing of that way: one turn may have told both.
+  static void hear(Process& process, const AsyncWork::Heard& heard, World& world) {
+    if (!process.reply || process.reply->number != heard.call) return;
+    Made* const made = made_of(process, heard.call);
+    if (made != nullptr && (made->how & AsyncWork::kHeard) != 0) {
+      if (made->by.request == heard.by.request) return;
+      process.hows[made->how].add(false);
+      made->refuted = true;
+      return;
+    }
+    if (made != nullptr && (made->how & AsyncWork::kReused) == 0) return;
+    if (made != nullptr && !heard.agrees) process.hows[made->how].add(false);
+    const bool waits = made != nullptr && heard.agrees;
+    remember(process, heard.call, {heard.by, static_cast<std::uint8_t>(AsyncWork::kHeard | heard.by.doubt)});
+    if (!waits) wait(process, process.reply, heard.by.request, world);
   }
 
   static void answer(Process& process, const NodePtr& request, World& world) {
@@ -209,7 +226,7 @@ class AsyncId : public Evidence {
     if (it != process.waiting.end()) {
       for (const NodePtr& call : it->second) {
         const Made* const made = made_of(process, call->number);
-        if (call->decided || made == nullptr || made->refuted) continue;
+        if (call->decided || made == nullptr || made->refuted || made->by.request != request->number) continue;
         if ((made->how & AsyncWork::kReused) != 0 && !call->answering && !call->finished) {
           process.hows[made->how].add(false);  // another waits for it
           continue;

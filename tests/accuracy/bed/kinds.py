@@ -178,6 +178,8 @@ def _kinds():
     yield Kind("node", lambda s: ["node", SERVICES / "node/server.js"], lambda t: need("node"), LOOPS)
     yield Kind("node_fetch", lambda s: ["node", SERVICES / "node_fetch/server.js"], lambda t: need("node"),
                _one("loop"))
+    yield Kind("node_undici", lambda s: ["env", f"NODE_PATH={s.tools.node(s.kind)}", "node", SERVICES / "node_undici/server.js"],
+               lambda t: t.node("node_undici"), LOOPS)
     yield Kind("node_handover", lambda s: ["node", SERVICES / "node_handover/server.js", s.variant.name],
                lambda t: need("node"), HANDOVERS)
     yield Kind("go_direct", _go, Toolchains.go, _one("direct"))

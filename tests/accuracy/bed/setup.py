@@ -83,6 +83,21 @@ class Toolchains:
         self._once("python", [requirements], make)
         return venv / "bin"
 
+    def node(self, kind) -> Path:
+        """The folder of its packages, for NODE_PATH."""
+        need("node", "npm")
+        packages = self.build / "node" / kind
+        wanted = [SERVICES / kind / name for name in ("package.json", "package-lock.json")]
+
+        def install():
+            packages.mkdir(parents=True, exist_ok=True)
+            for file in wanted:
+                shutil.copy(file, packages)
+            self._run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=packages)
+
+        self._once(f"npm-{kind}", wanted, install)
+        return packages / "node_modules"
+
     def java(self, kind, at_least=17) -> list:
         """The start of a command line: the JVM, then what follows its options."""
         java = self.jdk(at_least)
