@@ -100,6 +100,7 @@ Result<ExportOptions> export_options(const LoadedConfig& loaded, std::string_vie
     if (!otlp_url.empty()) {
       if (const Status pointed = otlp->point_at(otlp_url); !pointed) return pointed.error();
     }
+    otlp->backlog_bytes = static_cast<std::size_t>(config.exporting.otlp.backlog);
     options.otlp = std::move(*otlp);
   }
   if (wanted("console")) {

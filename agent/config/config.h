@@ -75,6 +75,7 @@ struct Config {
       std::string certificate;
       std::string client_certificate;
       std::string client_key;
+      std::int64_t backlog = 4 << 20;
     } otlp;
     struct File {
       std::string path;
@@ -84,7 +85,7 @@ struct Config {
     } console;
     struct Queue {
       std::int64_t max_spans = 65'536;
-      std::int64_t max_bytes = 16 << 20;
+      std::int64_t max_bytes = 8 << 20;
       std::int64_t batch_spans = 1024;
       std::int64_t batch_bytes = 2 << 20;
       Milliseconds batch_age{200};

@@ -230,6 +230,14 @@ std::vector<Key> make_schema() {
        .slot = SLOT(exporting.otlp.client_key),
        .doc = "PEM file of its key.",
        .environment = {"OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"}},
+      {.name = "export.otlp.backlog",
+       .form = Form::kSize,
+       .slot = SLOT(exporting.otlp.backlog),
+       .doc =
+           "Memory for requests that wait, compressed, for a receiver that is away; past it the oldest are dropped and "
+           "counted. After five minutes a request is given up.",
+       .least = 64 * kKiB,
+       .most = 1024 * kMiB},
       {.name = "export.file.path",
        .form = Form::kText,
        .slot = SLOT(exporting.file.path),

@@ -140,7 +140,7 @@ def main():
                 collector.up()
         collector.down()
     counted = agent.counters()
-    # An ended process is remembered for 60 s (agent/enrich/process_table.h), an outage fills the queue: until both have
+    # An ended process is remembered for 60 s (agent/enrich/process_table.h), an outage fills the backlog: until both have
     # come round once, memory can only grow.
     samples = samples[min(max(len(samples) // 10, WARM_UP_SECONDS), len(samples) // 2):]
     halves = samples[:len(samples) // 2], samples[len(samples) // 2:]

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -37,6 +38,8 @@ struct OtlpOptions {
   std::chrono::milliseconds retry_for{300'000};
   std::chrono::milliseconds first_backoff{1'000};
   std::chrono::milliseconds longest_backoff{5'000};
+  // Memory for requests that wait for a receiver that is away; past it the oldest are dropped.
+  std::size_t backlog_bytes = 4U << 20U;
 
   // OTEL_EXPORTER_OTLP_[TRACES_]{ENDPOINT,PROTOCOL,HEADERS,COMPRESSION,TIMEOUT,CERTIFICATE,CLIENT_KEY,
   // CLIENT_CERTIFICATE,INSECURE}; the error names the variable and what it may be.

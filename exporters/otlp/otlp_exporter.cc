@@ -14,6 +14,9 @@ using std::chrono::steady_clock;
 
 // While somebody waits for a flush an unreachable receiver is tried this often.
 constexpr milliseconds kHurriedBackoff{200};
+// A long backlog goes out in turns of this, between which the queue in front is served: 20 of its batches a second are
+// taken however slow the receiver is, short of one request taking longer.
+constexpr milliseconds kTurn{50};
 
 std::string_view content_type(OtlpProtocol protocol) {
   switch (protocol) {
@@ -75,8 +78,11 @@ OtlpExporter::OtlpExporter(OtlpOptions options, std::unique_ptr<HttpClient> clie
     : options_(std::move(options)),
       client_(std::move(client)),
       compressor_(options_.compression),
+      backlog_(options_.backlog_bytes,
+               options_.compression == OtlpCompression::kNone ? Backlog::Packing::kZstd : Backlog::Packing::kNone),
       backoff_(options_.first_backoff, options_.longest_backoff, std::random_device()()),
-      notices_(std::move(say), "exporter " + options_.name + ": "),
+      notices_(say, "exporter " + options_.name + ": "),
+      losses_(std::move(say), "exporter " + options_.name + ": "),
       spans_sent_(counters.get("exporters." + options_.name + ".spans.sent")),
       batches_sent_(counters.get("exporters." + options_.name + ".batches.sent")),
       bytes_sent_(counters.get("exporters." + options_.name + ".bytes.sent")),
@@ -84,8 +90,15 @@ OtlpExporter::OtlpExporter(OtlpOptions options, std::unique_ptr<HttpClient> clie
       partial_success_(counters.get("exporters." + options_.name + ".lost.partial_success")),
       refused_(counters.get("exporters." + options_.name + ".lost.refused")),
       exhausted_(counters.get("exporters." + options_.name + ".lost.retries_exhausted")),
+      backlog_full_(counters.get("exporters." + options_.name + ".lost.backlog_full")),
       lost_interrupted_(counters.get("exporters." + options_.name + ".lost.interrupted")),
-      encoding_(counters.get("exporters." + options_.name + ".lost.encoding")) {}
+      encoding_(counters.get("exporters." + options_.name + ".lost.encoding")),
+      backlog_spans_(counters.get("exporters." + options_.name + ".backlog.spans")),
+      backlog_bytes_(counters.get("exporters." + options_.name + ".backlog.bytes")) {}
+
+OtlpExporter::~OtlpExporter() {
+  if (!backlog_.empty()) losses_.say(abandon(0).error().text());
+}
 
 Result<std::string_view> OtlpExporter::encode(std::span<const Span> batch) {
   std::string_view message;
@@ -113,78 +126,170 @@ Status OtlpExporter::send(std::span<const Span> batch) {
     return body.error();
   }
   const auto give_up = steady_clock::now() + options_.retry_for;
-  backoff_.reset();
-  for (;;) {
-    const auto reply = client_->post(*body);
-    if (client_->interrupted()) {
-      lost_interrupted_.add(batch.size());
-      return Error{"stopped before " + std::to_string(batch.size()) + " spans were out", 0, {}};
-    }
-    OtlpVerdict verdict;
-    if (reply) {
-      verdict = options_.protocol == OtlpProtocol::kGrpc ? judge_grpc(*reply)
-                                                         : judge_http(*reply, options_.protocol, std::time(nullptr));
-    } else {
-      verdict.what = OtlpVerdict::What::kRetry;
-      verdict.why = reply.error().what;
-      verdict.hint = reply.error().hint;
-    }
-
-    if (verdict.what == OtlpVerdict::What::kAccepted) {
-      reachable();
-      const std::uint64_t rejected = std::min<std::uint64_t>(verdict.rejected_spans, batch.size());
-      spans_sent_.add(batch.size() - rejected);
-      batches_sent_.add();
-      bytes_sent_.add(body->size());
-      partial_success_.add(rejected);
-      if (rejected != 0) {
-        return Error{"the receiver rejected " + std::to_string(rejected) + " spans: " + verdict.why, 0, {}};
-      }
-      if (!verdict.why.empty()) notices_.say("the receiver warns: " + verdict.why);
-      return {};
-    }
-    if (verdict.what == OtlpVerdict::What::kRefused) {
-      reachable();
-      refused_.add(batch.size());
-      return Error{"spans lost, refused by " + options_.url + ": " + verdict.why, 0, verdict.hint};
-    }
-
-    in_trouble_ = true;
-    const auto pause = verdict.wait.value_or(backoff_.next());
-    if (steady_clock::now() + pause >= give_up) {
-      exhausted_.add(batch.size());
-      return Error{"spans lost, retried without success: " + verdict.why, 0, verdict.hint};
-    }
-    // One text for all attempts, so that an outage of an hour is a handful of lines.
-    notices_.say(Error{verdict.why + "; retrying", 0, verdict.hint}.text());
-    retries_.add();
-    if (!wait(pause, !verdict.wait)) {
-      lost_interrupted_.add(batch.size());
-      return Error{"stopped before " + std::to_string(batch.size()) + " spans were out: " + verdict.why, 0, {}};
-    }
+  // Behind others it waits its turn: idle() follows.
+  if (backlog_.empty()) {
+    if (auto settled = attempt(*body, batch.size(), give_up)) return *std::move(settled);
   }
+  if (client_->interrupted()) return abandon(batch.size());
+  const std::uint64_t dropped = backlog_.push(*body, batch.size(), give_up);
+  report_backlog();
+  Status status = expire();
+  if (dropped != 0) {
+    backlog_full_.add(dropped);
+    settle(status, Error{"spans lost, the receiver is away for longer than export.otlp.backlog holds them", 0, {}});
+  }
+  if (waits_) settle(status, wait_until_out());
+  return status;
+}
+
+std::optional<Status> OtlpExporter::attempt(std::string_view body, std::uint64_t spans, Time give_up) {
+  if (in_trouble_) retries_.add();
+  const auto reply = client_->post(body);
+  if (client_->interrupted()) return std::nullopt;
+  OtlpVerdict verdict;
+  if (reply) {
+    verdict = options_.protocol == OtlpProtocol::kGrpc ? judge_grpc(*reply)
+                                                       : judge_http(*reply, options_.protocol, std::time(nullptr));
+  } else {
+    verdict.what = OtlpVerdict::What::kRetry;
+    verdict.why = reply.error().what;
+    verdict.hint = reply.error().hint;
+  }
+
+  if (verdict.what == OtlpVerdict::What::kAccepted) {
+    reachable();
+    const std::uint64_t rejected = std::min<std::uint64_t>(verdict.rejected_spans, spans);
+    spans_sent_.add(spans - rejected);
+    batches_sent_.add();
+    bytes_sent_.add(body.size());
+    partial_success_.add(rejected);
+    if (rejected != 0) {
+      return Error{"the receiver rejected " + std::to_string(rejected) + " spans: " + verdict.why, 0, {}};
+    }
+    if (!verdict.why.empty()) notices_.say("the receiver warns: " + verdict.why);
+    return Status();
+  }
+  if (verdict.what == OtlpVerdict::What::kRefused) {
+    reachable();
+    refused_.add(spans);
+    return Error{"spans lost, refused by " + options_.url + ": " + verdict.why, 0, verdict.hint};
+  }
+
+  in_trouble_ = true;
+  attempted_ = steady_clock::now();
+  next_attempt_ = attempted_ + verdict.wait.value_or(backoff_.next());
+  may_hurry_ = !verdict.wait;
+  trouble_ = Error{verdict.why, 0, verdict.hint};
+  // One text for all attempts, so that an outage of an hour is a handful of lines.
+  if (next_attempt_ < give_up) notices_.say(Error{verdict.why + "; retrying", 0, verdict.hint}.text());
+  return std::nullopt;
+}
+
+Status OtlpExporter::drain(Pace pace) {
+  Status all = expire();
+  const auto end = steady_clock::now() + kTurn;
+  while (!backlog_.empty() && steady_clock::now() >= due(pace)) {
+    const std::uint64_t spans = backlog_.oldest_spans();
+    const auto body = backlog_.body();
+    std::optional<Status> settled;
+    if (body) {
+      settled = attempt(*body, spans, backlog_.oldest_give_up());
+    } else {
+      encoding_.add(spans);
+      settled = body.error();
+    }
+    if (settled) {
+      backlog_.pop();
+      report_backlog();
+      settle(all, *std::move(settled));
+    } else {
+      settle(all, client_->interrupted() ? abandon(0) : expire());
+    }
+    if (steady_clock::now() >= end) break;
+  }
+  return all;
+}
+
+void OtlpExporter::settle(Status& all, Status one) {
+  if (one) return;
+  if (!all) losses_.say(all.error().text());
+  all = std::move(one);
+}
+
+Status OtlpExporter::expire() {
+  std::uint64_t lost = 0;
+  const Time next = std::max(steady_clock::now(), next_attempt_);
+  while (!backlog_.empty() && backlog_.oldest_give_up() <= next) {
+    lost += backlog_.oldest_spans();
+    backlog_.pop();
+  }
+  if (lost == 0) return {};
+  report_backlog();
+  exhausted_.add(lost);
+  return Error{"spans lost, retried without success: " + trouble_.what, 0, trouble_.hint};
+}
+
+Status OtlpExporter::abandon(std::uint64_t further_spans) {
+  const std::uint64_t lost = backlog_.spans() + further_spans;
+  backlog_.clear();
+  report_backlog();
+  lost_interrupted_.add(lost);
+  return Error{
+      "stopped before " + std::to_string(lost) + " spans were out" + (in_trouble_ ? ": " + trouble_.what : ""), 0, {}};
+}
+
+void OtlpExporter::report_backlog() {
+  backlog_spans_.set(backlog_.spans());
+  backlog_bytes_.set(backlog_.bytes());
 }
 
 void OtlpExporter::reachable() {
+  backoff_.reset();
+  next_attempt_ = {};
   if (std::exchange(in_trouble_, false)) notices_.say("answers again");
 }
 
-bool OtlpExporter::wait(milliseconds time, bool may_hurry) {
-  const auto start = steady_clock::now();
-  std::unique_lock lock(mutex_);
-  const auto over = [&] {
-    if (interrupted_) return true;
-    const auto until = may_hurry && hurry_ ? std::min(time, kHurriedBackoff) : time;
-    return steady_clock::now() - start >= until;
-  };
-  while (!over()) wake_.wait_until(lock, start + (may_hurry && hurry_ ? std::min(time, kHurriedBackoff) : time));
-  return !interrupted_;
+milliseconds OtlpExporter::idle() {
+  if (const Status drained = drain(Pace::kCalm); !drained) losses_.say(drained.error().text());
+  if (backlog_.empty()) return kNever;
+  return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(due(Pace::kCalm) - steady_clock::now()));
 }
 
 Status OtlpExporter::flush() {
+  {
+    const std::lock_guard lock(mutex_);
+    hurry_ = true;
+  }
+  Status status;
+  if (!backlog_.empty()) {
+    status = wait(steady_clock::now() + kHurriedBackoff) ? drain(Pace::kHurried) : abandon(0);
+  }
   const std::lock_guard lock(mutex_);
   hurry_ = false;
-  return {};
+  return status;
+}
+
+Status OtlpExporter::wait_until_out() {
+  Status all;
+  while (!backlog_.empty()) {
+    settle(all, wait(Time::max()) ? drain(Pace::kHurried) : abandon(0));
+  }
+  return all;
+}
+
+OtlpExporter::Time OtlpExporter::due(Pace pace) const {
+  const bool hurried = pace == Pace::kHurried && may_hurry_;
+  return hurried ? std::min(next_attempt_, attempted_ + kHurriedBackoff) : next_attempt_;
+}
+
+bool OtlpExporter::wait(Time longest) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (interrupted_) return false;
+    const Time until = std::min(longest, due(hurry_ ? Pace::kHurried : Pace::kCalm));
+    if (steady_clock::now() >= until) return true;
+    wake_.wait_until(lock, until);
+  }
 }
 
 void OtlpExporter::hurry() {

@@ -164,6 +164,14 @@ class StrictSinkTest : public testing::TestWithParam<OtlpProtocol> {
     std::ifstream in(directory / "rejected");
     return {std::istreambuf_iterator<char>(in), {}};
   }
+  // What the queue does: an exporter that keeps its batch is asked again. The last error.
+  static Status send_out(OtlpExporter& otlp, const std::vector<Span>& spans) {
+    Status status = otlp.send(spans);
+    while (otlp.holds()) {
+      if (Status flushed = otlp.flush(); !flushed) status = flushed;
+    }
+    return status;
+  }
   std::uint64_t count(const std::string& name) { return counters.get("exporters.otlp." + name).value(); }
 
   Directory directory;
@@ -224,7 +232,7 @@ TEST_P(StrictSinkTest, FailuresAreRetriedCountedOrGivenUpAsTheSpecificationSays)
   const auto sink = start({"--fail", "reset", "--fail", "503", "--fail", "2*503,retry-after=0", "--fail",
                            "UNAVAILABLE,retry-after=0", "--fail", "ok", "--fail", "400", "--fail", "partial=3"});
   const auto otlp = exporter(options());
-  const Status retried = otlp->send(batch(5));
+  const Status retried = send_out(*otlp, batch(5));
   EXPECT_TRUE(retried) << (retried ? "" : retried.error().text());
   EXPECT_EQ(count("retries"), 5U);
   EXPECT_FALSE(otlp->send(batch(7)));
@@ -271,6 +279,34 @@ TEST_P(StrictSinkTest, KilledAndRestartedMidRunNothingIsLost) {
   EXPECT_EQ(count("spans.sent"), 600U);
 }
 
+TEST_P(StrictSinkTest, WhatWaitedPackedComesOutWholeAndInOrder) {
+  auto sink = start();
+  for (const auto compression : {OtlpCompression::kNone, OtlpCompression::kGzip}) {
+    sink->end(SIGTERM);
+    OtlpOptions with = options();
+    with.compression = compression;
+    const auto otlp = exporter(with);
+    std::size_t encoded = 0;
+    for (int i = 0; i < 20; ++i) {
+      const auto spans = batch(50);
+      encoded += OtlpProtoEncoder().encode(spans).size();
+      EXPECT_TRUE(otlp->send(spans));
+    }
+    EXPECT_EQ(count("backlog.spans"), 1'000U);
+    EXPECT_LT(count("backlog.bytes"), encoded / 3);
+    sink = start();
+    while (otlp->holds()) EXPECT_TRUE(otlp->flush());
+  }
+  EXPECT_EQ(sink->end(SIGTERM), 0) << rejected();
+  auto ids = received();
+  ASSERT_EQ(ids.size(), 2'000U);
+  // Within a batch spans stand by process.
+  for (auto at = ids.begin(); at != ids.end(); at += 50) std::sort(at, at + 50);
+  EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+  EXPECT_EQ(std::unique(ids.begin(), ids.end()), ids.end());
+  EXPECT_EQ(count("spans.sent"), 2'000U);
+}
+
 TEST_P(StrictSinkTest, TlsWithACertificateOfBothAndARefusalWithoutEither) {
   // A CA; a server for localhost and a client, both signed by it; another CA that signed nothing.
   const auto file = [&](const std::string& name) { return directory / name; };
@@ -303,7 +339,7 @@ TEST_P(StrictSinkTest, TlsWithACertificateOfBothAndARefusalWithoutEither) {
   OtlpOptions untrusted = good;
   untrusted.ca_file = file("other.pem");
   untrusted.retry_for = milliseconds(30);
-  const Status refused = exporter(untrusted)->send(batch(4));
+  const Status refused = send_out(*exporter(untrusted), batch(4));
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().text(), HasSubstr("OTEL_EXPORTER_OTLP_CERTIFICATE"));
 
@@ -311,7 +347,7 @@ TEST_P(StrictSinkTest, TlsWithACertificateOfBothAndARefusalWithoutEither) {
   nameless.client_certificate_file.clear();
   nameless.client_key_file.clear();
   nameless.retry_for = milliseconds(30);
-  EXPECT_FALSE(exporter(nameless)->send(batch(5)));
+  EXPECT_FALSE(send_out(*exporter(nameless), batch(5)));
 
   EXPECT_EQ(count("lost.retries_exhausted"), 9U);
   EXPECT_EQ(sink->end(SIGTERM), 0) << rejected();
@@ -323,7 +359,7 @@ TEST_P(StrictSinkTest, TheWrongPortIsSaidWithWhatToDo) {
   std::swap(grpc_port, http_port);
   OtlpOptions wrong = options();
   wrong.retry_for = milliseconds(30);
-  const Status sent = exporter(wrong)->send(batch(1));
+  const Status sent = send_out(*exporter(wrong), batch(1));
   ASSERT_FALSE(sent);
   EXPECT_THAT(sent.error().text(), HasSubstr("OTEL_EXPORTER_OTLP_PROTOCOL"));
 }

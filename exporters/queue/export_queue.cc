@@ -80,6 +80,7 @@ void ExportQueue::add(std::unique_ptr<Exporter> exporter) {
                                                    .queue_full_spans = counters_.get(prefix + ".lost.queue_full_spans"),
                                                    .queue_full_bytes = counters_.get(prefix + ".lost.queue_full_bytes"),
                                                    .lost_at_shutdown = counters_.get(prefix + ".lost.shutdown")});
+  if (options_.when_full == QueueOptions::WhenFull::kWait) worker->exporter->wait_rather_than_drop();
   std::unique_lock lock(mutex_);
   close_open_chunk(lock);
   worker->next = end();
@@ -206,13 +207,16 @@ void ExportQueue::report_depth() {
 }
 
 void ExportQueue::run(Worker& worker) {
-  Time idle_at = after(worker.exporter->idle());
+  Exporter& exporter = *worker.exporter;
+  Time idle_at = after(exporter.idle());
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     const auto now = steady_clock::now();
     if (open_->used != 0 && now >= open_until_) close_open_chunk(lock);
 
     const bool flush_due = worker.flushed < flush_wanted_ && worker.next >= flush_until_;
+    const std::uint64_t taken = exporter.taken();
+    bool sent = false;
     if (!flush_due && worker.next < end()) {
       ChunkPtr chunk = chunks_[worker.next++ - first_];
       const bool dropped = std::exchange(worker.dropped, false);
@@ -222,24 +226,24 @@ void ExportQueue::run(Worker& worker) {
         worker.notices.say(
             "too slow or unreachable, oldest spans were dropped (see lost.queue_full_* in the counters)");
       }
-      const Status sent = worker.exporter->send(std::span<const Span>(chunk->spans.data(), chunk->used));
-      if (!sent) worker.notices.say(sent.error().text());
-      idle_at = after(worker.exporter->idle());
+      const Status status = exporter.send(std::span<const Span>(chunk->spans.data(), chunk->used));
+      if (!status) worker.notices.say(status.error().text());
+      sent = status && !exporter.holds();
+      idle_at = after(exporter.idle());
       lock.lock();
-      if (sent) progress_ = steady_clock::now();
       recycle(std::move(chunk));
-      done_.notify_all();
     } else if (flush_due) {
       const std::uint64_t wanted = flush_wanted_;
       lock.unlock();
-      const Status flushed = worker.exporter->flush();
+      const Status flushed = exporter.flush();
       if (!flushed) worker.notices.say(flushed.error().text());
+      idle_at = after(exporter.idle());
       lock.lock();
-      worker.flushed = wanted;
-      done_.notify_all();
+      // Nobody waits any more: what is left goes out when it can.
+      if (!exporter.holds() || flushing_ == 0) worker.flushed = wanted;
     } else if (now >= idle_at) {
       lock.unlock();
-      idle_at = after(worker.exporter->idle());
+      idle_at = after(exporter.idle());
       lock.lock();
     } else {
       const Time until = std::min(idle_at, open_->used != 0 ? open_until_ : Time::max());
@@ -248,7 +252,10 @@ void ExportQueue::run(Worker& worker) {
       } else {
         work_.wait_until(lock, until);
       }
+      continue;
     }
+    if (sent || exporter.taken() != taken) progress_ = steady_clock::now();
+    done_.notify_all();
   }
 }
 
@@ -258,18 +265,20 @@ bool ExportQueue::flush(FlushLimits limits) {
   close_open_chunk(lock);
   flush_until_ = end();
   const std::uint64_t wanted = ++flush_wanted_;
+  ++flushing_;
   work_.notify_all();
   for (const auto& worker : workers_) worker->exporter->hurry();
   const auto out = [&] {
     return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) { return worker->flushed >= wanted; });
   };
   const Time began = steady_clock::now();
-  for (;;) {
-    if (out()) return true;
+  while (!out()) {
     const Time until = std::min(began + limits.longest, std::max(began, progress_) + limits.silence);
-    if (given_up_ || steady_clock::now() >= until) return false;
+    if (given_up_ || steady_clock::now() >= until) break;
     done_.wait_until(lock, until);
   }
+  --flushing_;
+  return out();
 }
 
 void ExportQueue::give_up() {
@@ -295,6 +304,7 @@ void ExportQueue::stop(FlushLimits limits) {
     worker->thread.join();
     for (std::uint64_t n = worker->next; n < end(); ++n) worker->lost_at_shutdown.add(chunks_[n - first_]->used);
     worker->lost_at_shutdown.add(open_->used);
+    worker->exporter.reset();
   }
 }
 

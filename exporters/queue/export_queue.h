@@ -29,9 +29,10 @@ struct QueueOptions {
   std::size_t batch_spans = 1024;
   std::size_t batch_bytes = 2U << 20U;
   std::chrono::milliseconds batch_age{200};
-  // Limits of what waits. In addition each exporter holds the one batch it is sending.
+  // Limits of what waits here. In addition each exporter holds the one batch it is sending, and may keep what its
+  // receiver does not take (exporters/otlp/backlog.h).
   std::size_t max_spans = 64U << 10U;
-  std::size_t max_bytes = 16U << 20U;
+  std::size_t max_bytes = 8U << 20U;
   // kWait is for a replay, which must lose nothing and may be slowed down; capture may not. With batch_age of
   // Exporter::kNever the batches, and so the bytes written, do not depend on time either.
   enum class WhenFull : std::uint8_t { kDropOldest, kWait } when_full = WhenFull::kDropOldest;
@@ -60,7 +61,8 @@ class ExportQueue : public Sink<Span> {
   // Any thread. True when everything accepted before is out of every exporter; retries that wait are made at once.
   bool flush(FlushLimits limits);
   bool flush(std::chrono::milliseconds timeout) { return flush({timeout, timeout}); }
-  // Flushes, ends all threads, counts what could not be sent. Later spans are counted as lost. Idempotent.
+  // Flushes, ends all threads and exporters, counts what could not be sent. Later spans are counted as lost.
+  // Idempotent.
   void stop(FlushLimits limits);
   void stop(std::chrono::milliseconds timeout) { stop({timeout, timeout}); }
   // Any thread: flush and stop, running or to come, no longer wait for anybody.
@@ -122,6 +124,7 @@ class ExportQueue : public Sink<Span> {
   std::size_t bytes_ = 0;
   std::vector<ChunkPtr> spare_;
   std::uint64_t flush_wanted_ = 0;
+  std::size_t flushing_ = 0;       // calls of flush() that wait
   std::uint64_t flush_until_ = 0;  // number of the first chunk that flush need not wait for
   Time progress_{};                // a batch was taken
   bool stopping_ = false;

@@ -344,6 +344,84 @@ TEST_F(ExportQueueTest, SpansOfOneThreadReachAllWhileAnotherFlushes) {
   EXPECT_EQ(a->taken(), numbers(1, 20'000));
 }
 
+// Keeps every batch; a flush gets one of them out.
+struct Keeping {
+  std::atomic<std::uint64_t> kept{0};
+  std::atomic<std::uint64_t> flushes{0};
+  std::atomic<bool> takes{true};
+  std::atomic<bool> waits{false};
+  std::atomic<bool> gone{false};
+};
+class KeepingExporter : public Exporter {
+ public:
+  KeepingExporter(std::shared_ptr<Keeping> state, milliseconds pace) : state_(std::move(state)), pace_(pace) {}
+  ~KeepingExporter() override { state_->gone = true; }
+  KeepingExporter(const KeepingExporter&) = delete;
+  KeepingExporter& operator=(const KeepingExporter&) = delete;
+  std::string_view name() const override { return "keeping"; }
+  void wait_rather_than_drop() override { state_->waits = true; }
+  Status send(std::span<const Span> /*batch*/) override {
+    ++state_->kept;
+    return {};
+  }
+  Status flush() override {
+    ++state_->flushes;
+    std::this_thread::sleep_for(pace_);
+    if (state_->takes && state_->kept != 0) {
+      --state_->kept;
+      ++taken_;
+    }
+    return {};
+  }
+  bool holds() const override { return state_->kept != 0; }
+  std::uint64_t taken() const override { return taken_; }
+
+ private:
+  std::shared_ptr<Keeping> state_;
+  milliseconds pace_;
+  std::uint64_t taken_ = 0;
+};
+
+TEST_F(ExportQueueTest, AFlushAsksUntilNothingIsKeptAndALongOneThatGetsOnIsNotSilence) {
+  start(small(1, 1000));
+  const auto keeping = std::make_shared<Keeping>();
+  queue->add(std::make_unique<KeepingExporter>(keeping, milliseconds(100)));
+  feed(1, 15);
+  EXPECT_TRUE(queue->flush({.longest = kLong, .silence = milliseconds(1'000)}));
+  EXPECT_EQ(keeping->kept, 0U);
+  EXPECT_EQ(keeping->flushes, 15U);
+  EXPECT_FALSE(keeping->waits);
+}
+
+TEST_F(ExportQueueTest, AFlushThatNobodyWaitsForAnyMoreEnds) {
+  start(small(1, 1000));
+  const auto keeping = std::make_shared<Keeping>();
+  keeping->takes = false;
+  queue->add(std::make_unique<KeepingExporter>(keeping, milliseconds(1)));
+  feed(1, 5);
+  EXPECT_FALSE(queue->flush({.longest = kLong, .silence = milliseconds(20)})) << "keeping is not taking";
+  feed(6, 10);
+  while (keeping->kept != 10) std::this_thread::yield();
+  keeping->takes = true;
+  EXPECT_TRUE(queue->flush(kLong));
+  EXPECT_EQ(keeping->kept, 0U);
+}
+
+TEST_F(ExportQueueTest, ExportersEndWithStopSoThatTheyCountWhatTheyKeep) {
+  QueueOptions options = small(1, 1000);
+  options.when_full = QueueOptions::WhenFull::kWait;
+  start(options);
+  const auto keeping = std::make_shared<Keeping>();
+  keeping->takes = false;
+  queue->add(std::make_unique<KeepingExporter>(keeping, milliseconds(1)));
+  EXPECT_TRUE(keeping->waits) << "it is told of a replay";
+  feed(1, 5);
+  queue->stop(milliseconds(20));
+  EXPECT_TRUE(keeping->gone);
+  EXPECT_FALSE(queue->flush(kLong)) << "and nobody asks them again";
+  queue->stop(kLong);
+}
+
 TEST_F(ExportQueueTest, WithoutExportersSpansGoNowhere) {
   start(small(7, 100));
   feed(1, 1000);
