@@ -70,7 +70,7 @@ class Channels {
         if (out.size() == most) break;
         const JavaGraph::Object& read = references_.read(object);
         if (read.named == 0 || references_.layout_of(read.named).code) continue;
-        if (is_channel(object, read)) {
+        if (is_channel(object, read.named)) {
           if (side(object) != TcpSide::kActive) continue;
           out.push_back(object);
           if (out.size() >= JavaWays::kFewest) enough = std::min(kMostRead, seen.size() * kMostBeyond + kFirstBeyond);
@@ -97,11 +97,28 @@ class Channels {
     return true;
   }
 
-  [[nodiscard]] bool is_channel(std::uint32_t named) const { return named != 0 && named == learning_.ends.channel; }
+  // The first one of a sort says what channels of that sort are here. A program may answer on one sort and call on
+  // another, of which only those it calls on are looked for.
+  bool is_channel(std::uint64_t object, std::uint32_t named) {
+    if (learning_.ends.channel(named) != nullptr) return true;
+    const std::string& name = references_.layout_of(named).name;
+    std::optional<std::uint16_t> descriptor;
+    std::uint16_t socket = 0;
+    if (name == kChannel) {
+      descriptor = objects_.field_or_above(named, kDescriptor);
+    } else if (name == kNettyChannel) {
+      socket = objects_.field_or_above(named, kNettySocket).value_or(0);
+      const std::uint64_t holder = socket != 0 ? referred(object, socket) : 0;
+      if (holder != 0) descriptor = objects_.field_or_above(references_.read(holder).named, kNettyDescriptor);
+    }
+    return descriptor && learning_.ends.add({named, socket, *descriptor});
+  }
 
   TcpSide side(std::uint64_t channel) {
-    const std::uint64_t socket = learning_.ends.socket != 0 ? referred(channel, learning_.ends.socket) : channel;
-    const std::int32_t fd = socket != 0 ? references_.number(socket, learning_.ends.descriptor) : -1;
+    const JavaChannel* const sort = learning_.ends.channel(references_.read(channel).named);
+    if (sort == nullptr) return TcpSide::kUnknown;
+    const std::uint64_t socket = sort->socket != 0 ? referred(channel, sort->socket) : channel;
+    const std::int32_t fd = socket != 0 ? references_.number(socket, sort->descriptor) : -1;
     const auto [it, fresh] = inodes_.try_emplace(fd);
     if (fresh) it->second = inode_of(learning_.pid, fd);
     const auto found = sides_.find(it->second);
@@ -109,26 +126,6 @@ class Channels {
   }
 
  private:
-  // The first one there is says what channels are here.
-  bool is_channel(std::uint64_t object, const JavaGraph::Object& read) {
-    if (learning_.ends.channel != 0) return is_channel(read.named);
-    const std::string& name = references_.layout_of(read.named).name;
-    std::optional<std::uint16_t> descriptor;
-    std::uint16_t socket = 0;
-    if (name == kChannel) {
-      descriptor = objects_.field_or_above(read.named, kDescriptor);
-    } else if (name == kNettyChannel) {
-      socket = objects_.field_or_above(read.named, kNettySocket).value_or(0);
-      const std::uint64_t holder = socket != 0 ? referred(object, socket) : 0;
-      if (holder != 0) descriptor = objects_.field_or_above(references_.read(holder).named, kNettyDescriptor);
-    }
-    if (!descriptor) return false;
-    learning_.ends.channel = read.named;
-    learning_.ends.socket = socket;
-    learning_.ends.descriptor = *descriptor;
-    return true;
-  }
-
   std::uint64_t referred(std::uint64_t object, std::uint16_t field) {
     const auto& references = references_.read(object).references;
     const auto it = std::ranges::find(references, field, &JavaReference::field);
@@ -158,7 +155,7 @@ bool look_for_ways(JavaLearning& learning, const ConnSides& sides) {
     const std::vector<std::uint64_t> begins = channels.find(java_thread_objects(memory, process));
     const auto end_of = [&](std::uint64_t object, std::uint32_t named) {
       if (channels.is_waiter(object, named)) return JavaWays::End::kAccepted;
-      if (!channels.is_channel(named)) return JavaWays::End::kNone;
+      if (!channels.is_channel(object, named)) return JavaWays::End::kNone;
       return channels.side(object) == TcpSide::kPassive ? JavaWays::End::kAccepted : JavaWays::End::kOther;
     };
     if (learning.ways.learn(references, begins, end_of)) return true;
@@ -201,7 +198,7 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
   JavaEnds ends = known.ends;
   const JavaEnds& beforehand = known.beforehand.ends();
   // Of Netty's own channels nothing is known beforehand.
-  if (beforehand.channel != 0 && (ends.channel == 0 || ends.channel == beforehand.channel)) {
+  if (beforehand.begin() && ends.add(beforehand.channels.front())) {
     for (const auto& [named, fields] : known.beforehand.ways()) {
       std::vector<std::uint16_t>& all = ways[named];
       for (const std::uint16_t field : fields) {
@@ -211,8 +208,6 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
       std::ranges::sort(all);
     }
     ends.waiters.insert(beforehand.waiters.begin(), beforehand.waiters.end());
-    ends.channel = beforehand.channel;
-    ends.descriptor = beforehand.descriptor;
     if (ends.handle == 0) ends.handle = beforehand.handle;
     if (ends.number == 0) ends.number = beforehand.number;
   }
@@ -242,7 +237,7 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
     if (std::ranges::none_of(known.told, same)) kernel_.remove_java_way(of);
   }
   known.told_ends = ends;
-  if (!known.told.empty() && ends.channel != 0) told(pid, ends, known.learning->process.heap);
+  if (!known.told.empty() && ends.begin()) told(pid, ends, known.learning->process.heap);
   return true;
 }
 

@@ -54,6 +54,21 @@ constexpr const char* kDependent = "dep";
 
 }  // namespace
 
+const JavaChannel* JavaEnds::channel(std::uint64_t named) const {
+  if (named == 0) return nullptr;
+  const auto* const it = std::ranges::find(channels, named, &JavaChannel::named);
+  return it == channels.end() ? nullptr : it;
+}
+
+bool JavaEnds::add(const JavaChannel& channel) {
+  for (JavaChannel& known : channels) {
+    if (known.named != 0 && known.named != channel.named) continue;
+    known = channel;
+    return true;
+  }
+  return false;
+}
+
 const char* java_waiter_field(const std::string& name) {
   const auto* const node = std::ranges::find(kWaiters, name, &Field::owner);
   return node == kWaiters.end() ? nullptr : node->name;
@@ -88,10 +103,7 @@ bool JavaKnownWays::add(const JavaObjects& objects, std::uint32_t named, const s
   }
   if (name == kChannel.owner) {
     const auto at = objects.field_or_above(named, kChannel.name);
-    if (at) {
-      ends_.channel = named;
-      ends_.descriptor = *at;
-    }
+    if (at) ends_.add({named, 0, *at});
   }
   if (fields.empty()) return false;
   std::ranges::sort(fields);

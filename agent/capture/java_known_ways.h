@@ -4,19 +4,33 @@
 // response's head, to that one's future and what depends on it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <string>
 
 #include "agent/capture/java_machine.h"
 #include "agent/capture/java_ways.h"
+#include "bpf/abi/maps.h"
 
 namespace wirespan {
 
-// Where ways begin and end.
-struct JavaEnds {
-  std::uint64_t channel = 0;     // class of channels, once it is loaded
+// A sort of channel: the JDK's, or Netty's own.
+struct JavaChannel {
+  std::uint64_t named = 0;       // its class, once it is loaded
   std::uint16_t socket = 0;      // in it: what has the descriptor; 0: it does itself
   std::uint16_t descriptor = 0;  // 32 bits
+
+  bool operator==(const JavaChannel&) const = default;
+};
+
+// Where ways begin and end.
+struct JavaEnds {
+  std::array<JavaChannel, WS_JAVA_CLASSES> channels;  // those known come first
+  [[nodiscard]] bool begin() const { return channels.front().named != 0; }
+  [[nodiscard]] const JavaChannel* channel(std::uint64_t named) const;  // null: objects of the class are none
+  // False: there is no room.
+  bool add(const JavaChannel& channel);
   // Classes of what names a thread that waits, and the field that does. Of the JDK's: they are never unloaded.
   std::map<std::uint32_t, std::uint16_t> waiters;
   std::uint16_t handle = 0;  // in java.lang.Thread: its JavaThread

@@ -77,7 +77,7 @@ Status JavaThreads::understand(std::uint32_t pid, const std::string& /*maps*/, c
 
 void JavaThreads::tell(std::uint32_t pid, const ws_java_process& where) {
   ws_java_process told = where;
-  if (!wanted_) told.way_class = 0;
+  if (!wanted_) told.way_classes[0] = 0;
   if (!futures_wanted_) told.last_frame = 0;
   kernel_.set_java_process(pid, told);
 }
@@ -88,7 +88,7 @@ void JavaThreads::follow(bool continuations, bool futures) {
   futures_wanted_ = futures;
   for (const auto& [pid, known] : known_) {
     const ws_java_process& where = known.process.where;
-    if (!same && (where.way_class != 0 || where.last_frame != 0)) tell(pid, where);
+    if (!same && (where.way_classes[0] != 0 || where.last_frame != 0)) tell(pid, where);
   }
 }
 
@@ -134,9 +134,11 @@ void JavaThreads::sweep(BootTime now) {
     const auto it = known_.find(pid);
     if (it == known_.end()) return;
     ws_java_process& where = it->second.process.where;
-    where.way_class = ends.channel;
-    where.way_socket = ends.socket;
-    where.way_descriptor = ends.descriptor;
+    for (std::size_t i = 0; i < ends.channels.size(); ++i) {
+      where.way_classes[i] = ends.channels[i].named;
+      where.way_sockets[i] = ends.channels[i].socket;
+      where.way_descriptors[i] = ends.channels[i].descriptor;
+    }
     where.way_handle = ends.handle;
     where.way_number = ends.number;
     set_java_heap(heap, where);

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "agent/capture/java_known_ways.h"
+
 namespace wirespan {
 namespace {
 
@@ -164,6 +166,18 @@ TEST(JavaWays, IntoWhatRequestsShareAreGivenUp) {
   const auto of_call = found.find(kCall);
   ASSERT_NE(of_call, found.end());
   EXPECT_EQ(of_call->second, Fields{16});
+}
+
+TEST(JavaEnds, TwoSortsOfChannels) {
+  JavaEnds ends;
+  EXPECT_FALSE(ends.begin());
+  EXPECT_EQ(ends.channel(0), nullptr) << "what could not be read is none";
+  EXPECT_TRUE(ends.add({1, 0, 16}));
+  EXPECT_TRUE(ends.add({2, 24, 12}));
+  EXPECT_TRUE(ends.add({1, 0, 20}));
+  EXPECT_FALSE(ends.add({3, 0, 8}));
+  EXPECT_EQ(*ends.channel(1), (JavaChannel{1, 0, 20}));
+  EXPECT_EQ(*ends.channel(2), (JavaChannel{2, 24, 12}));
 }
 
 }  // namespace

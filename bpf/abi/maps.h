@@ -217,18 +217,19 @@ struct ws_java_process {
   __u16 request_context; /* in it */
   __u16 array;           /* of an array's first element; its length lies in the four bytes before */
   /* Ways from what waits for a response to whose answer waits for it (core/continuation.h). */
-  __u64 way_class;      /* of channels, where they begin and end; 0: none is known */
-  __u16 way_socket;     /* in them: their socket's object; 0: they are it themselves */
-  __u16 way_descriptor; /* in that: the file descriptor, 32 bits */
-  __u16 way_handle;     /* in java.lang.Thread, where a way ends at who waits: its JavaThread; 0: none does */
-  __u16 way_number;     /* in it: its number (tid) */
+  __u64 way_classes[WS_JAVA_CLASSES];     /* of channels, where they begin and end; 0: none (more) is known */
+  __u16 way_sockets[WS_JAVA_CLASSES];     /* in each: its socket's object; 0: it is that itself */
+  __u16 way_descriptors[WS_JAVA_CLASSES]; /* in that: the file descriptor, 32 bits */
+  __u16 way_handle; /* in java.lang.Thread, where a way ends at who waits: its JavaThread; 0: none does */
+  __u16 way_number; /* in it: its number (tid) */
   /* What threads work on and wait for (core/futures.h). */
   __u16 last_frame; /* in JavaThread: the stack pointer of the last frame of Java's; 0: nobody asks */
   __u16 stack_base; /* in JavaThread */
   __u16 thread_id;  /* in OSThread, 32 bits */
   __u16 blocker;    /* in java.lang.Thread: what it waits for */
+  __u32 _pad;
 };
-WS_ABI_ASSERT(sizeof(struct ws_java_process) == 184, "ws_java_process");
+WS_ABI_ASSERT(sizeof(struct ws_java_process) == 200, "ws_java_process");
 
 enum {
   WS_WAY_FIELDS = 6,

@@ -29,9 +29,18 @@ _Static_assert(sizeof(((struct ws_scratch *)0)->bytes) >= sizeof(__u64) << WS_WA
 
 /* These are global so that the verifier looks at each once: a search goes on in its scratch memory only. */
 
-WS_INLINE __u32 ws_way_descriptor(const struct ws_java_process *java, __u64 channel) {
-  const __u64 socket = java->way_socket ? ws_java_reference(java, channel + java->way_socket) : channel;
-  return socket ? (__u32)ws_user_word(socket + java->way_descriptor) : ~0U;
+/* Which sort of channel objects of the class are; WS_JAVA_CLASSES: none. A program may have the JDK's and Netty's own.
+ */
+WS_INLINE __u32 ws_way_sort(const struct ws_java_process *java, __u64 named) {
+  if (!named) return WS_JAVA_CLASSES;
+  if (named == java->way_classes[0]) return 0;
+  return named == java->way_classes[1] ? 1 : WS_JAVA_CLASSES;
+}
+
+WS_INLINE __u32 ws_way_descriptor(const struct ws_java_process *java, __u64 channel, __u32 sort) {
+  const __u16 in = sort ? java->way_sockets[1] : java->way_sockets[0];
+  const __u64 socket = in ? ws_java_reference(java, channel + in) : channel;
+  return socket ? (__u32)ws_user_word(socket + (sort ? java->way_descriptors[1] : java->way_descriptors[0])) : ~0U;
 }
 
 /* Begins at the channel the thread reads from: it reads in a method of that, so it is named near the top of the stack.
@@ -43,7 +52,8 @@ __weak __noinline int ws_way_begin(__u32 pid, __u64 stack, __u32 fd) {
   for (int i = 0; i < WS_STACK_WORDS; i++) {
     const __u64 word = scratch->stack[i];
     if (word < java->heap || word >= java->heap_end || word & ((1U << WS_OBJECT_ALIGNMENT) - 1)) continue;
-    if (ws_java_class(java, word) != java->way_class || ws_way_descriptor(java, word) != fd) continue;
+    const __u32 sort = ws_way_sort(java, ws_java_class(java, word));
+    if (sort == WS_JAVA_CLASSES || ws_way_descriptor(java, word, sort) != fd) continue;
     const struct ws_search begun = {.begin = word, .count = 1, .number = scratch->search.number + 1};
     scratch->search = begun;
     scratch->stack[0] = word;
@@ -93,8 +103,9 @@ __weak __noinline int ws_way_step(__u32 pid) {
   if (!java || !scratch || !scratch->search.count || scratch->search.fails) return 0;
   const __u64 object = scratch->stack[--scratch->search.count & (WS_WAY_PENDING - 1)];
   const __u64 named = ws_java_class(java, object);
-  if (named == java->way_class && object != scratch->search.begin) {
-    ws_way_end(ws_way_descriptor(java, object));
+  const __u32 sort = ws_way_sort(java, named);
+  if (sort != WS_JAVA_CLASSES && object != scratch->search.begin) {
+    ws_way_end(ws_way_descriptor(java, object, sort));
     return 1;
   }
   const struct ws_java_class_of key = {.pid = pid, .named = (__u32)named};
@@ -123,7 +134,7 @@ __weak __noinline int ws_way_step(__u32 pid) {
  * calling thread, which has read from fd. 1: a thread waits, its id and pointer are in the scratch memory. */
 __weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd) {
   const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
-  if (!java || !java->way_class) return 0;
+  if (!java || !java->way_classes[0]) return 0;
   struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
   if (!scratch || ws_user_word(java->collecting) & 0xff) return 0;
   const __u32 collections = (__u32)ws_user_word(java->collections);

@@ -193,8 +193,8 @@ def _kinds():
     yield _java("java_fanout", FANS, background=False)
     yield _java("java_virtual", (*_one("idle"), Variant("client", "idle", ample, ample)), at_least=21)
     yield _java("java_async", POOLS, background=False)
-    # Over Java's selectors, and over Netty's own epoll.
-    yield _java("java_netty", (*LOOPS, Variant("epoll", "loop", lambda c: 1, ample)), background=False)
+    # Over Java's selectors, over Netty's own epoll, and over both.
+    yield _java("java_netty", (*LOOPS, *(Variant(name, "loop", lambda c: 1, ample) for name in ("epoll", "mixed"))), background=False)
     yield _java("java_vertx", LOOPS, background=False)
     yield _java("java_vertx5", LOOPS, background=False)
     yield Kind("rust_tokio", lambda s: [s.tools.rust(s.kind)], lambda t: t.rust("rust_tokio"), _one("loop"),

@@ -40,15 +40,17 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * Netty alone: two event loops for connections of both sides, calls over a pool of connections that both share. The
- * variant "epoll" has Netty's own transport.
+ * variant "epoll" has Netty's own transport, "mixed" for calls only, on loops of their own.
  */
 public final class Main {
   private static final int EVENT_LOOPS = 2;
   private static final int LARGEST = 1 << 20;
   private static final AttributeKey<Promise<Void>> WAITING = AttributeKey.valueOf("waiting");
-  private static final boolean OWN = System.getProperty("variant", "").equals("epoll");
-  private static final EventLoopGroup LOOPS =
-      OWN ? new EpollEventLoopGroup(EVENT_LOOPS) : new NioEventLoopGroup(EVENT_LOOPS);
+  private static final String VARIANT = System.getProperty("variant", "");
+  private static final boolean OWN = VARIANT.equals("epoll");
+  private static final boolean OWN_CALLS = OWN || VARIANT.equals("mixed");
+  private static final EventLoopGroup LOOPS = loops(OWN);
+  private static final EventLoopGroup CALL_LOOPS = OWN == OWN_CALLS ? LOOPS : loops(OWN_CALLS);
   private static final ChannelPool POOL = pool();
 
   public static void main(String[] args) {
@@ -62,9 +64,13 @@ public final class Main {
         }).bind("127.0.0.1", Plan.PORT);
   }
 
+  private static EventLoopGroup loops(boolean own) {
+    return own ? new EpollEventLoopGroup(EVENT_LOOPS) : new NioEventLoopGroup(EVENT_LOOPS);
+  }
+
   private static ChannelPool pool() {
-    Bootstrap bootstrap = new Bootstrap().group(LOOPS)
-        .channel(OWN ? EpollSocketChannel.class : NioSocketChannel.class)
+    Bootstrap bootstrap = new Bootstrap().group(CALL_LOOPS)
+        .channel(OWN_CALLS ? EpollSocketChannel.class : NioSocketChannel.class)
         .remoteAddress("127.0.0.1", Plan.BACKEND_PORT);
     return new FixedChannelPool(bootstrap, new AbstractChannelPoolHandler() {
       @Override
