@@ -155,6 +155,8 @@ struct Handover {
   // Channels: a case of a select; it waits for all those told, or was the only one that was ready. Drawn: one of those
   // told was done, and which is not known, or one of others that are not told.
   enum class Select : std::uint8_t { kNone, kFirst, kAnother, kFirstDrawn, kAnotherDrawn } select = Select::kNone;
+  // kSends: tells the element from others that are under way, by addresses it holds; 0: nothing does.
+  std::uint64_t element = 0;
   [[nodiscard]] bool drawn() const { return select >= Select::kFirstDrawn; }
 };
 

@@ -279,7 +279,7 @@ void Decoder::handover(Bytes record, Sink<Event>& sink) {
   }
   sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, ev->parent_task}, role,
                               ev->object, ev->place, ev->other, ev->queued, ev->capacity, ev->site,
-                              static_cast<event::Handover::Select>(ev->select_case)});
+                              static_cast<event::Handover::Select>(ev->select_case), ev->element});
 }
 
 void Decoder::tokio(Bytes record, Sink<Event>& sink) {

@@ -150,7 +150,7 @@ void encode(Writer& w, const event::Wake& e) {
 void encode(Writer& w, const event::Handover& e) {
   w.begin(Type::kHandover).put(e.time).put(e.actor).put(static_cast<std::uint8_t>(e.role)).put(e.object);
   w.put(e.place).put(e.other).put(e.queued).put(e.capacity);
-  w.put(e.site).put(static_cast<std::uint8_t>(e.select)).end();
+  w.put(e.site).put(static_cast<std::uint8_t>(e.select)).put(e.element).end();
 }
 void encode(Writer& w, const event::Births& e) {
   w.begin(Type::kBirths).put(e.time).put(e.pid).put(e.task).put(e.count);
@@ -304,7 +304,7 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
       event::Handover e;
       f.get(e.time).get(e.actor).get_up_to(e.role, event::Handover::Role::kMayTake).get(e.object);
       f.get(e.place).get(e.other).get(e.queued).get(e.capacity);
-      f.get(e.site).get_up_to(e.select, event::Handover::Select::kAnotherDrawn);
+      f.get(e.site).get_up_to(e.select, event::Handover::Select::kAnotherDrawn).get(e.element);
       return finish(f, e, event);
     }
     case Type::kBirths: {

@@ -178,8 +178,9 @@ struct ws_ev_handover {
   __u16 select_case; /* channels: enum ws_select_case */
   __u32 queued;      /* channels: elements in the buffer before; WS_GIVES: the giver's turn, as in ws_ev_data.loop */
   __u32 capacity;    /* channels: of the buffer */
+  __u64 element;     /* channels, of what is sent: tells it from others that are under way; 0: nothing does */
 };
-WS_ABI_ASSERT(sizeof(struct ws_ev_handover) == 80, "ws_ev_handover");
+WS_ABI_ASSERT(sizeof(struct ws_ev_handover) == 88, "ws_ev_handover");
 
 enum { WS_PROCESSORS = 64 };
 

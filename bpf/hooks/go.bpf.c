@@ -125,14 +125,38 @@ WS_INLINE bool ws_ready(const struct ws_go_process *go, __u64 channel, const str
   return head->queued || ws_user_word(channel + go->sendq);
 }
 
+/* What tells an element from others under way: its first words, where one of them may be an address. Two that hold the
+ * same address are the same, or share something; numbers are anybody's. 0: nothing does. */
+__weak __noinline __u64 ws_element(__u64 element, __u32 size) {
+  __u64 words[4] = {};
+  long failed = 1;
+  if (size >= sizeof(words))
+    failed = bpf_probe_read_user(words, sizeof(words), (void *)element);
+  else if (size >= 2 * sizeof(words[0]))
+    failed = bpf_probe_read_user(words, 2 * sizeof(words[0]), (void *)element);
+  else if (size >= sizeof(words[0]))
+    failed = bpf_probe_read_user(words, sizeof(words[0]), (void *)element);
+  if (failed) return 0;
+  __u64 sum = 0;
+  bool address = false;
+  for (int i = 0; i < 4; ++i) {
+    address |= words[i] >> 32 && !(words[i] >> 47);
+    sum = (sum ^ words[i]) * 0x9e3779b97f4a7c15ULL;
+    sum ^= sum >> 32;
+  }
+  return address ? sum : 0;
+}
+
+/* `element`: address of what is sent. */
 WS_INLINE void ws_tell_channel(const struct ws_go_process *go, struct ws_ev_handover *ev, __u64 channel,
-                               const struct ws_hchan *head, __u32 role) {
+                               const struct ws_hchan *head, __u32 role, __u64 element) {
   ev->object = channel;
   ev->role = role;
   ev->queued = head->queued;
   ev->capacity = head->capacity;
   ev->place = ws_user_word(channel + (role == WS_SENDS ? go->sendx : go->recvx));
   ev->other = ws_waiting(go, channel + (role == WS_SENDS ? go->recvq : go->sendq));
+  ev->element = role == WS_SENDS ? ws_element(element, head->element_size) : 0;
   ws_emit(ev, sizeof(*ev));
 }
 
@@ -154,7 +178,7 @@ WS_INLINE const struct ws_go_process *ws_channels_of(void) {
   return ws_gate_shut || ws_gate_no_wakeups ? NULL : ws_go_process();
 }
 
-/* One operation on one channel; with `tries` it does not wait, and so may do nothing. */
+/* One operation on one channel, of which a sender's second argument is the element; with `tries` it does not wait, and so may do nothing. */
 WS_INLINE int ws_channel(struct pt_regs *regs, __u32 argument, __u32 role, bool tries) {
   const struct ws_go_process *go = ws_channels_of();
   const __u64 site = go ? ws_channel_site(go, regs) : 0;
@@ -166,7 +190,7 @@ WS_INLINE int ws_channel(struct pt_regs *regs, __u32 argument, __u32 role, bool 
   struct ws_ev_handover ev = {.site = site};
   if (!ws_handover_begin(go, &call, WS_ASKS, &ev)) return 0;
   if (!tries || ws_ready(go, channel, &head, role))
-    ws_tell_channel(go, &ev, channel, &head, role);
+    ws_tell_channel(go, &ev, channel, &head, role, call.arguments[1]);
   else if (role == WS_RECEIVES)
     ws_emit(&ev, sizeof(ev));
   return 0;
@@ -251,7 +275,8 @@ int go_selects(struct pt_regs *regs) {
     const __u64 channel = ws_user_word(cases + i * WS_SCASE);
     struct ws_hchan head = {};
     if (!ws_read_channel(channel, &head)) continue;
-    ws_tell_channel(go, &ev, channel, &head, ws_case_role(i, sends));
+    const __u64 element = ws_user_word(cases + i * WS_SCASE + sizeof(channel));
+    ws_tell_channel(go, &ev, channel, &head, ws_case_role(i, sends), element);
     ev.select_case = drawn ? WS_ANOTHER_DRAWN : WS_ANOTHER_CASE;
   }
   return 0;

@@ -130,12 +130,53 @@ struct Children {
   }
 };
 
+// What elements under way were first sent for. Who only passes them on need not be known to work for anybody:
+// dispatchers, which have another in hand by then, and whom they begin for each. Two generations; past them the oldest
+// are forgotten.
+class Elements {
+ public:
+  // What it is sent for; `work` is what its sender works for as far as is known, 0: nothing. `own`: and not by way of a
+  // channel.
+  std::uint64_t sent(std::uint64_t element, std::uint64_t work, bool own, const World& world) {
+    if (element == 0) return work;
+    if (young_.size() >= kMostElements) {
+      old_ = std::move(young_);
+      young_.clear();
+    }
+    const auto before = old_.find(element);
+    First& first = young_.try_emplace(element, before == old_.end() ? First{} : before->second).first->second;
+    if (first.shared) return work;
+    if (world.open.find(first.work) == nullptr || (own && !first.own)) {
+      first = {work, own, false};
+      return work;
+    }
+    // Connections, buffers: what several requests send while they are open is no work of any.
+    first.shared = own && work != first.work;
+    return first.shared ? work : first.work;
+  }
+  void clear() {
+    young_.clear();
+    old_.clear();
+  }
+
+ private:
+  static constexpr std::size_t kMostElements = 8192;
+  struct First {
+    std::uint64_t work = 0;
+    bool own = false;
+    bool shared = false;
+  };
+  std::unordered_map<std::uint64_t, First> young_;
+  std::unordered_map<std::uint64_t, First> old_;
+};
+
 struct Process {
   std::unordered_map<std::uint64_t, Task> tasks;
   std::unordered_map<std::uint64_t, Caller> callers;  // by client connection
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
       births;  // by goroutine, until its request is understood
   Channels channels;
+  Elements elements;
   UnknownJobs unknown;
   bool watched = true;  // what is done with channels is told
   Children children;
@@ -152,6 +193,7 @@ class Goroutine : public Evidence {
       process.callers.clear();
       process.births.clear();
       process.channels = Channels();
+      process.elements.clear();
       process.unknown.clear();
       process.children.clear();
       process.forgot = true;
@@ -322,7 +364,9 @@ class Goroutine : public Evidence {
         if (found.lineage.of_child() && !believed(process, found, handover.actor, handover.time, world)) {
           found.node.reset();
         }
-        for (const auto& given : process.channels.sends(handover, found.node ? found.node->number : 0)) {
+        const std::uint64_t work = process.elements.sent(handover.element, found.node ? found.node->number : 0,
+                                                         found.node && !found.through_channel, world);
+        for (const auto& given : process.channels.sends(handover, work)) {
           give(process, given, handover, world);
         }
         return;
@@ -345,6 +389,7 @@ class Goroutine : public Evidence {
   static void watched(Process& process, bool now, World& world) {
     process.watched = now;
     process.channels = Channels();
+    process.elements.clear();
     process.unknown.let_all_go(world);
     for (auto& [number, task] : process.tasks) task.work = task.draw = 0;
   }

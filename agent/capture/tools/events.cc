@@ -65,12 +65,12 @@ class Printer : public Sink<Event> {
   void print(const event::Handover& e) {
     std::printf(
         "%llu handover %d pid %u object %llx task %llu parent %llu place %llu other %llu queued %u of %u site %llx "
-        "select %d\n",
+        "select %d element %llx\n",
         static_cast<unsigned long long>(e.time.ns), static_cast<int>(e.role), e.actor.thread.pid,
         static_cast<unsigned long long>(e.object), static_cast<unsigned long long>(e.actor.task),
         static_cast<unsigned long long>(e.actor.parent_task), static_cast<unsigned long long>(e.place),
         static_cast<unsigned long long>(e.other), e.queued, e.capacity, static_cast<unsigned long long>(e.site),
-        static_cast<int>(e.select));
+        static_cast<int>(e.select), static_cast<unsigned long long>(e.element));
   }
   void print(const event::Births& e) {
     std::printf("births pid %u task %llu processors %u\n", e.pid, static_cast<unsigned long long>(e.task), e.count);
