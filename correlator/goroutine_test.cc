@@ -318,6 +318,64 @@ TEST(Goroutine, AJobThatWasDrawnAndIsNeverKnownIsNobodys) {
   EXPECT_TRUE(s.is_root(call));
 }
 
+// Elements that hold addresses are told apart by them.
+struct DispatchScene : ChannelScene {
+  void send(std::uint64_t element, std::uint64_t channel, const Actor& who, std::uint64_t waits = 0) {
+    correlator.on_event(event::Handover{now, who, Role::kSends, channel, 0, waits, 0, 8, 0, Select::kNone, element});
+  }
+  // Workers wait on channels of their own.
+  void waits(std::uint64_t worker) { receive(0x10000 + worker, worker, 0, 0, Select::kNone); }
+  void pass_on(std::uint64_t element, const Actor& by, std::uint64_t to) { send(element, 0x10000 + to, by, to); }
+  ExchangePtr call_by(std::uint64_t worker) { return call(goroutine(kPid, worker, 1)); }
+  ExchangePtr a = read(30, {});
+  ExchangePtr b = read(40, {});
+};
+
+TEST(Goroutine, WhatADispatcherPassesOnIsOfWhoHandedItIn) {
+  DispatchScene s;
+  s.waits(50);
+  s.waits(51);
+  s.receive(kJobs, 60, 0, 0, Select::kNone);
+  s.send(0xaaaa, kJobs, goroutine(kPid, 30), 60);
+  s.send(0xbbbb, kJobs, goroutine(kPid, 40), 60);
+  // One that it begins for each, which first waits for a worker that has nothing to do, each at its own pace.
+  s.pass_on(0xbbbb, goroutine(kPid, 71, 60), 50);
+  s.pass_on(0xaaaa, goroutine(kPid, 70, 60), 51);
+  const auto of_b = s.call_by(50);
+  const auto of_a = s.call_by(51);
+  s.finish_all({of_a, of_b, s.a, s.b});
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+  EXPECT_TRUE(s.is_parent(s.a, of_a));
+  EXPECT_EQ(s.span(of_a).parent.method, "channel");
+}
+
+TEST(Goroutine, WhatSeveralRequestsSendIsNoWorkOfAny) {
+  DispatchScene s;
+  s.waits(50);
+  s.send(0xcccc, kJobs, goroutine(kPid, 30));  // a connection, put back
+  s.send(0xcccc, kJobs, goroutine(kPid, 40));
+  s.pass_on(0xcccc, goroutine(kPid, 60, 1), 50);
+  const auto call = s.call_by(50);
+  s.finish_all({call, s.a, s.b});
+  EXPECT_TRUE(s.is_root(call));
+}
+
+TEST(Goroutine, AnElementOfARequestThatIsOverIsAnothers) {
+  DispatchScene s;
+  s.waits(50);
+  s.waits(51);
+  s.send(0xaaaa, kJobs, goroutine(kPid, 30));
+  s.finish_all({s.a});
+  s.pass_on(0xaaaa, goroutine(kPid, 60, 1), 50);
+  const auto of_nobody = s.call_by(50);
+  s.send(0xaaaa, kJobs, goroutine(kPid, 40));  // its memory is used again
+  s.pass_on(0xaaaa, goroutine(kPid, 60, 1), 51);
+  const auto of_b = s.call_by(51);
+  s.finish_all({of_nobody, of_b, s.b});
+  EXPECT_TRUE(s.is_root(of_nobody));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+}
+
 // A worker replies through channels on which the goroutines of the requests wait.
 struct RepliesScene : ChannelScene {
   void reply(std::uint64_t to) { send(kReplies, 50, 0, 0, to); }

@@ -10,12 +10,15 @@ namespace {
 constexpr std::size_t kMostQueues = 256;
 constexpr std::size_t kMostInside = 256;  // of a queue
 constexpr std::size_t kMostTakers = 64;   // of a queue
+constexpr std::size_t kMostActors = 1024;  // of a queue, of either sort
 constexpr std::size_t kMostKnown = 8192;  // threads and contexts
 constexpr std::uint32_t kRemembered = 256;
 // So many pieces of work make a queue one that carries work, where of as many as this at most one was anything else.
 constexpr std::uint32_t kHanded = 4;
 constexpr std::uint32_t kOthers = 8;
 constexpr std::uint32_t kCallbacks = 16;
+constexpr std::size_t kMostUndecided = 256;  // of a queue
+constexpr std::size_t kDecideShare = 4;      // looked through again when a quarter as many were taken
 constexpr std::uint32_t kUnused = 600;  // sweeps: a minute
 // One in so many of those who take from it may serve (a request's thread that helps out), and of what goes into it one
 // in so many may come from who takes from it (a piece that is to be tried again). More, and it is a pool of things.
@@ -82,9 +85,11 @@ void WorkQueues::gave(std::uint64_t queue, std::uint64_t object, const Actor& ac
   }
   Queue& of = queues_[queue];
   if (of.inside.size() >= kMostInside) of.inside.clear();
-  of.inside[object] = {who(actor), actor.thread.tid};
+  of.inside[object] = {who(actor), actor.thread.tid, actor.task != 0};
   ++of.given;
-  if (std::ranges::find(of.takers, who(actor)) != of.takers.end()) ++of.given_by_takers;
+  if (of.took.contains(who(actor))) ++of.given_by_takers;
+  if (of.gave.size() >= kMostActors) of.gave.clear();
+  of.gave.insert(who(actor));
   if (of.given < kRemembered) return;
   of.given /= 2;
   of.given_by_takers /= 2;
@@ -106,6 +111,8 @@ WorkQueues::Change WorkQueues::took(std::uint64_t queue, std::uint64_t object, c
     else
       of.takers[of.next_taker++ % kMostTakers] = taker;
   }
+  if (of.took.size() >= kMostActors) of.took.clear();
+  of.took.insert(taker);
   const auto giver = of.inside.find(object);
   if (giver == of.inside.end()) return Change::kNone;
   const Giver from = giver->second;
@@ -113,8 +120,15 @@ WorkQueues::Change WorkQueues::took(std::uint64_t queue, std::uint64_t object, c
   const bool by_the_loop = actor.task == 0 && loops_.contains(taker);
   // To another thread all is given by its tasks that serves requests with whichever.
   const bool elsewhere = actor.task == 0 && taker != from.thread && serving(from.thread);
-  const bool of_a_server = from.who != taker && (elsewhere || gives_for_a_request(from.who));
-  ++(of_a_server && !by_the_loop ? of.handed : of.other);
+  const bool of_a_server = from.who != taker && (elsewhere || hands_over(queue, from.who, taker));
+  // A loop takes callbacks on the thread of who gave them, outside of any context, also while it is not known to be one.
+  const bool perhaps_the_loop = actor.task == 0 && taker == from.thread;
+  if (from.context && from.who != taker && !of_a_server && !perhaps_the_loop) {
+    of.undecided.push_back({from.who, taker});
+  } else {
+    ++(of_a_server && !by_the_loop ? of.handed : of.other);
+  }
+  if (++of.looked_at * kDecideShare > of.undecided.size()) decide(queue, of);
   if (by_the_loop && ++of.by_loop >= kCallbacks && of.handed == 0 && std::exchange(callbacks_, queue) != queue)
     return Change::kMore;  // what is told, if nothing that is followed
   if (of.handed + of.other >= kRemembered) {
@@ -122,6 +136,35 @@ WorkQueues::Change WorkQueues::took(std::uint64_t queue, std::uint64_t object, c
     of.other /= 2;
   }
   return follow(queue, of);
+}
+
+// A worker that takes what another one gave is that one's next in line; one with work in hand takes something else
+// (connections).
+bool WorkQueues::hands_over(std::uint64_t queue, Who giver, Who taker) const {
+  if (!gives_for_a_request(giver)) return false;
+  return !workers_.contains(giver) || serving(giver) || !workers_.contains(taker) || follows(queue);
+}
+
+bool WorkQueues::gives_work(Who who, const Queue& queue) const {
+  return !workers_.contains(who) && std::ranges::any_of(followed_, [&](std::uint64_t address) {
+    const auto it = queues_.find(address);
+    return it != queues_.end() && &it->second != &queue && it->second.gave.contains(who);
+  });
+}
+
+void WorkQueues::decide(std::uint64_t address, Queue& queue) const {
+  queue.looked_at = 0;
+  const auto known = [&](const Undecided& one) {
+    if (!gives_for_a_request(one.giver)) return false;
+    ++(hands_over(address, one.giver, one.taker) ? queue.handed : queue.other);
+    return true;
+  };
+  std::erase_if(queue.undecided, known);
+  if (queue.undecided.size() < kMostUndecided) return;
+  // They had time enough.
+  const auto half = queue.undecided.begin() + kMostUndecided / 2;
+  queue.other += kMostUndecided / 2;
+  queue.undecided.erase(queue.undecided.begin(), half);
 }
 
 WorkQueues::Change WorkQueues::drop_unused() {
@@ -151,15 +194,18 @@ bool WorkQueues::takes_unknown() const {
 }
 
 bool WorkQueues::carries_work(const Queue& queue) const {
-  const auto serve = std::ranges::count_if(queue.takers, [this](Who taker) { return serving(taker); });
+  const auto serve =
+      std::ranges::count_if(queue.takers, [&](Who taker) { return serving(taker) || gives_work(taker, queue); });
   return queue.handed >= kHanded && queue.other * kOthers <= queue.handed &&
          static_cast<std::size_t>(serve) * kTakersServe <= queue.takers.size() &&
          queue.given_by_takers * kComesBack <= queue.given;
 }
 
 WorkQueues::Change WorkQueues::follow(std::uint64_t address, const Queue& queue) {
-  const bool carries = carries_work(queue);
   const auto known = std::ranges::find(followed_, address);
+  // Once it is followed, those of whom nothing is known yet change nothing.
+  const bool sure = known != followed_.end() || queue.undecided.size() <= queue.handed;
+  const bool carries = sure && carries_work(queue);
   if (carries) {
     for (const Who taker : queue.takers) {
       if (!serving(taker)) remember(workers_, taker);

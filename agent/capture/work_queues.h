@@ -49,13 +49,23 @@ class WorkQueues {
   struct Giver {
     Who who = 0;
     Who thread = 0;
+    bool context = false;
+  };
+  struct Undecided {
+    Who giver = 0;
+    Who taker = 0;
   };
   struct Queue {
     std::unordered_map<std::uint64_t, Giver> inside;  // by object
     std::vector<Who> takers;                          // the last ones
     std::size_t next_taker = 0;
+    std::unordered_set<Who> took;  // and those before them, up to a number
+    std::unordered_set<Who> gave;
     std::uint32_t handed = 0;  // by who serves, or does the work of such, to another
     std::uint32_t other = 0;   // anything else that came out of it
+    // Given by contexts of which nothing is known yet: that one serves shows with its first answer.
+    std::vector<Undecided> undecided;
+    std::size_t looked_at = 0;  // of the undecided, since what was taken since
     std::uint32_t by_loop = 0;
     std::uint32_t given = 0;
     std::uint32_t given_by_takers = 0;
@@ -74,6 +84,11 @@ class WorkQueues {
   [[nodiscard]] bool gives_for_a_request(Who who) const;
   void acts(const Actor& actor);
   [[nodiscard]] std::uint64_t holder_of(std::uint64_t object) const;
+  // Whether work was handed over: by who serves or does the work of such, to who does not do that already.
+  [[nodiscard]] bool hands_over(std::uint64_t queue, Who giver, Who taker) const;
+  // Whether it puts work into another queue, which is followed, and so serves, though that has not been seen yet.
+  [[nodiscard]] bool gives_work(Who who, const Queue& queue) const;
+  void decide(std::uint64_t address, Queue& queue) const;
   [[nodiscard]] bool carries_work(const Queue& queue) const;
   [[nodiscard]] Change follow(std::uint64_t address, const Queue& queue);
 

@@ -105,6 +105,44 @@ TEST(WorkQueues, WhatWasBornOfOneThatServesServes) {
   EXPECT_EQ(p.followed(), std::vector{kOther});
 }
 
+// That a task serves shows with its first answer, and by then others wait for theirs.
+TEST(WorkQueues, WhatWasGivenBeforeTheFirstAnswers) {
+  Process p;
+  for (std::uint64_t i = 0; i < 128; ++i) p.pass(kQueue, context(i), context(1000 + i % 30));
+  EXPECT_TRUE(p.followed().empty());
+  for (std::uint64_t i = 0; i < 100; ++i) p.serves(context(i));
+  for (std::uint64_t i = 0; i < 40; ++i) p.pass(kQueue, context(i), context(1000 + i % 30));
+  EXPECT_TRUE(p.follows(kQueue));
+  EXPECT_EQ(p.changes, 1);
+  for (std::uint64_t i = 200; i < 300; ++i) p.pass(kQueue, context(i), context(1000 + i % 30));
+  EXPECT_TRUE(p.follows(kQueue)) << "others whose first answers are to come";
+  EXPECT_EQ(p.changes, 1);
+}
+
+// asyncio.Queue's own: workers put themselves into it, and who gives work takes them out.
+TEST(WorkQueues, NotOneInWhichWorkersWait) {
+  Process p;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    p.pass(kOther, context(1000 + i % 60), context(i % 100));
+    p.pass(kQueue, context(i % 100), context(1000 + i % 60));
+    if (i > 100) p.serves(context(i % 100));
+  }
+  EXPECT_EQ(p.followed(), std::vector{kQueue});
+}
+
+// Connections of more workers than are looked at one by one: each takes one, or makes one, and puts it back.
+TEST(WorkQueues, NotAPoolOfManyWorkersConnections) {
+  Process p;
+  for (std::uint64_t i = 0; i < 3000; ++i) {
+    const Actor worker = context(1000 + i * 7 % 600);
+    if (i < 100) p.serves(context(i));
+    p.pass(kQueue, context(i % 100), worker);
+    if (i >= 600) (void)p.took(kOther, 0x100000 + i - 600, worker);
+    p.gave(kOther, 0x100000 + i, worker);
+  }
+  EXPECT_EQ(p.followed(), std::vector{kQueue});
+}
+
 TEST(WorkQueues, NotTheLoopsCallbacks) {
   Process p;
   for (std::uint64_t i = 0; i < 100; ++i) {

@@ -187,6 +187,8 @@ def _kinds():
     yield Kind("go_workers", _go, Toolchains.go, POOLS)
     yield Kind("go_select", lambda s: [*_go(s), s.variant.name], Toolchains.go,
                (*POOLS, Variant("two", "busy", scarce, ample), Variant("lazy", "busy", scarce, ample)))
+    yield Kind("go_dispatch", lambda s: [*_go(s), s.variant.name], Toolchains.go,
+               (*POOLS, Variant("spawned", "idle", lambda c: c + 4, ample), Variant("spawned-busy", "busy", scarce, ample)))
     yield _java("java_pool_acceptor", POOLS)
     yield _java("java_httpserver", _one("direct", workers=lambda c: c + 4))
     yield _java("java_servlet", _one("direct", workers=lambda c: c + 4))
