@@ -1,6 +1,7 @@
 #include "correlator/errands.h"
 
 #include <cstddef>
+#include <utility>
 
 #include "base/hash.h"
 
@@ -8,6 +9,8 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostThreads = 65'536;  // and as many tasks
+constexpr std::size_t kMostParents = 16'384;
+constexpr int kMostGenerations = 4;  // from a worker down: what it does at once, a client's writer
 
 // A context is numbered by the time of its birth: of two processes they may be the same.
 std::uint64_t key(std::uint32_t pid, std::uint64_t task) {
@@ -31,6 +34,26 @@ void Errands::set_task(std::uint64_t task, const Errand& errand) {
   by_task_[key(errand.pid, task)] = errand;
 }
 
+void Errands::born(const event::Lineage& lineage) {
+  if (by_task_.empty()) return;
+  std::uint64_t child = lineage.task;
+  for (std::uint32_t i = 0; i < lineage.count && i < kMostGenerations; ++i) {
+    if (parents_.size() >= kMostParents) {
+      parents_before_ = std::move(parents_);
+      parents_.clear();
+    }
+    parents_[key(lineage.pid, child)] = lineage.ancestors[i];
+    child = lineage.ancestors[i];
+  }
+}
+
+std::uint64_t Errands::parent_of(std::uint32_t pid, std::uint64_t task) const {
+  for (const auto* const half : {&parents_, &parents_before_}) {
+    if (const auto it = half->find(key(pid, task)); it != half->end()) return it->second;
+  }
+  return 0;
+}
+
 void Errands::forget_tasks(std::uint32_t pid) {
   std::erase_if(by_task_, [pid](const auto& one) { return one.second.pid == pid; });
 }
@@ -43,6 +66,8 @@ void Errands::forget_process(std::uint32_t pid) {
 void Errands::clear() {
   by_thread_.clear();
   by_task_.clear();
+  parents_.clear();
+  parents_before_.clear();
 }
 
 const Errand* Errands::find_task(std::uint32_t pid, std::uint64_t task) const {
@@ -58,11 +83,15 @@ const Errand* Errands::of_task(const event::Data& data) const {
   if (actor.task == 0) {
     errand = find(actor.thread.tid);
   } else if (!by_task_.empty()) {
-    errand = find_task(actor.thread.pid, actor.task);
-    if (errand == nullptr && actor.parent_task != 0) {
-      errand = find_task(actor.thread.pid, actor.parent_task);
+    const std::uint32_t pid = actor.thread.pid;
+    errand = find_task(pid, actor.task);
+    std::uint64_t child = actor.task;
+    std::uint64_t parent = actor.parent_task;
+    for (int i = 0; errand == nullptr && parent != 0 && i < kMostGenerations; ++i) {
+      errand = find_task(pid, parent);
       // Of what it did before.
-      if (errand != nullptr && born(actor.task) < errand->taken) return nullptr;
+      if (errand != nullptr && wirespan::born(child) < errand->taken) return nullptr;
+      child = std::exchange(parent, parent_of(pid, parent));
     }
   }
   return errand != nullptr && errand->task != 0 && data.time >= errand->taken ? errand : nullptr;

@@ -25,6 +25,8 @@ class Errands {
   void forget(std::uint32_t tid) { by_thread_.erase(tid); }
   // The same of a task, by its context.
   void set_task(std::uint64_t task, const Errand& errand);
+  // Whose child a task is, told before what it does.
+  void born(const event::Lineage& lineage);
   void forget_tasks(std::uint32_t pid);
   void forget_process(std::uint32_t pid);
   void clear();
@@ -37,12 +39,17 @@ class Errands {
   // nullptr: none that is known.
   [[nodiscard]] const Errand* find_task(std::uint32_t pid, std::uint64_t task) const;
   // The errand of a task on which data was moved: that of the thread where it tells of no task itself, or that of its
-  // task, or of the task that one was born of since. Only of calls.
+  // task, or of the task that one was born of since, or one born of that. Only of calls.
   [[nodiscard]] const Errand* of_task(const event::Data& data) const;
 
  private:
+  [[nodiscard]] std::uint64_t parent_of(std::uint32_t pid, std::uint64_t task) const;
+
   std::unordered_map<std::uint32_t, Errand> by_thread_;
   std::unordered_map<std::uint64_t, Errand> by_task_;
+  // Only while tasks are on errands. Two generations; past them the oldest are forgotten.
+  std::unordered_map<std::uint64_t, std::uint64_t> parents_;
+  std::unordered_map<std::uint64_t, std::uint64_t> parents_before_;
 };
 
 }  // namespace wirespan

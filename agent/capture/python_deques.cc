@@ -163,6 +163,8 @@ void PythonDeques::moved(const event::Data& data) {
     ++process.served;
     if (wanted_ && process.state == State::kIdle && !process.tried && data.actor.task != 0)
       try_it(it->first, process, std::max(process.since, data.time));
+  } else if (data.conn->side == TcpSide::kActive && data.direction == Direction::kReceived) {
+    process.work.receives(data.actor);
   } else if (data.conn->side == TcpSide::kActive && data.direction == Direction::kSent &&
              !process.work.serving(data.actor) && !process.on_errands.contains(WorkQueues::who(data.actor)) &&
              !process.on_errands.contains(data.actor.parent_task)) {

@@ -8,18 +8,19 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostQueues = 256;
-constexpr std::size_t kMostInside = 256;  // of a queue
-constexpr std::size_t kMostTakers = 64;   // of a queue
+constexpr std::size_t kMostInside = 256;   // of a queue
+constexpr std::size_t kMostTakers = 64;    // of a queue
 constexpr std::size_t kMostActors = 1024;  // of a queue, of either sort
-constexpr std::size_t kMostKnown = 8192;  // threads and contexts
+constexpr std::size_t kMostKnown = 8192;   // threads and contexts
 constexpr std::uint32_t kRemembered = 256;
 // So many pieces of work make a queue one that carries work, where of as many as this at most one was anything else.
 constexpr std::uint32_t kHanded = 4;
+constexpr std::uint32_t kHandedByTasks = 16;  // of which it shows later what they are
 constexpr std::uint32_t kOthers = 8;
 constexpr std::uint32_t kCallbacks = 16;
 constexpr std::size_t kMostUndecided = 256;  // of a queue
 constexpr std::size_t kDecideShare = 4;      // looked through again when a quarter as many were taken
-constexpr std::uint32_t kUnused = 600;  // sweeps: a minute
+constexpr std::uint32_t kUnused = 600;       // sweeps: a minute
 // One in so many of those who take from it may serve (a request's thread that helps out), and of what goes into it one
 // in so many may come from who takes from it (a piece that is to be tried again). More, and it is a pool of things.
 constexpr std::uint32_t kTakersServe = 4;
@@ -61,6 +62,7 @@ bool WorkQueues::serving(Who who) const {
 }
 
 bool WorkQueues::gives_for_a_request(Who who) const {
+  if (const Known* const giver = find(who); giver != nullptr && giver->receives) return false;
   if (serving(who) || workers_.contains(who)) return true;
   const Known* const known = find(who);
   const Known* const parent = known != nullptr ? find(known->parent) : nullptr;
@@ -76,6 +78,10 @@ void WorkQueues::serves(const Actor& actor, bool answers) {
   known(who(actor)).serves = true;
   known(actor.thread.tid).serves = true;
   if (answers && actor.parent_task != 0) known(actor.parent_task).child_answers = true;
+}
+
+void WorkQueues::receives(const Actor& actor) {
+  if (actor.task != 0) known(actor.task).receives = true;
 }
 
 void WorkQueues::gave(std::uint64_t queue, std::uint64_t object, const Actor& actor) {
@@ -121,13 +127,17 @@ WorkQueues::Change WorkQueues::took(std::uint64_t queue, std::uint64_t object, c
   // To another thread all is given by its tasks that serves requests with whichever.
   const bool elsewhere = actor.task == 0 && taker != from.thread && serving(from.thread);
   const bool of_a_server = from.who != taker && (elsewhere || hands_over(queue, from.who, taker));
-  // A loop takes callbacks on the thread of who gave them, outside of any context, also while it is not known to be one.
+  // A loop takes callbacks on the thread of who gave them, outside of any context, also while it is not known to be
+  // one.
   const bool perhaps_the_loop = actor.task == 0 && taker == from.thread;
-  if (from.context && from.who != taker && !of_a_server && !perhaps_the_loop) {
+  const Known* const giver_known = find(from.who);
+  const bool receives = giver_known != nullptr && giver_known->receives;
+  if (from.context && from.who != taker && !of_a_server && !perhaps_the_loop && !receives) {
     of.undecided.push_back({from.who, taker});
   } else {
     ++(of_a_server && !by_the_loop ? of.handed : of.other);
   }
+  of.of_tasks = of.of_tasks || from.context;
   if (++of.looked_at * kDecideShare > of.undecided.size()) decide(queue, of);
   if (by_the_loop && ++of.by_loop >= kCallbacks && of.handed == 0 && std::exchange(callbacks_, queue) != queue)
     return Change::kMore;  // what is told, if nothing that is followed
@@ -196,7 +206,7 @@ bool WorkQueues::takes_unknown() const {
 bool WorkQueues::carries_work(const Queue& queue) const {
   const auto serve =
       std::ranges::count_if(queue.takers, [&](Who taker) { return serving(taker) || gives_work(taker, queue); });
-  return queue.handed >= kHanded && queue.other * kOthers <= queue.handed &&
+  return queue.handed >= (queue.of_tasks ? kHandedByTasks : kHanded) && queue.other * kOthers <= queue.handed &&
          static_cast<std::size_t>(serve) * kTakersServe <= queue.takers.size() &&
          queue.given_by_takers * kComesBack <= queue.given;
 }
@@ -204,7 +214,7 @@ bool WorkQueues::carries_work(const Queue& queue) const {
 WorkQueues::Change WorkQueues::follow(std::uint64_t address, const Queue& queue) {
   const auto known = std::ranges::find(followed_, address);
   // Once it is followed, those of whom nothing is known yet change nothing.
-  const bool sure = known != followed_.end() || queue.undecided.size() <= queue.handed;
+  const bool sure = known != followed_.end() || queue.undecided.size() * kOthers <= queue.handed;
   const bool carries = sure && carries_work(queue);
   if (carries) {
     for (const Who taker : queue.takers) {

@@ -27,7 +27,10 @@ class WorkQueues {
   // It reads requests, or answers them: then whose context it was born of serves as well, as will its next child,
   // though not all others (aiohttp has one task for a connection, and one of that for each request).
   void serves(const Actor& actor, bool answers = false);
-  // It does, or its child, or it was born of one that does.
+  // It reads responses: a loop does, in a context of the connection's, and puts them where who waits for them takes
+  // them.
+  void receives(const Actor& actor);
+  // It serves, or its child does, or it was born of one that does.
   [[nodiscard]] bool serving(const Actor& actor) const { return serving(who(actor)); }
   void gave(std::uint64_t queue, std::uint64_t object, const Actor& actor);
   // How what is followed, or known of callbacks, has changed: with kLess there may be more as well.
@@ -69,6 +72,7 @@ class WorkQueues {
     std::uint32_t by_loop = 0;
     std::uint32_t given = 0;
     std::uint32_t given_by_takers = 0;
+    bool of_tasks = false;     // some give
     bool unknown = false;      // to who takes from it
     std::uint32_t unused = 0;  // sweeps since something was taken
   };
@@ -77,6 +81,7 @@ class WorkQueues {
     Who parent = 0;  // of a context
     bool serves = false;
     bool child_answers = false;
+    bool receives = false;  // responses
   };
   [[nodiscard]] Known& known(Who who);
   [[nodiscard]] const Known* find(Who who) const;

@@ -110,13 +110,26 @@ TEST(WorkQueues, WhatWasGivenBeforeTheFirstAnswers) {
   Process p;
   for (std::uint64_t i = 0; i < 128; ++i) p.pass(kQueue, context(i), context(1000 + i % 30));
   EXPECT_TRUE(p.followed().empty());
-  for (std::uint64_t i = 0; i < 100; ++i) p.serves(context(i));
+  for (std::uint64_t i = 0; i < 120; ++i) p.serves(context(i));
   for (std::uint64_t i = 0; i < 40; ++i) p.pass(kQueue, context(i), context(1000 + i % 30));
   EXPECT_TRUE(p.follows(kQueue));
   EXPECT_EQ(p.changes, 1);
   for (std::uint64_t i = 200; i < 300; ++i) p.pass(kQueue, context(i), context(1000 + i % 30));
   EXPECT_TRUE(p.follows(kQueue)) << "others whose first answers are to come";
   EXPECT_EQ(p.changes, 1);
+}
+
+// What a connection's context reads of a response, a handler takes; it was born of a request's.
+TEST(WorkQueues, NotWhatIsReadOfResponses) {
+  Process p;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    const Actor reader = context(500 + i % 20);
+    p.born({.pid = 1, .task = reader.task, .count = 1, .ancestors = {context(i % 20).task}});
+    p.receives(reader);
+    p.pass(kQueue, reader, context(1000 + i));
+    if (i > 50) p.serves(context(i % 20));
+  }
+  EXPECT_TRUE(p.followed().empty());
 }
 
 // asyncio.Queue's own: workers put themselves into it, and who gives work takes them out.

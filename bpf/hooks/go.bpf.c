@@ -178,7 +178,8 @@ WS_INLINE const struct ws_go_process *ws_channels_of(void) {
   return ws_gate_shut || ws_gate_no_wakeups ? NULL : ws_go_process();
 }
 
-/* One operation on one channel, of which a sender's second argument is the element; with `tries` it does not wait, and so may do nothing. */
+/* One operation on one channel, of which a sender's second argument is the element; with `tries` it does not wait, and
+ * so may do nothing. */
 WS_INLINE int ws_channel(struct pt_regs *regs, __u32 argument, __u32 role, bool tries) {
   const struct ws_go_process *go = ws_channels_of();
   const __u64 site = go ? ws_channel_site(go, regs) : 0;

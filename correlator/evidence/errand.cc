@@ -44,6 +44,8 @@ class ByErrand : public Evidence {
   void event(const Event& event, World& world) override {
     if (const auto* handover = std::get_if<event::Handover>(&event)) {
       handed_over(*handover, world);
+    } else if (const auto* lineage = std::get_if<event::Lineage>(&event)) {
+      world.errands.born(*lineage);
     } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
       missed_by(missed->thread, world);
     } else if (const auto* exited = std::get_if<event::ThreadExited>(&event)) {
