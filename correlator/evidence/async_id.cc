@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostRequests = 32'768;  // of a process, with calls that wait for its answer
 constexpr std::size_t kMostCallsOfOne = 1024;
-constexpr std::size_t kMostMade = 32'768;  // of a process, twice
+constexpr std::size_t kMostMade = 16'384;  // of a process, twice
 constexpr std::size_t kMostPutOff = 1024;
 constexpr std::size_t kLongestChain = 1024;
 constexpr float kProven = 16;

@@ -28,7 +28,8 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostProcesses = 4096;
-constexpr std::size_t kMostTasks = 65'536;  // of all processes; past it everything is learned anew
+constexpr std::size_t kMostTasks =
+    16'384;  // of all processes, twice; past it those that did nothing lately are forgotten
 constexpr std::size_t kMostCallers = 65'536;
 constexpr std::size_t kMostWaiting = 4096;  // reads that may have begun a request, of a process
 constexpr int kMostGenerations = 8;
@@ -85,6 +86,45 @@ struct Task {
   BootTime afterwards{};  // its first call
   std::uint32_t calls_after = 0;
   bool outlives = false;
+};
+
+// Goroutines by number. They end unseen, so those that have done nothing since the table was last full are forgotten.
+class Tasks {
+ public:
+  [[nodiscard]] const Task* find(std::uint64_t number) const {
+    for (const auto* const half : {&young_, &old_}) {
+      if (const auto it = half->find(number); it != half->end()) return &it->second;
+    }
+    return nullptr;
+  }
+  // As one that does something. Whether it is among the young from now on.
+  std::pair<Task&, bool> get(std::uint64_t number) {
+    const auto [it, fresh] = young_.try_emplace(number);
+    if (!fresh) return {it->second, false};
+    if (const auto before = old_.find(number); before != old_.end()) {
+      it->second = std::move(before->second);
+      old_.erase(before);
+    }
+    return {it->second, true};
+  }
+  // Whether any were forgotten. Where nobody holds one.
+  bool age() {
+    const bool some = !old_.empty();
+    old_ = std::move(young_);
+    young_.clear();
+    return some;
+  }
+  template <class Do>
+  void each(Do todo) {
+    for (auto* const half : {&young_, &old_}) {
+      for (auto& [number, task] : *half) todo(task);
+    }
+  }
+  [[nodiscard]] std::size_t young() const { return young_.size(); }
+
+ private:
+  std::unordered_map<std::uint64_t, Task> young_;
+  std::unordered_map<std::uint64_t, Task> old_;
 };
 
 // The goroutines from one that makes a call up to the child of one that reads requests.
@@ -171,7 +211,7 @@ class Elements {
 };
 
 struct Process {
-  std::unordered_map<std::uint64_t, Task> tasks;
+  Tasks tasks;
   std::unordered_map<std::uint64_t, Caller> callers;  // by client connection
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
       births;  // by goroutine, until its request is understood
@@ -197,10 +237,10 @@ class Goroutine : public Evidence {
       process.unknown.clear();
       process.children.clear();
       process.forgot = true;
-      for (auto& [number, task] : process.tasks) {
+      process.tasks.each([](Task& task) {
         task.reads = {};
         task.work = task.own = task.draw = 0;
-      }
+      });
     }
   }
 
@@ -218,7 +258,7 @@ class Goroutine : public Evidence {
 
   [[nodiscard]] bool watches_data() const override { return true; }
   void event(const Event& event, World& world) override {
-    if (tasks_ >= kMostTasks) forget_all();  // here, where nobody holds one
+    if (tasks_ >= kMostTasks) age();  // here, where nobody holds one
     if (const auto* data = std::get_if<event::Data>(&event)) {
       if (data->actor.task != 0 && !is_context(data->actor.task)) meet(data->actor);
     } else if (const auto* handover = std::get_if<event::Handover>(&event)) {
@@ -312,27 +352,18 @@ class Goroutine : public Evidence {
   void forget(std::uint32_t pid) {
     const auto it = processes_.find(pid);
     if (it == processes_.end()) return;
-    tasks_ -= it->second.tasks.size();
+    tasks_ -= it->second.tasks.young();
     processes_.erase(it);
   }
-  // Goroutines end unseen, so the tables only grow: start over rather than scan. What works then is not linked until it
-  // is heard of again.
-  void forget_all() {
-    for (auto& [pid, process] : processes_) {
-      Process anew;
-      anew.forgot = true;
-      anew.watched = process.watched;
-      anew.children = std::move(process.children);
-      process = std::move(anew);
-    }
+  void age() {
+    for (auto& [pid, process] : processes_) process.forgot = process.tasks.age() || process.forgot;
     tasks_ = 0;
   }
 
   Task& meet(Process& process, std::uint64_t number) {
-    const auto it = process.tasks.find(number);
-    if (it != process.tasks.end()) return it->second;
-    ++tasks_;
-    return process.tasks[number];
+    const auto [task, fresh] = process.tasks.get(number);
+    tasks_ += fresh ? 1 : 0;
+    return task;
   }
   Task& meet(const Actor& actor) {
     Task& task = meet(process(actor.thread.pid), actor.task);
@@ -391,7 +422,7 @@ class Goroutine : public Evidence {
     process.channels = Channels();
     process.elements.clear();
     process.unknown.let_all_go(world);
-    for (auto& [number, task] : process.tasks) task.work = task.draw = 0;
+    process.tasks.each([](Task& task) { task.work = task.draw = 0; });
   }
 
   // It is back where it got its work, for more: what came there before is done.
@@ -407,9 +438,9 @@ class Goroutine : public Evidence {
   // was known to work for, it tells of jobs for which that is not known (two were handed over at once) whose they were.
   static void replied(Process& process, Task& worker, const event::Handover& send, World& world) {
     if (worker.channel == 0 || worker.requests > 0 || send.other == 0 || send.drawn()) return;
-    const auto receiver = process.tasks.find(send.other);
-    if (receiver == process.tasks.end() || receiver->second.requests == 0) return;
-    const NodePtr request = request_read_by(receiver->second, 0, world);
+    const Task* const receiver = process.tasks.find(send.other);
+    if (receiver == nullptr || receiver->requests == 0) return;
+    const NodePtr request = request_read_by(*receiver, 0, world);
     if (!request) return;
     if (worker.work != 0) return process.unknown.replied(worker.work == request->number);
     if (!process.unknown.replied(send.actor.task, worker.draw, request, world)) return;
@@ -467,9 +498,9 @@ class Goroutine : public Evidence {
   // Whether it is known who asked for a call that the connection's own goroutine writes. False: who did was lost, or
   // the call is told so late that another has asked since.
   static bool asked_for(Process& process, std::uint64_t writer, const Node& call) {
-    const auto task = process.tasks.find(writer);
-    if (task == process.tasks.end() || task->second.writes_for == 0) return true;
-    const auto caller = process.callers.find(task->second.writes_for);
+    const Task* const task = process.tasks.find(writer);
+    if (task == nullptr || task->writes_for == 0) return true;
+    const auto caller = process.callers.find(task->writes_for);
     if (caller == process.callers.end() || caller->second.time > call.opened) return false;
     if (caller->second.call != 0 && caller->second.call != call.number) return false;
     caller->second.call = call.number;
@@ -488,8 +519,8 @@ class Goroutine : public Evidence {
 
   static bool outlives(const Process& process, const Lineage& lineage) {
     return std::ranges::any_of(lineage.all(), [&](std::uint64_t number) {
-      const auto it = process.tasks.find(number);
-      return it != process.tasks.end() && it->second.outlives;
+      const Task* const task = process.tasks.find(number);
+      return task != nullptr && task->outlives;
     });
   }
   // With one request open there is no other to work for, as far as is known.
@@ -552,7 +583,7 @@ class Goroutine : public Evidence {
       Children::Watched& one = children.answered.front();
       if (now - one.answered < kAfterwards || children.calls - one.calls_then < kCallsOfOthers) break;
       --children.watched;
-      const bool known = process.tasks.contains(one.lineage.tasks[one.lineage.count - 1U]);
+      const bool known = process.tasks.find(one.lineage.tasks[one.lineage.count - 1U]) != nullptr;
       if (!known || outlives(process, one.lineage)) {
         if (one.call) world.refuted(one.call);
       } else {
@@ -578,27 +609,26 @@ class Goroutine : public Evidence {
   // The request a goroutine works for.
   static Found request_of(const Process& process, const Actor& writer, World& world) {
     Caller at{writer.task, writer.parent_task, {}, 0};
-    if (const auto it = process.tasks.find(writer.task); it != process.tasks.end() && it->second.writes_for != 0) {
-      const auto caller = process.callers.find(it->second.writes_for);
+    if (const Task* const task = process.tasks.find(writer.task); task != nullptr && task->writes_for != 0) {
+      const auto caller = process.callers.find(task->writes_for);
       if (caller == process.callers.end()) return {};
       at = caller->second;
     }
     std::uint64_t child = 0;
     Lineage lineage;
     for (int generation = 0; generation < kMostGenerations; ++generation) {
-      const auto it = process.tasks.find(at.task);
-      if (it != process.tasks.end()) {
-        if (it->second.requests > 0) return {request_read_by(it->second, child, world), false, lineage};
+      if (const Task* const task = process.tasks.find(at.task); task != nullptr) {
+        if (task->requests > 0) return {request_read_by(*task, child, world), false, lineage};
         // Workers outlive what they were started for.
-        if (it->second.channel != 0) {
-          return {world.open.find(it->second.work), true, {}, it->second.draw, it->second.work == 0 ? at.task : 0};
+        if (task->channel != 0) {
+          return {world.open.find(task->work), true, {}, task->draw, task->work == 0 ? at.task : 0};
         }
       }
       // A goroutine never heard of may be anything's child, but not if its child told who it is.
       if (at.parent == 0) return {};
       child = lineage.tasks[lineage.count++] = at.task;
-      const auto parent = process.tasks.find(at.parent);
-      at = {at.parent, parent == process.tasks.end() ? 0 : parent->second.parent, {}, 0};
+      const Task* const parent = process.tasks.find(at.parent);
+      at = {at.parent, parent == nullptr ? 0 : parent->parent, {}, 0};
     }
     return {};
   }
