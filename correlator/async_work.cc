@@ -23,21 +23,6 @@ const AsyncWork::Stretch* AsyncWork::stretch_of(std::uint64_t id) const {
   return after == stretches_.begin() ? nullptr : &*std::prev(after);
 }
 
-const Work* AsyncWork::remembered(std::uint64_t id) const {
-  for (const auto* map : {&remembered_, &remembered_before_}) {
-    if (const auto it = map->find(id); it != map->end()) return &it->second;
-  }
-  return nullptr;
-}
-
-void AsyncWork::remember(std::uint64_t id, Work work) {
-  if (remembered_.size() >= kMostRemembered) {
-    remembered_before_ = std::move(remembered_);
-    remembered_.clear();
-  }
-  remembered_[id] = work;
-}
-
 void AsyncWork::begin_stretch(std::uint64_t first, Work work, bool mixed) {
   if (!stretches_.empty() && stretches_.back().first >= first) {
     stretches_.back().work = work;
@@ -88,7 +73,7 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
       break;
     case Where::kMakes:
       now_ = done_for(event, is_open);
-      if (now_.request != 0) remember(event.given + 1, now_);
+      if (now_.request != 0) remembered_.use(event.given + 1, kMostRemembered) = now_;
       break;
     case Where::kConnects:
     case Where::kSends:
@@ -172,7 +157,7 @@ std::optional<Work> AsyncWork::owner(std::uint64_t id, bool made_known, const Is
     if (line != lines_.end() && line->second.owns(id)) return std::nullopt;
   }
   Work work;
-  if (const Work* const known = remembered(id)) {
+  if (const Work* const known = remembered_.peek(id)) {
     work = *known;
   } else if (const Stretch* const stretch = stretch_of(id)) {
     work = stretch->work;
@@ -194,7 +179,7 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
   if (id < since_) {
     work = owner(id, trigger == 0, is_open);
     const Stretch* const stretch = stretch_of(id);
-    const bool mixed = stretch != nullptr && stretch->mixed && remembered(id) == nullptr;
+    const bool mixed = stretch != nullptr && stretch->mixed && remembered_.peek(id) == nullptr;
     if (trigger != 0 && trigger < since_ && (!work || mixed)) {
       // What made it says more than what else went on then.
       if (const std::optional<Work> made = owner(trigger, false, is_open)) work = made;
@@ -215,7 +200,7 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
       work->via = turn_.via;
       work->doubt &= turn_.doubt;
     }
-    remember(id, *work);
+    remembered_.use(id, kMostRemembered) = *work;
     return *work;
   }
   if (begun_) return {};

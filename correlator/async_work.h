@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/generations.h"
 #include "model/event.h"
 
 namespace wirespan {
@@ -102,8 +103,6 @@ class AsyncWork {
   // `made_known`: what made it is known to say nothing else.
   [[nodiscard]] std::optional<Work> owner(std::uint64_t id, bool made_known, const IsOpen& is_open) const;
   [[nodiscard]] const Stretch* stretch_of(std::uint64_t id) const;
-  [[nodiscard]] const Work* remembered(std::uint64_t id) const;
-  void remember(std::uint64_t id, Work work);
   void begin_stretch(std::uint64_t first, Work work, bool mixed);
   void received(const event::Async& event);
   void sent(const event::Async& event);
@@ -125,8 +124,7 @@ class AsyncWork {
   std::optional<Heard> heard_;
   std::deque<Stretch> stretches_;  // ascending
   std::unordered_map<ConnId, Line> lines_;
-  std::unordered_map<std::uint64_t, Work> remembered_;
-  std::unordered_map<std::uint64_t, Work> remembered_before_;
+  Generations<std::uint64_t, Work> remembered_;
 };
 
 }  // namespace wirespan

@@ -25,25 +25,17 @@ bool fails(const TrackRecord& record) {
 
 }  // namespace
 
-BlockingTasks::Task* BlockingTasks::find(std::uint64_t task) {
-  for (Tasks* const half : {&young_, &old_}) {
-    if (const auto it = half->find(task); it != half->end()) return &it->second;
-  }
-  return nullptr;
-}
-
 void BlockingTasks::began(std::uint64_t task, std::uint64_t request, std::uint64_t by) {
   if (by != 0 && request == 0) {
     if (makers_.size() >= kMostTasks) makers_.clear();
     makers_.insert(by);
   }
   if (request == 0) return;
-  if (young_.size() >= kMostTasks) old_ = std::exchange(young_, {});
-  young_[task] = {request, by};
+  tasks_.use(task, kMostTasks) = {request, by};
 }
 
 bool BlockingTasks::works_for_one(std::uint64_t task) {
-  const Task* const found = find(task);
+  const Task* const found = tasks_.peek(task);
   return found != nullptr && !found->goes_on && !found->shared && !makers_.contains(found->by);
 }
 
@@ -53,7 +45,7 @@ bool BlockingTasks::believed_at_once() const {
 
 void BlockingTasks::calls(const NodePtr& call, std::uint64_t number, World& world) {
   ++made_;
-  Task* const task = find(number);
+  Task* const task = tasks_.peek(number);
   if (task == nullptr) return;
   task->calls = true;
   // A permit is let go at the end.
@@ -68,7 +60,7 @@ void BlockingTasks::calls(const NodePtr& call, std::uint64_t number, World& worl
 }
 
 void BlockingTasks::responds(const NodePtr& call, std::uint64_t number, World& world) {
-  const Task* const task = find(number);
+  const Task* const task = tasks_.peek(number);
   if (task == nullptr || task->goes_on || task->shared) return;
   const NodePtr request = world.open.find(task->request);
   if (!request || request->answering) return;
@@ -84,7 +76,7 @@ void BlockingTasks::shares(Task& task) {
 }
 
 void BlockingTasks::wakes(std::uint64_t number, std::uint64_t request, bool by_reference) {
-  Task* const task = find(number);
+  Task* const task = tasks_.peek(number);
   // Where none makes calls, it may be one that the runtime works in itself (block_in_place begins such).
   if (task == nullptr || !task->calls) return;
   if (task->request == request) {
@@ -143,7 +135,7 @@ void BlockingTasks::take_slow(BootTime now, World& world) {
     const auto& [call, number] = slow_.front();
     if (call->decided) continue;
     if (now - call->opened < kSlow) return;
-    const Task* const task = find(number);
+    const Task* const task = tasks_.peek(number);
     const NodePtr request = task != nullptr ? world.open.find(task->request) : nullptr;
     if (request && !request->answering && believed_at_once() && works_for_one(number)) found(call, request, world);
   }
@@ -155,8 +147,7 @@ void BlockingTasks::close(World& world) {
 }
 
 void BlockingTasks::clear() {
-  young_.clear();
-  old_.clear();
+  tasks_.clear();
   waiting_.clear();
   watched_.clear();
   unproven_.clear();

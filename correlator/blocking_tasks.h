@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/generations.h"
 #include "correlator/evidence/evidence.h"
 #include "correlator/evidence/track_record.h"
 
@@ -56,9 +57,6 @@ class BlockingTasks {
     NodePtr call;
     std::uint64_t task = 0;
   };
-  using Tasks = std::unordered_map<std::uint64_t, Task>;
-
-  [[nodiscard]] Task* find(std::uint64_t task);
   [[nodiscard]] bool works_for_one(std::uint64_t task);
   [[nodiscard]] bool believed_at_once() const;
   static void found(const NodePtr& call, const NodePtr& request, World& world);
@@ -67,8 +65,7 @@ class BlockingTasks {
   void take(World& world);
   void take_slow(BootTime now, World& world);
 
-  Tasks young_;
-  Tasks old_;                                                     // forgotten once there are as many young ones
+  Generations<std::uint64_t, Task> tasks_;
   std::unordered_set<std::uint64_t> makers_;                      // children that begin others for nobody's request
   std::unordered_map<std::uint64_t, std::vector<Work>> waiting_;  // by request, until its answer
   std::deque<Work> watched_;                                      // in the order of the answers

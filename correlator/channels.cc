@@ -33,16 +33,7 @@ std::uint64_t take(std::unordered_map<std::uint64_t, std::uint64_t>& map, std::u
 }  // namespace
 
 Channels::Channel& Channels::channel(std::uint64_t object) {
-  if (const auto it = young_.find(object); it != young_.end()) return it->second;
-  if (young_.size() >= kMostChannels) {
-    old_ = std::move(young_);
-    young_.clear();
-  }
-  const auto before = old_.find(object);
-  if (before == old_.end()) return young_[object];
-  Channel& kept = young_[object] = std::move(before->second);
-  old_.erase(before);
-  return kept;
+  return channels_.use(object, kMostChannels);
 }
 
 // An operation of the same kind that found the channel as the last one did, with none of the other kind in between.

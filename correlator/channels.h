@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/generations.h"
 #include "model/event.h"
 
 namespace wirespan {
@@ -104,9 +105,8 @@ class Channels {
   void give_early(Channel& c, const event::Handover& receive);
   void take_back(Channel& c, const event::Handover& receive);
 
-  // Two generations: channels are dropped unseen and made anew, most for a single answer.
-  std::unordered_map<std::uint64_t, Channel> young_;
-  std::unordered_map<std::uint64_t, Channel> old_;
+  // They are dropped unseen and made anew, most for a single answer.
+  Generations<std::uint64_t, Channel> channels_;
   std::unordered_map<std::uint64_t, Receiver> waiting_;
   std::unordered_map<std::uint64_t, Draw> draws_;
   std::unordered_map<std::uint64_t, std::uint64_t> drawing_;  // by task: its last draw

@@ -38,20 +38,14 @@ void Errands::born(const event::Lineage& lineage) {
   if (by_task_.empty()) return;
   std::uint64_t child = lineage.task;
   for (std::uint32_t i = 0; i < lineage.count && i < kMostGenerations; ++i) {
-    if (parents_.size() >= kMostParents) {
-      parents_before_ = std::move(parents_);
-      parents_.clear();
-    }
-    parents_[key(lineage.pid, child)] = lineage.ancestors[i];
+    parents_.use(key(lineage.pid, child), kMostParents) = lineage.ancestors[i];
     child = lineage.ancestors[i];
   }
 }
 
 std::uint64_t Errands::parent_of(std::uint32_t pid, std::uint64_t task) const {
-  for (const auto* const half : {&parents_, &parents_before_}) {
-    if (const auto it = half->find(key(pid, task)); it != half->end()) return it->second;
-  }
-  return 0;
+  const std::uint64_t* const parent = parents_.peek(key(pid, task));
+  return parent != nullptr ? *parent : 0;
 }
 
 void Errands::forget_tasks(std::uint32_t pid) {
@@ -67,7 +61,6 @@ void Errands::clear() {
   by_thread_.clear();
   by_task_.clear();
   parents_.clear();
-  parents_before_.clear();
 }
 
 const Errand* Errands::find_task(std::uint32_t pid, std::uint64_t task) const {

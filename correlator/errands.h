@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <unordered_map>
 
+#include "base/generations.h"
 #include "model/event.h"
 
 namespace wirespan {
@@ -47,9 +48,7 @@ class Errands {
 
   std::unordered_map<std::uint32_t, Errand> by_thread_;
   std::unordered_map<std::uint64_t, Errand> by_task_;
-  // Only while tasks are on errands. Two generations; past them the oldest are forgotten.
-  std::unordered_map<std::uint64_t, std::uint64_t> parents_;
-  std::unordered_map<std::uint64_t, std::uint64_t> parents_before_;
+  Generations<std::uint64_t, std::uint64_t> parents_;  // only while tasks are on errands
 };
 
 }  // namespace wirespan

@@ -34,16 +34,11 @@ void remember(std::unordered_set<std::uint64_t>& set, std::uint64_t one) {
 }  // namespace
 
 WorkQueues::Known& WorkQueues::known(Who who) {
-  if (const auto it = young_.find(who); it != young_.end()) return it->second;
-  if (young_.size() >= kMostKnown) old_ = std::exchange(young_, {});
-  const auto it = old_.find(who);
-  return young_[who] = it != old_.end() ? it->second : Known{};
+  return known_.use(who, kMostKnown);
 }
 
 const WorkQueues::Known* WorkQueues::find(Who who) const {
-  if (const auto it = young_.find(who); it != young_.end()) return &it->second;
-  const auto it = old_.find(who);
-  return it != old_.end() ? &it->second : nullptr;
+  return known_.peek(who);
 }
 
 void WorkQueues::born(const event::Lineage& lineage) {

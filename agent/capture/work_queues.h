@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/generations.h"
 #include "model/event.h"
 
 namespace wirespan {
@@ -98,10 +99,9 @@ class WorkQueues {
   [[nodiscard]] Change follow(std::uint64_t address, const Queue& queue);
 
   std::unordered_map<std::uint64_t, Queue> queues_;
-  std::unordered_map<Who, Known> young_;
-  std::unordered_map<Who, Known> old_;  // forgotten once there are as many young ones
-  std::unordered_set<Who> workers_;     // who took from one that is followed
-  std::unordered_set<Who> loops_;       // threads that run contexts
+  Generations<Who, Known> known_;
+  std::unordered_set<Who> workers_;  // who took from one that is followed
+  std::unordered_set<Who> loops_;    // threads that run contexts
   std::vector<std::uint64_t> followed_;
   std::uint64_t callbacks_ = 0;
 };

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/generations.h"
 #include "correlator/async_work.h"
 #include "correlator/evidence/evidence.h"
 #include "correlator/evidence/track_record.h"
@@ -43,7 +44,6 @@ class AsyncId : public Evidence {
       process.waiting.clear();
       process.reply.reset();
       process.made.clear();
-      process.made_before.clear();
       for (auto* const pairs : {&process.proven, &process.beside}) {
         for (Pairs& of : *pairs) of.clear();
       }
@@ -133,8 +133,7 @@ class AsyncId : public Evidence {
     AsyncWork work;
     std::unordered_map<std::uint64_t, std::vector<NodePtr>> waiting;  // calls, by request
     NodePtr reply;                                                    // the call whose response was read last
-    std::unordered_map<std::uint64_t, Made> made;                     // by call
-    std::unordered_map<std::uint64_t, Made> made_before;
+    Generations<std::uint64_t, Made> made;                            // by call
     TrackRecord answers;  // given where the request's own work goes on, by ways without doubts
     std::array<TrackRecord, AsyncWork::kHows> hows;
     // Found before the process had shown that it works like this.
@@ -147,19 +146,8 @@ class AsyncId : public Evidence {
     return it == processes_.end() ? nullptr : &it->second;
   }
 
-  static void remember(Process& process, std::uint64_t call, Made made) {
-    if (process.made.size() >= kMostMade) {
-      process.made_before = std::move(process.made);
-      process.made.clear();
-    }
-    process.made[call] = made;
-  }
-  static Made* made_of(Process& process, std::uint64_t call) {
-    for (auto* made : {&process.made, &process.made_before}) {
-      if (const auto it = made->find(call); it != made->end()) return &it->second;
-    }
-    return nullptr;
-  }
+  static void remember(Process& process, std::uint64_t call, Made made) { process.made.use(call, kMostMade) = made; }
+  static Made* made_of(Process& process, std::uint64_t call) { return process.made.peek(call); }
 
   static constexpr std::uint8_t doubts(std::uint8_t how) { return how & (AsyncWork::kMixed | AsyncWork::kReused); }
 

@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/generations.h"
 #include "base/hash.h"
 #include "correlator/blocking_tasks.h"
 #include "correlator/evidence/evidence.h"
@@ -88,42 +89,6 @@ struct Consumer {
   std::vector<NodePtr> taken;  // the calls that are for it, if it was
 };
 
-// Tasks by number; those not asked for since the table was last full are forgotten.
-class Tasks {
- public:
-  [[nodiscard]] Task* find(std::uint64_t key) {
-    if (const auto it = young_.find(key); it != young_.end()) return &it->second;
-    const auto it = old_.find(key);
-    if (it == old_.end()) return nullptr;
-    Task& task = young_[key] = std::move(it->second);
-    old_.erase(it);
-    return &task;
-  }
-  Task& get(std::uint64_t key) {
-    Task* const task = find(key);
-    return task != nullptr ? *task : young_[key];
-  }
-  // Where nobody holds one.
-  void age() {
-    if (young_.size() < kMostTasks) return;
-    old_ = std::move(young_);
-    young_.clear();
-  }
-  void restart() {
-    for (auto* const half : {&young_, &old_}) {
-      for (auto& [key, task] : *half) {
-        task.reads = {};
-        task.woken = task.askers = 0;
-        task.call.reset();
-      }
-    }
-  }
-
- private:
-  std::unordered_map<std::uint64_t, Task> young_;
-  std::unordered_map<std::uint64_t, Task> old_;
-};
-
 class ByTokio : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "tokio"; }
@@ -146,7 +111,11 @@ class ByTokio : public Evidence {
 
   // Who began whom, and how the processes work, still holds.
   void restart() override {
-    tasks_.restart();
+    tasks_.each([](Task& task) {
+      task.reads = {};
+      task.woken = task.askers = 0;
+      task.call.reset();
+    });
     for (auto& [pid, process] : processes_) {
       process.waiting.clear();
       process.children_calls.clear();
@@ -161,7 +130,7 @@ class ByTokio : public Evidence {
   void event(const Event& event, World& world) override {
     if (const auto* handover = std::get_if<event::Handover>(&event)) {
       if (!is_tokio(handover->actor.task)) return;
-      tasks_.age();
+      age();
       if (handover->role == event::Handover::Role::kWakes)
         woke(*handover, world);
       else if (handover->role == event::Handover::Role::kSpawns)
@@ -182,14 +151,14 @@ class ByTokio : public Evidence {
     const Message& request = *node->exchange->request;
     const Actor& actor = node->role == SpanRole::kServer ? request.last_byte.actor : request.first_byte.actor;
     if (!is_tokio(actor.task)) return;
-    tasks_.age();
+    age();
     node->role == SpanRole::kServer ? read(*node, actor.task, world) : write(node, actor.task, world);
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
     if (touched.kind != MessageKind::kResponse || !touched.first || !is_tokio(touched.touch.actor.task)) return;
     if (node->role == SpanRole::kServer) return answers(node, touched.touch, world);
-    Task* const task = tasks_.find(key(node->pid, touched.touch.actor.task));
+    Task* const task = find(key(node->pid, touched.touch.actor.task));
     if (task == nullptr || task->call != node) return;
     process_of(node->pid).blocking.responds(node, touched.touch.actor.task, world);
     task->responds = true;
@@ -203,7 +172,7 @@ class ByTokio : public Evidence {
     const Touch& touch = node.exchange->request->first_byte;
     if (!is_tokio(touch.actor.task)) return std::nullopt;
     const Process& process = process_of(node.pid);
-    Task* const writer = tasks_.find(key(node.pid, touch.actor.task));
+    Task* const writer = find(key(node.pid, touch.actor.task));
     if (writer == nullptr || fails(process.answers)) return std::nullopt;
     if (writer->requests == 0) return std::nullopt;
     NodePtr request = request_read_by(*writer, BootTime{}, world);
@@ -243,6 +212,14 @@ class ByTokio : public Evidence {
     std::uint64_t task = 0;  // that child
   };
 
+  // Where nobody holds one.
+  void age() {
+    if (tasks_.young() >= kMostTasks) tasks_.age();
+  }
+  // Who is asked for is not forgotten. nullptr: it is not known.
+  [[nodiscard]] Task* find(std::uint64_t number) {
+    return tasks_.peek(number) != nullptr ? &tasks_.use(number) : nullptr;
+  }
   static std::uint64_t key(std::uint32_t pid, std::uint64_t task) { return combine64(mix64(pid), task); }
   static bool fails(const TrackRecord& record) { return record.failed * kRare > record.held + kRare; }
   static bool proven(const TrackRecord& record, float enough = kProven) {
@@ -254,7 +231,7 @@ class ByTokio : public Evidence {
   }
 
   void read(const Node& node, std::uint64_t number, World& world) {
-    Task& task = tasks_.get(key(node.pid, number));
+    Task& task = tasks_.use(key(node.pid, number));
     const bool open = task.requests > 0 && world.open.find(task.reads[0].node);
     const bool both = task.requests > 1 && world.open.find(task.reads[1].node);
     task.shared = open || (task.shared && both);
@@ -269,7 +246,7 @@ class ByTokio : public Evidence {
       const Found found = request_of(pid, handover.actor.task, world);
       return process_of(pid).blocking.began(handover.object, found.node ? found.node->number : 0, found.task);
     }
-    Task& task = tasks_.get(key(pid, handover.object));
+    Task& task = tasks_.use(key(pid, handover.object));
     task.parent = handover.actor.task;
     task.born = handover.time;
   }
@@ -279,7 +256,7 @@ class ByTokio : public Evidence {
     Found out;
     BootTime born{};
     for (int generation = 0; generation < kMostGenerations && number != 0; ++generation) {
-      const Task* const task = tasks_.find(key(pid, number));
+      const Task* const task = find(key(pid, number));
       if (task == nullptr) return out;
       if (task->requests > 0) {
         out.node = request_read_by(*task, born, world);
@@ -306,7 +283,7 @@ class ByTokio : public Evidence {
   }
 
   void write(const NodePtr& node, std::uint64_t number, World& world) {
-    Task& task = tasks_.get(key(node->pid, number));
+    Task& task = tasks_.use(key(node->pid, number));
     ++process_of(node->pid).calls;
     if (task.requests > 0) return;
     process_of(node->pid).blocking.calls(node, number, world);
@@ -345,15 +322,15 @@ class ByTokio : public Evidence {
     process_of(pid).asks_told = asks_told;
     // A worker thread is a task itself, begun before all others: what wakes in its name is the driver, which found a
     // socket ready. Nobody wakes it, and it reads nothing.
-    const bool driver = tasks_.find(key(pid, handover.actor.task)) == nullptr;
-    Task& wakee = tasks_.get(key(pid, handover.object));
+    const bool driver = find(key(pid, handover.actor.task)) == nullptr;
+    Task& wakee = tasks_.use(key(pid, handover.object));
     if (driver) return;
     const auto end = wakee.wakers.begin() + std::min<std::size_t>(wakee.woken, kMostWakers);
     if (std::find(wakee.wakers.begin(), end, handover.actor.task) == end) {
       if (wakee.woken < kMostWakers) wakee.wakers[wakee.woken] = handover.actor.task;
       if (wakee.woken <= kMostWakers) ++wakee.woken;
     }
-    Task* const waker = tasks_.find(key(pid, handover.actor.task));
+    Task* const waker = find(key(pid, handover.actor.task));
     if (waker == nullptr) return;
     if (waker->requests > 0 && wakee.requests == 0) asked(process_of(pid), handover);
     if (waker->requests == 0 && wakee.requests > 0) {
@@ -378,7 +355,7 @@ class ByTokio : public Evidence {
     if (waker->own != 0 && other_awaits)
       std::erase_if(process.waiting, [&](const Process::Waiting& one) { return one.call == call; });
     if (awaits.child) {
-      Task& child = tasks_.get(key(pid, awaits.task));
+      Task& child = tasks_.use(key(pid, awaits.task));
       child.calls = true;
       child.outlives = child.outlives || !awaits.node;
     }
@@ -482,7 +459,7 @@ class ByTokio : public Evidence {
     Process& process = process_of(request->pid);
     // Those read before it was learned where tasks are named are nobody's.
     if (const std::uint64_t reader = request->exchange->request->last_byte.actor.task; is_tokio(reader)) {
-      const Task* const task = tasks_.find(key(request->pid, reader));
+      const Task* const task = find(key(request->pid, reader));
       const bool own = task != nullptr && request_read_by(*task, BootTime{}, world) == request;
       process.answers.add(own && reader == touch.actor.task);
     }
@@ -495,7 +472,7 @@ class ByTokio : public Evidence {
       one.calls_then = process.calls;
       // Where that has been so all the time, it need not be waited for; it is watched none the less.
       const bool known = process.children.held >= kWellProven && !fails(process.children) && !fails(process.answers);
-      const Task* const child = known ? tasks_.find(key(request->pid, one.task)) : nullptr;
+      const Task* const child = known ? find(key(request->pid, one.task)) : nullptr;
       if (known && (child == nullptr || !child->outlives))
         world.found(one.call, Claim{request, std::nullopt, "tokio", kBoth});
       if (process.children_calls.size() < kMostWaiting) process.children_calls.push_back(std::move(one));
@@ -520,7 +497,7 @@ class ByTokio : public Evidence {
 
   // Whether the child that made the call is not known to have worked for others since.
   bool ended(std::uint32_t pid, const Process::Waiting& one) {
-    const Task* const child = tasks_.find(key(pid, one.task));
+    const Task* const child = find(key(pid, one.task));
     return child == nullptr || !child->outlives;
   }
 
@@ -533,7 +510,7 @@ class ByTokio : public Evidence {
     process.unproven.clear();
   }
 
-  Tasks tasks_;
+  Generations<std::uint64_t, Task> tasks_;
   std::unordered_map<std::uint32_t, Process> processes_;
 };
 

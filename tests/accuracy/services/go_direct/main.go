@@ -5,10 +5,8 @@ import (
 	"io"
 	"log"
 	"net/http"
-	"time"
 
 	"wirespan/accuracy/services/goserve"
-	"wirespan/accuracy/wire"
 )
 
 func main() {
@@ -16,15 +14,9 @@ func main() {
 	goserve.Background(client)
 	log.Fatal(http.ListenAndServe(goserve.Listen(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		token, _ := wire.Token(body)
-		for _, step := range wire.Plan(token) {
-			time.Sleep(step.Pause)
-			for _, index := range step.Calls {
-				if err := goserve.Call(client, r.URL.Path, body, index); err != nil {
-					http.Error(w, err.Error(), http.StatusBadGateway)
-					return
-				}
-			}
+		if err := goserve.Work(client, r.URL.Path, body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
 		}
 		io.WriteString(w, "done\n")
 	})))

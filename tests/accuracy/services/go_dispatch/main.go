@@ -8,10 +8,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"wirespan/accuracy/services/goserve"
-	"wirespan/accuracy/wire"
 )
 
 type job struct {
@@ -20,25 +18,12 @@ type job struct {
 	done chan error
 }
 
-func work(client *http.Client, j job) error {
-	token, _ := wire.Token(j.body)
-	for _, step := range wire.Plan(token) {
-		time.Sleep(step.Pause)
-		for _, index := range step.Calls {
-			if err := goserve.Call(client, j.path, j.body, index); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 func worker(client *http.Client, idle chan chan job) {
 	own := make(chan job)
 	for {
 		idle <- own
 		j := <-own
-		j.done <- work(client, j)
+		j.done <- goserve.Work(client, j.path, j.body)
 	}
 }
 

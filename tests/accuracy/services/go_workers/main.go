@@ -5,29 +5,14 @@ import (
 	"io"
 	"log"
 	"net/http"
-	"time"
 
 	"wirespan/accuracy/services/goserve"
-	"wirespan/accuracy/wire"
 )
 
 type job struct {
 	path string
 	body []byte
 	done chan error
-}
-
-func work(client *http.Client, j job) error {
-	token, _ := wire.Token(j.body)
-	for _, step := range wire.Plan(token) {
-		time.Sleep(step.Pause)
-		for _, index := range step.Calls {
-			if err := goserve.Call(client, j.path, j.body, index); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 func main() {
@@ -37,7 +22,7 @@ func main() {
 	for range goserve.Setting("WORKERS") {
 		go func() {
 			for j := range jobs {
-				j.done <- work(client, j)
+				j.done <- goserve.Work(client, j.path, j.body)
 			}
 		}()
 	}

@@ -1,4 +1,5 @@
-// Package goserve has what the Go services share: settings from the environment and one call to the backend.
+// Package goserve has what the Go services share: settings from the environment, one call to the backend and all that a
+// request asks for.
 package goserve
 
 import (
@@ -42,6 +43,20 @@ func Call(client *http.Client, path string, body []byte, index int) error {
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
 	return err
+}
+
+// Work makes all calls that a request asks for, one after another.
+func Work(client *http.Client, path string, body []byte) error {
+	token, _ := wire.Token(body)
+	for _, step := range wire.Plan(token) {
+		time.Sleep(step.Pause)
+		for _, index := range step.Calls {
+			if err := Call(client, path, body, index); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Background makes calls that no request asked for, where they are wanted.

@@ -3,6 +3,7 @@
 
 const http = require('http');
 const plan = require('../common/plan.js');
+const serve = require('../common/serve.js');
 
 const agent = new http.Agent({keepAlive: true, maxSockets: Number(process.env.CONNECTIONS)});
 
@@ -22,22 +23,4 @@ function call(path, body, index) {
   });
 }
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-const every = Number(process.env.BACKGROUND_MS);
-if (every) setInterval(() => call('/refresh', plan.backgroundBody(), 0).catch(() => {}), every);
-
-http.createServer(async (request, response) => {
-  try {
-    const parts = [];
-    for await (const part of request) parts.push(part);
-    const body = Buffer.concat(parts);
-    for (const step of plan.steps(body)) {
-      if (step.pause) await sleep(step.pause);
-      await Promise.all(step.calls.map((index) => call(request.url, body, index)));
-    }
-    response.end('done\n');
-  } catch (error) {
-    response.writeHead(502).end();
-  }
-}).listen(Number(process.env.PORT), '127.0.0.1', 4096);
+serve(call);
