@@ -22,12 +22,12 @@ void put(Map& map, std::uint64_t key, typename Map::mapped_type value) {
   map[key] = value;
 }
 
-std::uint64_t take(std::unordered_map<std::uint64_t, std::uint64_t>& map, std::uint64_t key) {
+Channels::Element take(std::unordered_map<std::uint64_t, Channels::Element>& map, std::uint64_t key) {
   const auto it = map.find(key);
-  if (it == map.end()) return 0;
-  const std::uint64_t value = it->second;
+  if (it == map.end()) return {};
+  const Channels::Element element = it->second;
   map.erase(it);
-  return value;
+  return element;
 }
 
 }  // namespace
@@ -71,8 +71,15 @@ void Channels::note_sender(Channel& c, std::uint64_t task) {
   c.sent_by_takers /= 2;
 }
 
-void Channels::give(const Channel& c, std::uint64_t task, std::uint64_t work, const Receiver& receiver) {
-  given_.push_back({task, work, receiver.site, receiver.selects, comes_back(c)});
+void Channels::give(const Channel& c, std::uint64_t task, Element element, const Receiver& receiver) {
+  Given given;
+  given.work = element.work;
+  given.sender = element.sender;
+  given.task = task;
+  given.site = receiver.site;
+  given.selects = receiver.selects;
+  given.comes_back = comes_back(c);
+  given_.push_back(given);
 }
 
 // The task begins to receive: of what it drew before, what is there still was not taken.
@@ -109,14 +116,14 @@ void Channels::draw(Channel& c, const event::Handover& receive, const Receiver& 
   Draw& draw = draws_[id];
   draw.task = task;
   draw.receiver = receiver;
-  Candidate candidate{receive.object, receive.place, receive.other, receive.capacity > 0, 0};
+  Candidate candidate{receive.object, receive.place, receive.other, receive.capacity > 0, {}};
   const auto& from = candidate.buffered ? c.slots : c.blocked;
   const auto work = from.find(candidate.buffered ? candidate.place : candidate.other);
-  if (work != from.end()) candidate.work = work->second;
+  if (work != from.end()) candidate.element = work->second;
   draw.candidates.push_back(candidate);
   if (c.draws.size() >= kMostDraws) c.draws.clear();
   c.draws.push_back(id);
-  give(c, task, candidate.work, receiver);
+  give(c, task, candidate.element, receiver);
   given_.back().draw = id;
 }
 
@@ -125,13 +132,14 @@ void Channels::settle(Channel& c, std::uint64_t id, const Candidate& taken) {
   if (taken.buffered) {
     if (taken.other != 0) {
       put(c.slots, taken.place, take(c.blocked, taken.other));
-    } else if (const auto slot = c.slots.find(taken.place); slot != c.slots.end() && slot->second == taken.work) {
+    } else if (const auto slot = c.slots.find(taken.place);
+               slot != c.slots.end() && slot->second.work == taken.element.work) {
       c.slots.erase(slot);
     }
   } else {
     take(c.blocked, taken.other);
   }
-  give(c, it->second.task, taken.work, it->second.receiver);
+  give(c, it->second.task, taken.element, it->second.receiver);
   given_.back().draw = id;
   given_.back().settled = true;
   draws_.erase(it);
@@ -176,18 +184,19 @@ const std::vector<Channels::Given>& Channels::sends(const event::Handover& send,
   const bool race = raced(c, send);
   note(c, send);
   note_sender(c, send.actor.task);
+  const Element element{work, send.drawn() ? 0 : send.actor.task};
   if (send.other != 0) {
     // Handed to the receiver that waits first. It waits for longer than we look, if it was not seen to begin. One that
     // was given something by another channel of its select may still be in this one's queue.
     const auto known = waiting_.find(send.other);
     Receiver receiver = known == waiting_.end() ? Receiver{} : known->second;
-    give(c, send.other, receiver.given ? 0 : work, receiver);
+    give(c, send.other, receiver.given ? Element{} : element, receiver);
     receiver.given = true;
     put(waiting_, send.other, receiver);
   } else if (send.queued >= send.capacity) {
-    put(c.blocked, send.actor.task, work);
+    put(c.blocked, send.actor.task, element);
   } else {
-    put(c.slots, send.place, race ? 0 : work);
+    put(c.slots, send.place, race ? Element{} : element);
   }
   return given_;
 }
@@ -196,22 +205,24 @@ const std::vector<Channels::Given>& Channels::sends(const event::Handover& send,
 void Channels::give_early(Channel& c, const event::Handover& receive) {
   const std::uint64_t task = receive.actor.task;
   const bool selects = receive.select != event::Handover::Select::kNone;
-  std::uint64_t work = 0;
+  Element element;
   if (c.last == event::Handover::Role::kSends && c.last_other == 0) {
-    work = take(receive.capacity > 0 ? c.slots : c.blocked, receive.capacity > 0 ? receive.place : c.last_task);
+    element = take(receive.capacity > 0 ? c.slots : c.blocked, receive.capacity > 0 ? receive.place : c.last_task);
   }
   if (receive.select == event::Handover::Select::kAnother) {
     const auto before = waiting_.find(task);
     if (before != waiting_.end() && before->second.given) {
       // Two channels of one select may have something for it, and which comes first is not known.
-      if (work != 0) give(c, task, 0, before->second);
+      if (element.work != 0) give(c, task, {}, before->second);
       return;
     }
   }
-  if (work != 0) c.early = {task, receive.place, c.last_task, work};
-  const Receiver receiver{work != 0, receive.site, selects};
+  const bool given = element.work != 0;
+  if (given) c.early = {task, receive.place, element};
+  const Receiver receiver{given, receive.site, selects};
   put(waiting_, task, receiver);
-  give(c, task, work, receiver);
+  give(c, task, given ? element : Element{}, receiver);
+  given_.back().waits = !given;
 }
 
 void Channels::take_back(Channel& c, const event::Handover& receive) {
@@ -221,19 +232,19 @@ void Channels::take_back(Channel& c, const event::Handover& receive) {
     early = {};  // it got it, and wants more
     return;
   }
-  const bool taken = receive.queued > 0 ? receive.place == early.place : receive.other == early.sender;
+  const bool taken = receive.queued > 0 ? receive.place == early.place : receive.other == early.element.sender;
   if (!taken) return;
   if (receive.queued > 0) {
-    put(c.slots, early.place, early.work);
+    put(c.slots, early.place, early.element);
   } else {
-    put(c.blocked, early.sender, early.work);
+    put(c.blocked, early.element.sender, early.element);
   }
   Receiver waits;
   if (const auto it = waiting_.find(early.task); it != waiting_.end()) {
     it->second.given = false;
     waits = it->second;
   }
-  give(c, early.task, 0, waits);
+  give(c, early.task, {}, waits);
   early = {};
 }
 
@@ -255,15 +266,16 @@ const std::vector<Channels::Given>& Channels::receives(const event::Handover& re
     }
   }
   const bool race = raced(c, receive) && (receive.queued > 0 || receive.other != 0);
-  if (race) give(c, c.last_task, 0, {});
+  if (race) give(c, c.last_task, {}, {});
   take_back(c, receive);
   if (receive.queued > 0) {
-    const std::uint64_t work = take(c.slots, receive.place);
+    const Element element = take(c.slots, receive.place);
     // The buffer was full: the element of the sender that waits first takes the place.
     if (receive.other != 0) put(c.slots, receive.place, take(c.blocked, receive.other));
-    give(c, task, race ? 0 : work, receiver);
+    give(c, task, race ? Element{} : element, receiver);
   } else if (receive.other != 0) {
-    give(c, task, race ? 0 : take(c.blocked, receive.other), receiver);
+    const Element element = take(c.blocked, receive.other);
+    give(c, task, race ? Element{} : element, receiver);
   } else {
     give_early(c, receive);
   }

@@ -15,9 +15,13 @@ namespace wirespan {
 
 class Channels {
  public:
-  struct Given {
+  struct Element {
+    std::uint64_t work = 0;    // what the sender was working for; 0: not known (any more)
+    std::uint64_t sender = 0;  // 0: the same
+  };
+  struct Given : Element {
     std::uint64_t task = 0;  // who receives
-    std::uint64_t work = 0;  // what the sender was working for; 0: not known (any more)
+    bool waits = false;      // for the first of a channel: it has nothing yet
     std::uint64_t site = 0;  // where in the program it does so; 0: it was not seen to begin
     bool selects = false;    // in a select
     // Who takes something from the channel puts it back there: connections, buffers and tokens, not work.
@@ -36,15 +40,14 @@ class Channels {
 
  private:
   struct Channel {
-    std::unordered_map<std::uint64_t, std::uint64_t> slots;    // buffered: what their senders worked for
-    std::unordered_map<std::uint64_t, std::uint64_t> blocked;  // senders that wait for room or for a receiver
+    std::unordered_map<std::uint64_t, Element> slots;    // of the buffer
+    std::unordered_map<std::uint64_t, Element> blocked;  // of senders that wait for room or for a receiver
     // A receiver that found the channel empty was given what a sender was just about to send. If another takes that,
     // it was not so.
     struct Early {
       std::uint64_t task = 0;  // 0: none
       std::uint64_t place = 0;
-      std::uint64_t sender = 0;
-      std::uint64_t work = 0;
+      Element element;
     } early;
     std::vector<std::uint64_t> draws;   // in which its first element is drawn
     std::vector<std::uint64_t> takers;  // the last ones
@@ -72,7 +75,7 @@ class Channels {
     std::uint64_t place = 0;  // in the buffer
     std::uint64_t other = 0;  // the sender that waited first
     bool buffered = false;
-    std::uint64_t work = 0;
+    Element element;
   };
   struct Draw {
     std::uint64_t task = 0;
@@ -101,7 +104,7 @@ class Channels {
   static bool comes_back(const Channel& c);
   static void note_taker(Channel& c, std::uint64_t task);
   static void note_sender(Channel& c, std::uint64_t task);
-  void give(const Channel& c, std::uint64_t task, std::uint64_t work, const Receiver& receiver);
+  void give(const Channel& c, std::uint64_t task, Element element, const Receiver& receiver);
   void give_early(Channel& c, const event::Handover& receive);
   void take_back(Channel& c, const event::Handover& receive);
 

@@ -286,6 +286,58 @@ TEST(Goroutine, AWorkerInASelectWorksForWhatItWasSent) {
   EXPECT_TRUE(s.is_root(of_nobody_again));
 }
 
+// As handlers under net/http's TimeoutHandler do, and children that call on others.
+TEST(Goroutine, WhoWaitsForWhatItsOwnChildrenReturnIsNoWorker) {
+  ChannelScene s;
+  show_that_children_end(s);
+  const auto a = s.read(20, {21});
+  s.receive(0xf000, 21, 0, 0, Select::kNone, kAtTheLoop, 20);
+  const auto first = s.call(goroutine(kPid, 22, 21));
+  s.correlator.on_event(event::Handover{s.now, goroutine(kPid, 22, 21), Role::kSends, 0xf000, 0, 21, 0, 8});
+  const auto second = s.call(goroutine(kPid, 23, 21));
+  s.correlator.on_event(event::Handover{s.now, goroutine(kPid, 23, 21), Role::kSends, 0xf000, 0, 0, 0, 8});
+  s.receive(0xf000, 21, 1, 0, Select::kNone, kAtTheLoop, 20);
+  const auto third = s.call(goroutine(kPid, 24, 21));
+  const auto own = s.call(goroutine(kPid, 21, 20));
+  s.finish_all({first, second, third, own, a, s.other});
+  for (const auto& made : {first, second, third, own}) {
+    EXPECT_TRUE(s.is_parent(a, made));
+    EXPECT_EQ(s.span(made).parent.method, "goroutine");
+  }
+}
+
+TEST(Goroutine, AWorkerThatAHandlerBeganWorksForWhoFeedsIt) {
+  ChannelScene s;
+  show_that_children_end(s);
+  const auto a = s.read(20, {21});
+  const auto b = s.read(30, {31});
+  s.receive(kJobs, 21, 0, 0, Select::kNone, kAtTheLoop, 20);
+  s.send(kJobs, 30, 0, 0, 21);
+  const auto of_b = s.call(goroutine(kPid, 21, 20));
+  s.receive(kJobs, 21, 0, 0, Select::kNone, kAtTheLoop, 20);
+  const auto of_nobody = s.call(goroutine(kPid, 21, 20));
+  s.finish_all({of_b, of_nobody, a, b, s.other});
+  EXPECT_TRUE(s.is_parent(b, of_b));
+  EXPECT_TRUE(s.is_root(of_nobody));
+}
+
+TEST(Goroutine, AChildThatReadsTheRestOfTheRequestWorksForIt) {
+  GoScene s;
+  show_that_children_end(s);
+  const auto conn = s.connection(kPid, 0, 0, TcpSide::kPassive, goroutine(kPid, 20, 1));
+  s.finish_all({s.read(20, {21}, conn)});
+  event::Births births{s.now, kPid, 20, 1, {22 | 11ULL << 56U}};
+  s.correlator.on_event(births);
+  const auto second = s.serve(goroutine(kPid, 22, 20), conn);
+  const auto itself = s.call(goroutine(kPid, 22, 20));
+  const auto child = s.call(goroutine(kPid, 23, 22));
+  const auto of_the_first = s.call(goroutine(kPid, 24, 20));
+  s.finish_all({itself, child, of_the_first, second, s.other});
+  EXPECT_TRUE(s.is_parent(second, itself));
+  EXPECT_TRUE(s.is_parent(second, child));
+  EXPECT_TRUE(s.is_parent(second, of_the_first));
+}
+
 // Two channels have a job each for the worker, and the runtime draws one of them.
 struct DrawnScene : ChannelScene {
   ExchangePtr a = read(20, {});

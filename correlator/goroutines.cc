@@ -29,6 +29,10 @@ Born born(std::uint64_t task, const std::vector<std::uint64_t>& then) {
 
 }  // namespace
 
+bool born_after(std::uint64_t task, const std::vector<std::uint64_t>& births) {
+  return born(task, births) == Born::kAfter;
+}
+
 NodePtr request_read_by(const GoroutineTask& task, std::uint64_t child, const World& world) {
   const GoroutineRead& newest = task.reads[0];
   if (child == 0) {

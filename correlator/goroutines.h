@@ -49,6 +49,9 @@ struct GoroutineLineage {
   [[nodiscard]] std::span<const std::uint64_t> all() const { return {tasks.data(), count}; }
 };
 
+// Whether a goroutine was begun after the moment at which those were the next ids, by the one that was reading then.
+[[nodiscard]] bool born_after(std::uint64_t task, const std::vector<std::uint64_t>& births);
+
 // The request, open still, that the goroutine works for, or a child of it. child: its number, 0: the goroutine itself.
 [[nodiscard]] NodePtr request_read_by(const GoroutineTask& task, std::uint64_t child, const World& world);
 

@@ -20,6 +20,13 @@ struct TokioScene : Scene {
   static Actor in(std::uint64_t task) { return {{kPid, kPid + 1}, 2, kTokioTask | task, 0}; }
   void wakes(std::uint64_t waker, std::uint64_t wakee) { tell(Role::kWakes, waker, wakee); }
   void spawns(std::uint64_t parent, std::uint64_t child) { tell(Role::kSpawns, parent, child); }
+  void replies(std::uint64_t task, std::uint64_t oneshot) { tell_address(Role::kReplies, task, oneshot); }
+  void gets(std::uint64_t task, std::uint64_t oneshot) { tell_address(Role::kGets, task, oneshot); }
+  void lets_go(std::uint64_t task) { tell_address(Role::kLetsGo, task, 0x9000); }
+  void tell_address(Role role, std::uint64_t task, std::uint64_t address) {
+    now = now + 1000;
+    correlator.on_event(event::Handover{now, in(task), role, address});
+  }
   // Where only answers are told.
   void awakes(std::uint64_t waker, std::uint64_t wakee) {
     tell(Role::kWakes, waker, wakee, event::Handover::kByReference | event::Handover::kAnswersOnly);
@@ -361,6 +368,100 @@ TEST(Tokio, AllCallsOfAConsumersJobWhereEverybodyWaitsForReplies) {
   EXPECT_TRUE(s.is_parent(s.a, first));
   EXPECT_FALSE(s.is_parent(s.a, s.all[s.all.size() - 2]));
   EXPECT_TRUE(s.is_parent(s.a, s.all.back()));
+}
+
+TEST(Tokio, AReplyThatNobodyWaitsForYetIsOfWhoGetsItLater) {
+  ConsumerScene s;
+  s.show(20);
+  const auto of_a = s.job(11, 1, false, false);
+  s.replies(kConsumer, 0x1000);
+  const auto of_b = s.job(12, 1, false, false);
+  s.replies(kConsumer, 0x2000);
+  s.wakes(kConsumer, 12);
+  s.gets(12, 0x2000);
+  s.gets(11, 0x1000);
+  s.end();
+  EXPECT_TRUE(s.is_parent(s.a, of_a));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+  EXPECT_EQ(s.method(of_a), "tokio");
+}
+
+TEST(Tokio, WhereRepliesAreToldWhoElseIsWokenWaitedForSomethingElse) {
+  ConsumerScene s;
+  s.show(20);
+  s.job(13, 1, false, false);
+  s.replies(kConsumer, 0x1000);
+  const auto of_a = s.job(11, 1, false, false);
+  s.wakes(kConsumer, 12);  // a place in the queue
+  s.replies(kConsumer, 0x2000);
+  s.gets(11, 0x2000);
+  s.end();
+  EXPECT_TRUE(s.is_parent(s.a, of_a));
+}
+
+TEST(Tokio, AReplyIsOfTheNewestOneshotThatLiesThere) {
+  ConsumerScene s;
+  s.show(20);
+  const auto dropped = s.job(11, 1, false, false);
+  s.replies(kConsumer, 0x1000);
+  const auto of_b = s.job(12, 1, false, false);
+  s.replies(kConsumer, 0x1000);
+  s.gets(12, 0x1000);
+  s.gets(11, 0x1000);
+  s.end();
+  EXPECT_FALSE(s.is_parent(s.a, dropped));
+  EXPECT_FALSE(s.is_parent(s.b, dropped));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
+}
+
+TEST(Tokio, AllCallsSinceAConsumerCanHaveTakenAJobAreOfThat) {
+  ConsumerScene s;
+  s.show(20);
+  const auto without_reply = s.job(11, 1, false, false);
+  s.lets_go(kConsumer);
+  s.job(12, 2);
+  const auto first = s.all[s.all.size() - 2];
+  const auto last = s.all.back();
+  const auto of_unknown = s.job(11, 1, false, false);  // of which job that is was not seen
+  s.job(11);
+  s.end();
+  EXPECT_FALSE(s.is_parent(s.a, without_reply));
+  EXPECT_FALSE(s.is_parent(s.b, without_reply));
+  EXPECT_TRUE(s.is_parent(s.b, first));
+  EXPECT_TRUE(s.is_parent(s.b, last));
+  EXPECT_FALSE(s.is_parent(s.a, of_unknown));
+  EXPECT_TRUE(s.is_parent(s.a, s.all.back()));
+}
+
+TEST(Tokio, WhatAConsumerOfAConsumerDidIsForWhoGetsTheReplyInTheEnd) {
+  ConsumerScene s;
+  s.show(20);
+  constexpr std::uint64_t kOther = 31;
+  const auto made = s.round(kOther, 21);
+  s.replies(kOther, 0x1000);
+  s.gets(kConsumer, 0x1000);
+  s.replies(kConsumer, 0x2000);
+  s.gets(11, 0x2000);
+  s.end();
+  EXPECT_TRUE(s.is_parent(s.a, made));
+}
+
+TEST(Tokio, AConsumerThatMakesItsCallsItself) {
+  ConsumerScene s;
+  s.show(20);
+  s.replies(kConsumer, 0x1000);  // so they are told
+  const auto job = [&s](std::uint64_t reader, std::uint64_t oneshot) {
+    const auto made = s.call(s.in(40));
+    s.finish(made, s.in(40));
+    s.replies(40, oneshot);
+    s.gets(reader, oneshot);
+    return made;
+  };
+  const auto of_a = job(11, 0x2000);
+  const auto of_b = job(12, 0x3000);
+  s.end();
+  EXPECT_TRUE(s.is_parent(s.a, of_a));
+  EXPECT_TRUE(s.is_parent(s.b, of_b));
 }
 
 TEST(Tokio, AConsumerThatDoesSeveralThingsAtOnceIsNotBelieved) {

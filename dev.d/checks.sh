@@ -9,14 +9,23 @@ results_begin() {
 # CI sums up itself; a step fails there by what it left in build/results.
 results_end() { [[ -n "${WIRESPAN_KEEP_RESULTS:-}" ]] || python3 tests/tools/results.py sum build/results; }
 
-# run_ctest PRESET FILTER [unit]: tests that need no root run as the user.
-run_ctest() {
-  local preset=$1 filter=$2 only=${3:-all} args=(--output-on-failure --no-tests=ignore)
-  [[ -z $filter ]] || args+=(-R "$filter")
-  ctest_into "unit-$preset" as_user ctest --test-dir "build/$preset" "${args[@]}" -j "$(nproc)" -LE root
+ctest_arguments() {
+  ctest_arguments=(--test-dir "build/$1" --output-on-failure --no-tests=ignore)
+  [[ -z $2 ]] || ctest_arguments+=(-R "$2")
+}
+
+# run_unit PRESET FILTER: tests that need no root, as the user.
+run_unit() {
+  ctest_arguments "$1" "$2"
+  ctest_into "unit-$1" as_user ctest "${ctest_arguments[@]}" -j "$(nproc)" -LE root
+}
+
+# run_root PRESET FILTER: against the running kernel.
+run_root() {
+  ctest_arguments "$1" "$2"
   # The longest only in CI: elsewhere all tests have ten minutes.
-  [[ -n ${CI:-} ]] || args+=(-LE long)
-  [[ $only == unit ]] || ctest_into "root-$preset" ctest --test-dir "build/$preset" "${args[@]}" -L root
+  [[ -n ${CI:-} ]] || ctest_arguments+=(-LE long)
+  ctest_into "root-$1" ctest "${ctest_arguments[@]}" -L root
 }
 
 # The verdict is in the JUnit file; printed is only what one wants to read.

@@ -139,6 +139,9 @@ struct Handover {
     kGives,      // Python: the actor puts the piece of work `object` into a queue
     kTakes,      // Python: the actor took the piece of work `object`, 0: is back at a queue and has none
     kAsks,       // the actor is where it takes elements from channels; what it gets now, if anything, is not known
+    kReplies,    // tokio: the actor sends a value through the oneshot `object`, whether or not anybody waits for it
+    kGets,       // tokio: the actor sees the value that was sent through the oneshot `object`
+    kLetsGo,     // tokio: the actor lets go of the semaphore `object`: a lock's, or that of a channel with a bound
     kMayGive,    // Python: as kGives and kTakes, of a queue of which is not known yet what it carries
     kMayTake,
   } role = Role::kCalls;

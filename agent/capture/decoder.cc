@@ -285,13 +285,15 @@ void Decoder::handover(Bytes record, Sink<Event>& sink) {
 void Decoder::tokio(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_tokio>(record);
   static_assert(WS_TASK_TOKIO == kTokioTask);
-  if (!ev || (ev->role != WS_TOKIO_WAKES && ev->role != WS_TOKIO_SPAWNS)) return malformed_.add();
-  const auto role = ev->role == WS_TOKIO_WAKES ? event::Handover::Role::kWakes : event::Handover::Role::kSpawns;
+  using Role = event::Handover::Role;
+  constexpr std::array kRoles{Role::kWakes, Role::kSpawns, Role::kReplies, Role::kGets, Role::kLetsGo};
+  static_assert(WS_TOKIO_WAKES == 1 && WS_TOKIO_LETS_GO == kRoles.size());
+  if (!ev || ev->role < WS_TOKIO_WAKES || ev->role > WS_TOKIO_LETS_GO) return malformed_.add();
   static_assert(WS_TOKIO_BY_REFERENCE == event::Handover::kByReference &&
                 WS_TOKIO_ANSWERS_ONLY == event::Handover::kAnswersOnly &&
                 WS_TOKIO_BLOCKING == event::Handover::kBlocking);
-  sink.accept(
-      event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0}, role, ev->other, ev->how});
+  sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, 0, ev->task, 0},
+                              kRoles.at(ev->role - 1U), ev->other, ev->how});
 }
 
 void Decoder::births(Bytes record, Sink<Event>& sink) {

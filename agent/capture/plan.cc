@@ -115,7 +115,10 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
     per_executable("node_resolves", "Node: the context in which a promise is resolved");
   }
   if (follow.tokio) {
+    per_executable("tokio_gets", "tokio: the task that gets a reply");
     per_executable("tokio_learns", "tokio: where the running task is named");
+    per_executable("tokio_lets_go", "tokio: the task that may take the next piece of work");
+    per_executable("tokio_replies", "tokio: the task that replies");
     per_executable("tokio_spawns", "tokio: the task that begins a task");
     per_executable("tokio_spawns_blocking", "tokio: the task that begins one which may block its thread");
     per_executable("tokio_wakes", "tokio: the task that wakes a task by value");

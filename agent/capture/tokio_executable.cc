@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "agent/capture/elf_file.h"
 #include "agent/capture/probe_site.h"
@@ -31,10 +33,22 @@ constexpr std::string_view kBind = "10bind_inner";
 // Not of a generic type, and in a crate of its own: there whatever a program's closures are.
 constexpr std::string_view kPool = "5tokio7runtime8blocking4pool";
 constexpr std::string_view kSpawnTask = "7Spawner10spawn_task";
+constexpr std::string_view kOneshot = "5tokio4sync7oneshot";
+constexpr std::string_view kComplete = "5State12set_complete";
+constexpr std::string_view kLoad = "5State4load";
+constexpr std::string_view kSemaphore = "5tokio4sync15batch_semaphore";
+// All that is let go of comes to it; Semaphore::release may be part of its callers.
+constexpr std::string_view kAddPermits = "9Semaphore18add_permits_locked";
+// Those that poll a task: `enter` is part of them where the program was optimized as a whole.
+constexpr std::string_view kPoll = "5tokio7runtime4task3raw4poll";
 constexpr std::string_view kSources = "/tokio-1.";
 
 constexpr std::size_t kMostFunctions = 64;
 constexpr std::uint64_t kMostCode = 4096;
+constexpr std::uint64_t kMostPoll = 32'768;
+constexpr std::size_t kMostPolls = 8;       // a millisecond each
+constexpr std::size_t kNearlyAllPolls = 8;  // all but one in so many
+constexpr std::size_t kFewestPolls = 2;
 constexpr std::uint64_t kMostText = 64U << 20U;  // of constants, looked through for the version
 constexpr std::uint64_t kMostTables = 16U << 20U;
 constexpr std::uint64_t kMostThreadLocal = 1U << 30U;
@@ -85,6 +99,27 @@ void add_range(const ElfFile& file, const char* name, std::vector<TokioExecutabl
     to.push_back({section.sh_addr, std::min(section.sh_size, kMostTables)});
 }
 
+// What nearly all functions that poll tasks exchange, by the smallest of them; the tasks' own code is part of them and
+// may exchange other words.
+template <typename Exchanged>
+std::optional<ExchangedWord> polled_word(std::vector<GElf_Sym> polls, const Exchanged& exchanged) {
+  std::ranges::sort(polls, {}, &GElf_Sym::st_size);
+  if (polls.size() > kMostPolls) polls.resize(kMostPolls);
+  std::map<std::pair<std::int32_t, bool>, std::size_t> votes;
+  std::size_t told = 0;
+  for (const GElf_Sym& poll : polls) {
+    const auto word = exchanged(poll, kMostPoll);
+    if (!word) continue;
+    ++votes[{word->at, word->tagged}];
+    ++told;
+  }
+  for (const auto& [word, count] : votes) {
+    if (count * kNearlyAllPolls >= told * (kNearlyAllPolls - 1) && count >= kFewestPolls)
+      return ExchangedWord{word.first, word.second};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 MappedFile executable_mapping(std::uint32_t pid, const std::string& maps) {
@@ -116,6 +151,7 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
   out.relocated = file.relocated();
   std::vector<GElf_Sym> contexts;
   GElf_Sym enter{};
+  std::vector<GElf_Sym> polls;
   const auto note = [&file](std::vector<std::uint64_t>& to, const GElf_Sym& function, std::size_t arguments) {
     std::uint64_t offset = file.offset_of(function.st_value);
     if (offset == 0 || to.size() >= kMostFunctions) return;
@@ -125,7 +161,7 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
   };
   const bool symbols = file.visit_all_symbols([&](const char* text, const GElf_Sym& symbol) {
     const std::string_view name(text);
-    if (name.find("5tokio7runtime") == std::string_view::npos) return;
+    if (name.find("5tokio") == std::string_view::npos) return;
     const auto has = [name](std::string_view part) { return name.find(part) != std::string_view::npos; };
     if (GELF_ST_TYPE(symbol.st_info) == STT_TLS) {
       if (has(kContext)) contexts.push_back(symbol);
@@ -143,6 +179,14 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
       note(out.spawns, symbol, 2);
     } else if (has(kPool) && has(kSpawnTask)) {
       note(out.spawns_blocking, symbol, 2);
+    } else if (has(kPoll)) {
+      if (polls.size() < kMostFunctions) polls.push_back(symbol);
+    } else if (has(kOneshot) && has(kComplete)) {
+      note(out.replies, symbol, 1);
+    } else if (has(kOneshot) && has(kLoad)) {
+      note(out.gets, symbol, 1);
+    } else if (has(kSemaphore) && has(kAddPermits)) {
+      note(out.lets_go, symbol, 2);
     }
   });
   if (!symbols) {
@@ -165,8 +209,12 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
   out.context =
       static_cast<std::int32_t>(static_cast<std::int64_t>(context.st_value) - static_cast<std::int64_t>(locals.size));
   out.words = static_cast<std::uint16_t>(std::min<std::uint64_t>(context.st_size / 8, WS_TOKIO_WORDS));
-  const auto code = file.read_at(file.offset_of(enter.st_value), std::min<std::uint64_t>(enter.st_size, kMostCode));
-  if (const auto word = exchanged_word(code, out.context, out.context + out.words * 8); word) {
+  const auto exchanged = [&](const GElf_Sym& function, std::uint64_t most) {
+    if (function.st_size > most) return std::optional<ExchangedWord>();
+    return exchanged_word(file.read_at(file.offset_of(function.st_value), function.st_size), out.context,
+                          out.context + out.words * 8);
+  };
+  if (const auto word = enter.st_size != 0 ? exchanged(enter, kMostCode) : polled_word(polls, exchanged); word) {
     out.current = word->at;
     out.tagged = word->tagged;
   }

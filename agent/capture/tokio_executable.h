@@ -34,6 +34,11 @@ struct TokioExecutable {
   std::vector<std::uint64_t> wakes_by_reference;
   std::vector<std::uint64_t> spawns;
   std::vector<std::uint64_t> spawns_blocking;
+  // Those that send and get through a oneshot, and that let go of a semaphore; none of the first two where the program
+  // was optimized as a whole.
+  std::vector<std::uint64_t> replies;
+  std::vector<std::uint64_t> gets;
+  std::vector<std::uint64_t> lets_go;
 };
 
 // The executable of a process. From /proc/PID/maps, whose text is `maps`. An empty path: it cannot be told.

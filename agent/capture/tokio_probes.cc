@@ -66,6 +66,7 @@ void TokioProbes::detach(std::vector<int>& probes) {
 void TokioProbes::forget(std::uint32_t pid, Process& process) {
   detach(process.probes);
   detach(process.by_value);
+  detach(process.of_jobs);
   detach(process.learning);
   if (process.state == State::kLearns) kernel_.end_tokio_guess(pid);
   if (process.state == State::kLearns || process.state == State::kKnown) kernel_.remove_tokio_process(pid);
@@ -127,6 +128,9 @@ void TokioProbes::understand(std::uint32_t pid, Process& process) {
   process.wakes_by_reference = (*executable).wakes_by_reference;
   process.spawns = (*executable).spawns;
   process.spawns_blocking = (*executable).spawns_blocking;
+  process.replies = (*executable).replies;
+  process.gets = (*executable).gets;
+  process.lets_go = (*executable).lets_go;
   kernel_.set_tokio_process(pid, process.told);
   kernel_.begin_tokio_guess(pid);
   process.state = State::kLearns;
@@ -141,6 +145,7 @@ void TokioProbes::watch(std::uint32_t pid, Process& process) {
   if (!attach(pid, process, "tokio_spawns", process.spawns, process.probes)) return;
   if (!attach(pid, process, "tokio_spawns_blocking", process.spawns_blocking, process.probes)) return;
   process.watched = true;
+  tell_jobs(pid, process, true);
 }
 
 void TokioProbes::learn(std::uint32_t pid, Process& process) {
@@ -164,10 +169,11 @@ void TokioProbes::learn(std::uint32_t pid, Process& process) {
 
 void TokioProbes::handed_over(const event::Handover& handover) {
   using Role = event::Handover::Role;
-  if (handover.role != Role::kWakes && handover.role != Role::kSpawns) return;
+  if (handover.role != Role::kWakes && handover.role != Role::kSpawns && handover.role != Role::kReplies) return;
   const auto it = processes_.find(handover.actor.thread.pid);
   if (it == processes_.end()) return;
   Process& process = it->second;
+  if (handover.role == Role::kReplies) return process.needed.replied(handover.actor.task);
   if ((handover.place & event::Handover::kBlocking) != 0) process.needed.began_blocking(handover);
   if (process.wakes_seen > kWakesToJudge) {
     if (handover.role == Role::kWakes) process.needed.woke(handover);
@@ -198,6 +204,17 @@ void TokioProbes::tell_by_value(std::uint32_t pid, Process& process, bool tell) 
   if (!tell) detach(process.by_value);
 }
 
+// Who gets a reply before it was known of is not told; all of what is told is so all the same.
+void TokioProbes::tell_jobs(std::uint32_t pid, Process& process, bool tell) {
+  if (!tell) return detach(process.of_jobs);
+  if (!process.of_jobs.empty()) return;
+  // A reply is told where who gets it is.
+  if (!process.gets.empty() && (!attach(pid, process, "tokio_gets", process.gets, process.of_jobs) ||
+                                !attach(pid, process, "tokio_replies", process.replies, process.of_jobs)))
+    return;
+  attach(pid, process, "tokio_lets_go", process.lets_go, process.of_jobs);
+}
+
 void TokioProbes::find_driver(std::uint32_t pid, Process& process) {
   std::uint64_t first = ~std::uint64_t{0};
   std::uint64_t last = 0;
@@ -226,7 +243,10 @@ void TokioProbes::sweep(BootTime now) {
       return wanted_ && process.state == State::kNothing && process.looks < kLooks.size();
     };
     if (process.state == State::kLearns) learn(pid, process);
-    if (process.watched && process.wakes_seen > kWakesToJudge) tell_by_value(pid, process, process.needed.all(now));
+    if (process.watched && process.wakes_seen > kWakesToJudge) {
+      tell_by_value(pid, process, process.needed.all(now));
+      if (process.watched) tell_jobs(pid, process, process.needed.jobs());
+    }
     if (to_look() && now - process.since >= kLooks[process.looks]) {
       LazyMaps maps(pid);
       look(pid, process, maps);

@@ -59,8 +59,12 @@ class TokioProbes : public RuntimeWatch {
     std::vector<std::uint64_t> wakes_by_reference;
     std::vector<std::uint64_t> spawns;
     std::vector<std::uint64_t> spawns_blocking;
+    std::vector<std::uint64_t> replies;
+    std::vector<std::uint64_t> gets;
+    std::vector<std::uint64_t> lets_go;
     std::vector<int> probes;
     std::vector<int> by_value;  // come and go
+    std::vector<int> of_jobs;   // as well
     std::vector<int> learning;
     bool watched = false;
     bool paused = false;  // it was watched before nothing was wanted any more
@@ -77,6 +81,7 @@ class TokioProbes : public RuntimeWatch {
   void watch(std::uint32_t pid, Process& process);
   void find_driver(std::uint32_t pid, Process& process);
   void tell_by_value(std::uint32_t pid, Process& process, bool tell);
+  void tell_jobs(std::uint32_t pid, Process& process, bool tell);
   void forget(std::uint32_t pid, Process& process);
   void refuse(std::uint32_t pid, Process& process, std::string why);
   // False: one could not be attached, and all are gone.

@@ -20,6 +20,7 @@ constexpr std::int64_t kForgotten = 5'000'000'000;  // what is not answered by t
 constexpr std::int64_t kStaysSlow = 60'000'000'000;
 
 constexpr std::uint64_t kConsumed = 8;
+constexpr std::uint32_t kAwaitedBefore = 8;  // more than a task awaits as a rule that was begun for one request
 // Of so many blocking tasks one may not be known as such: its beginning was lost, or before the probe was there.
 constexpr std::uint64_t kFewOthers = 32;
 
@@ -85,7 +86,23 @@ void TokioWakes::woke(const event::Handover& wake) {
   task.responds = false;
   if (!task.judged) return;
   ++(by_reference && asked ? held_ : failed_);
+  if (!readers_.contains(wake.object)) {
+    if (awaited_.size() >= kMostTasks) awaited_.clear();
+    Awaited& awaited = awaited_[wake.object];
+    awaited.since = true;
+    if (++awaited.responses > kAwaitedBefore) ++again_;
+  }
   if (fed_.contains(wake.object) && !readers_.contains(wake.object)) ++consumed_;
+}
+
+void TokioWakes::replied(std::uint64_t task) {
+  if (state_ != State::kWatches) return;
+  if (tasks_.contains(task)) {
+    if (blocks(task)) ++sent_;
+    return;
+  }
+  const auto it = awaited_.find(task);
+  if (it != awaited_.end() && std::exchange(it->second.since, false)) ++replied_;
 }
 
 bool TokioWakes::asked() const {
@@ -124,6 +141,7 @@ bool TokioWakes::all(BootTime now) {
       state_ = failed_ * kRare > held_ || consumed_ * kConsumed > held_ || replies_ * kRare > unasked_
                    ? State::kAll
                    : State::kAnswersOnly;
+      jobs_ = (consumed_ + again_ + replied_) * kConsumed > held_ + failed_ || sent_ * kConsumed > unasked_;
       next_ = now + kAgainAfter;
       break;
     }

@@ -6,6 +6,9 @@
 // else says in time who asked (correlator/evidence/tokio). And where tasks that read no requests await responses, as
 // consumers of queues do: who wakes those tells what they do next. Where all calls are made by tasks that were begun
 // for that (spawn_blocking), nobody asks for them.
+//
+// And whether has to be told what consumers of queues do between jobs: while that is watched, and where tasks that read
+// no requests await responses again and again, or such as block their threads reply.
 #pragma once
 
 #include <array>
@@ -26,10 +29,14 @@ class TokioWakes {
   void moved(const event::Data& data);
   // One that may block its thread was begun.
   void began_blocking(const event::Handover& begin);
+  // It sent a value through a oneshot.
+  void replied(std::uint64_t task);
   // One woke another, not the driver.
   void woke(const event::Handover& wake);
   // Whether wake-ups by value are to be told too, from now on. Ask now and then.
   [[nodiscard]] bool all(BootTime now);
+  // Whether replies, and what tasks let go of, are, as of the last all().
+  [[nodiscard]] bool jobs() const { return state_ == State::kWatches || jobs_; }
 
  private:
   static constexpr std::size_t kMostAskers = 4;
@@ -68,6 +75,15 @@ class TokioWakes {
   bool presumed_ = false;          // answers are enough as there were next to no such calls
   std::uint64_t consumed_ = 0;     // of both: responses that a task awaited that is fed
   std::uint64_t seen_before_ = 0;  // this watch
+  struct Awaited {
+    std::uint32_t responses = 0;
+    bool since = false;  // it sent a value last
+  };
+  std::unordered_map<std::uint64_t, Awaited> awaited_;  // by tasks that read no requests
+  std::uint64_t again_ = 0;                             // of both: by such that had awaited several before
+  std::uint64_t sent_ = 0;                              // values, by blocking tasks that made calls
+  std::uint64_t replied_ = 0;  // the same by tasks that read no requests and awaited a response since they last did
+  bool jobs_ = false;
 };
 
 }  // namespace wirespan

@@ -194,12 +194,14 @@ struct ws_ev_births {
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_births) == 544, "ws_ev_births");
 
-enum ws_tokio_role { WS_TOKIO_WAKES = 1, WS_TOKIO_SPAWNS };
+/* The last three have no other task in `other` but an address: of the oneshot it sends a value through; of one whose
+ * value, told before, it sees; of the semaphore (of a lock, of a channel with a bound) it lets go of. */
+enum ws_tokio_role { WS_TOKIO_WAKES = 1, WS_TOKIO_SPAWNS, WS_TOKIO_REPLIES, WS_TOKIO_GETS, WS_TOKIO_LETS_GO };
 /* In `how`, of WS_TOKIO_WAKES: the waker is kept; and wake-ups by value are not told now. Of WS_TOKIO_SPAWNS: the new
  * one may block its thread, which is its own until it ends. */
 enum { WS_TOKIO_BY_REFERENCE = 1, WS_TOKIO_ANSWERS_ONLY = 2, WS_TOKIO_BLOCKING = 4 };
 
-/* A task of Rust's tokio makes another one runnable, or begins it. */
+/* A task of Rust's tokio makes another one runnable, begins it, or does something with what both share. */
 struct ws_ev_tokio {
   struct ws_ev_header h;
   __u64 task;

@@ -28,6 +28,24 @@ struct {
   __type(value, struct ws_tokio_guess);
 } ws_tokio_guesses __weak SEC(".maps");
 
+/* Oneshots through which a value was sent that nobody was seen to get, by their address: the newest of those that share
+ * a slot. Set: by who sends. Cleared: by who gets. One that is overwritten is not told to be got. */
+enum { WS_TOKIO_REPLIED = 8192 };
+extern __u64 ws_tokio_replied[WS_TOKIO_REPLIED];
+
+/* struct State of tokio::sync::oneshot (1.0 to 1.54). */
+enum { WS_TOKIO_VALUE_SENT = 2 };
+
+WS_INLINE __u64 *ws_tokio_oneshot(__u64 cell, __u32 pid) {
+  const __u64 mixed = (cell >> 4) * 0x9e3779b97f4a7c15ULL + pid;
+  return &ws_tokio_replied[(mixed >> 40) & (WS_TOKIO_REPLIED - 1)];
+}
+
+/* Of one process: addresses have 47 bits. */
+WS_INLINE __u64 ws_tokio_oneshot_of(__u64 cell, __u32 pid) {
+  return cell ^ (__u64)pid << 44;
+}
+
 enum { WS_TOKIO_FAR = 65536 }; /* no Id lies farther behind its Header */
 
 WS_INLINE __u64 ws_tokio_word(__u64 address) {

@@ -2,6 +2,7 @@
 #include "bpf/core/conns.h"
 #include "bpf/core/gate.h"
 #include "bpf/core/threads.h"
+#include "bpf/core/tokio.h"
 #include "bpf/core/traps.h"
 
 const volatile __u8 ws_ops[WS_SYSCALLS] = {};
@@ -18,6 +19,7 @@ __u32 ws_hints[WS_HINTS] = {};
 __u64 ws_stats[WS_STAT_COUNT] = {};
 struct ws_map_entry ws_map_entry = {};
 struct ws_traps ws_traps[WS_TRAP_CPUS] __attribute__((aligned(64))) = {};
+__u64 ws_tokio_replied[WS_TOKIO_REPLIED] = {};
 __u32 ws_runtime_epoch = 0;
 __u64 ws_boot_offset = 0;
 __u32 ws_reader_dozes = 0;

@@ -107,20 +107,14 @@ class Goroutine : public Evidence {
     const Actor& actor = node->exchange->request->last_byte.actor;
     if (actor.task == 0 || is_context(actor.task)) return;
     Process& process = this->process(node->pid);
-    Task& task = meet(actor);
     const Message& request = *node->exchange->request;
-    std::swap(task.reads[0], task.reads[1]);  // keeps the room for their ids
-    GoroutineRead& read = task.reads[0];
-    read.node = node->number;
-    read.first = task.requests == 0 && !process.forgot && request.position == 0 && !request.conn->adopted;
-    read.births.clear();
-    const auto it = process.births.find(actor.task);
-    read.shared = task.requests > 0 && it == process.births.end();
-    if (it != process.births.end()) {
-      read.births.swap(it->second);
-      process.births.erase(it);
-    }
-    ++task.requests;
+    const bool first = !process.forgot && request.position == 0 && !request.conn->adopted;
+    const auto of_parent = process.births.find(actor.parent_task);
+    const bool begun_for_it = !process.births.contains(actor.task) && of_parent != process.births.end() &&
+                              born_after(actor.task, of_parent->second);
+    // A goroutine begun for the request reads the rest of it (its body: net/http's TimeoutHandler).
+    if (begun_for_it) read(process, meet(process, actor.parent_task), actor.parent_task, *node, first);
+    read(process, meet(actor), actor.task, *node, first || begun_for_it);
   }
 
   void finished(const NodePtr& node, World& world) override {
@@ -178,6 +172,22 @@ class Goroutine : public Evidence {
     Task& task = meet(process(actor.thread.pid), actor.task);
     task.parent = actor.parent_task;
     return task;
+  }
+
+  // first: one that had read none before has done nothing else either.
+  static void read(Process& process, Task& task, std::uint64_t number, const Node& request, bool first) {
+    std::swap(task.reads[0], task.reads[1]);  // keeps the room for their ids
+    GoroutineRead& read = task.reads[0];
+    read.node = request.number;
+    read.first = task.requests == 0 && first;
+    read.births.clear();
+    const auto it = process.births.find(number);
+    read.shared = task.requests > 0 && it == process.births.end();
+    if (it != process.births.end()) {
+      read.births.swap(it->second);
+      process.births.erase(it);
+    }
+    ++task.requests;
   }
 
   void handed_over(const event::Handover& handover, World& world) {
@@ -281,6 +291,10 @@ class Goroutine : public Evidence {
     if (given.comes_back) return;
     Task& task = meet(process, given.task);
     if (given.settled) return settled(process, task, given, world);
+    // Nor is one a worker that waits for what it asked for: results of goroutines that it began itself.
+    if (task.channel == 0 && descends(process, given.sender, given.task)) return;
+    if (task.channel == 0 && given.waits && request_of(process, Actor{{}, 0, given.task, task.parent}, world).node)
+      return;
     // Selects are where goroutines wait for what they asked for, too. Of one that is nothing known to be fed, only what
     // tells something new makes it a worker: not a result for a child of the same request.
     if (given.selects && task.channel == 0) {
@@ -303,6 +317,15 @@ class Goroutine : public Evidence {
     task.draw = 0;
     task.channel = channel;
     task.site = given.site;
+  }
+
+  static bool descends(const Process& process, std::uint64_t task, std::uint64_t from) {
+    for (int generation = 0; generation < Lineage::kMost && task != 0; ++generation) {
+      const Task* const known = process.tasks.peek(task);
+      task = known == nullptr ? 0 : known->parent;
+      if (task == from) return true;
+    }
+    return false;
   }
 
   // Whether it is known who asked for a call that the connection's own goroutine writes. False: who did was lost, or

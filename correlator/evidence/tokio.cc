@@ -14,11 +14,7 @@
 //
 // Of those begun to block a thread more is known, as it is theirs alone until they end (correlator/blocking_tasks).
 //
-// A consumer replies by waking the task of the request: its last call before that was for this request. Of the calls
-// before that one, back to its last reply, that is known only where everybody waits for replies: who does not (yet) is
-// not woken. That it is so shows where consumers wait for work: who gives it to them then has to get their next reply.
-// Consumers that do several things at once give
-// themselves away: by a call that had no response when they replied, or that is older than the request.
+// Of consumers of queues it is known by their replies (correlator/task_consumers).
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -31,6 +27,7 @@
 #include "correlator/blocking_tasks.h"
 #include "correlator/evidence/evidence.h"
 #include "correlator/evidence/track_record.h"
+#include "correlator/task_consumers.h"
 
 namespace wirespan {
 namespace {
@@ -47,9 +44,6 @@ constexpr std::int64_t kAfterwards = 500'000'000;  // who has made no call for s
 // Or for so long, where others have made so many: a consumer would have made some of them.
 constexpr std::int64_t kSoonAfterwards = 100'000'000;
 constexpr std::uint64_t kCallsOfOthers = 256;
-constexpr std::int64_t kReplied =
-    20'000'000;                          // a consumer that wakes another within this time may have replied to that
-constexpr std::size_t kMostOfAJob = 64;  // calls
 constexpr float kProven = 16;
 constexpr float kWellProven = 64;
 constexpr float kRare = 400;
@@ -80,15 +74,6 @@ struct Task {
   bool calls = false;  // it has made calls or asked for some
 };
 
-// A task that makes calls for requests others read.
-struct Consumer {
-  std::vector<NodePtr> calls;  // those that got a response since it replied last
-  std::uint64_t asked_by = 0;  // the task of a request that has woken it since, before these calls
-  BootTime replied{};
-  NodePtr request;             // to whom
-  std::vector<NodePtr> taken;  // the calls that are for it, if it was
-};
-
 class ByTokio : public Evidence {
  public:
   [[nodiscard]] std::string_view name() const override { return "tokio"; }
@@ -97,7 +82,7 @@ class ByTokio : public Evidence {
   // Where children were watched for long enough before, those of the last requests are believed without.
   void closing(World& world) override {
     for (auto& [pid, process] : processes_) {
-      for (auto& [task, consumer] : process.consumers) take(process, consumer, world);
+      process.consumers.close(world);
       if (process.children.held >= kProven) {
         for (Process::Waiting& one : process.children_calls) {
           if (ended(pid, one)) process.unproven.push_back(std::move(one));
@@ -122,7 +107,6 @@ class ByTokio : public Evidence {
       process.unproven.clear();
       process.late.clear();
       process.consumers.clear();
-      process.replied.clear();
       process.blocking.clear();
     }
   }
@@ -135,9 +119,11 @@ class ByTokio : public Evidence {
         woke(*handover, world);
       else if (handover->role == event::Handover::Role::kSpawns)
         began(*handover, world);
+      else
+        did_for_another(*handover, world);
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       for (auto& [pid, process] : processes_) {
-        take_consumed(process, tick->time, world);
+        process.consumers.advance(tick->time, world);
         take_late(process, tick->time, world);
         take_children(pid, process, tick->time, world);
         if (!fails(process.answers)) process.blocking.advance(tick->time, world);
@@ -162,6 +148,7 @@ class ByTokio : public Evidence {
     if (task == nullptr || task->call != node) return;
     process_of(node->pid).blocking.responds(node, touched.touch.actor.task, world);
     task->responds = true;
+    if (task->requests == 0) process_of(node->pid).consumers.made(touched.touch.actor.task, node);
     if (task->own == 0) return;
     if (const NodePtr request = world.open.find(task->own); request)
       wait(process_of(node->pid), node, {request, true, touched.touch.actor.task});
@@ -183,10 +170,7 @@ class ByTokio : public Evidence {
 
  private:
   struct Process {
-    TrackRecord replies;  // consumers reply after their calls, and do one thing at a time
-    TrackRecord whole;    // who gives a waiting one something to do gets its next reply
-    std::unordered_map<std::uint64_t, Consumer> consumers;
-    std::vector<std::pair<NodePtr, NodePtr>> replied;  // calls and their requests, until that is proven
+    TaskConsumers consumers;
     BlockingTasks blocking;
     TrackRecord answers;   // requests are answered by the task that read them
     TrackRecord children;  // who was begun for a request makes no calls once that is answered
@@ -316,6 +300,33 @@ class ByTokio : public Evidence {
     late.push_back({node, task.only, only, nullptr, {}});
   }
 
+  static TaskConsumers& consumers_of(Process& process) {
+    process.consumers.believe(!fails(process.answers));
+    return process.consumers;
+  }
+
+  void did_for_another(const event::Handover& handover, World& world) {
+    const std::uint32_t pid = handover.actor.thread.pid;
+    const std::uint64_t task = handover.actor.task;
+    Process& process = process_of(pid);
+    TaskConsumers& consumers = consumers_of(process);
+    if (handover.role == event::Handover::Role::kLetsGo) return consumers.lets_go(task);
+    if (handover.role == event::Handover::Role::kReplies)
+      return consumers.replies(task, handover.object, handover.time, world);
+    if (handover.role != event::Handover::Role::kGets) return;
+    auto calls = consumers.gets(task, handover.object);
+    if (calls.empty()) return;
+    const Found found = request_of(pid, task, world);
+    if (found.node && !found.child) return consumers.found(std::move(calls), found.node, world);
+    const Task* const known = find(key(pid, task));
+    for (const NodePtr& call : calls) {
+      if (found.node)
+        wait(process, call, found);
+      else if (known == nullptr || known->requests == 0)
+        consumers.awaits(task, call, world);
+    }
+  }
+
   void woke(const event::Handover& handover, World& world) {
     const std::uint32_t pid = handover.actor.thread.pid;
     const bool asks_told = (handover.place & event::Handover::kAnswersOnly) == 0;
@@ -332,9 +343,11 @@ class ByTokio : public Evidence {
     }
     Task* const waker = find(key(pid, handover.actor.task));
     if (waker == nullptr) return;
-    if (waker->requests > 0 && wakee.requests == 0) asked(process_of(pid), handover);
+    TaskConsumers& consumers = consumers_of(process_of(pid));
+    if (waker->requests > 0 && wakee.requests == 0) consumers.asked(handover.object, handover.actor.task);
     if (waker->requests == 0 && wakee.requests > 0) {
-      replied(process_of(pid), handover, request_read_by(wakee, BootTime{}, world), world);
+      consumers.wakes(handover.actor.task, handover.object, request_read_by(wakee, BootTime{}, world), handover.time,
+                      world);
     }
     if (const Found other = waker->requests == 0 ? request_of(pid, handover.object, world) : Found{}; other.node) {
       const bool by_reference = (handover.place & event::Handover::kByReference) != 0;
@@ -348,6 +361,7 @@ class ByTokio : public Evidence {
     }
     if (!waker->call || !waker->responds) return;
     const NodePtr call = std::exchange(waker->call, nullptr);
+    consumers.passes_on(handover.actor.task, call);
     waker->awaited = handover.object;
     const Found awaits = request_of(pid, handover.object, world);
     Process& process = process_of(pid);
@@ -359,7 +373,7 @@ class ByTokio : public Evidence {
       child.calls = true;
       child.outlives = child.outlives || !awaits.node;
     }
-    if (!awaits.node) return consumed(process, handover, call, world);
+    if (!awaits.node) return consumers.awaits(handover.object, call, world);
     if (waker->only != 0) process.handed.add(awaits.node->number == waker->only);
     const auto askers = waker->asked.begin() + std::min<std::size_t>(waker->askers, kMostWakers);
     const bool asked = std::find(waker->asked.begin(), askers, handover.object) != askers;
@@ -367,73 +381,6 @@ class ByTokio : public Evidence {
     if (awaits.child) return wait(process, call, awaits);
     world.habits.tells_contexts(pid);  // no loop's turn says as much
     if (!call->decided) world.found(call, Claim{awaits.node, std::nullopt, "tokio", kBoth});
-  }
-
-  static void asked(Process& process, const event::Handover& handover) {
-    const auto it = process.consumers.find(handover.object);
-    if (it == process.consumers.end()) return;
-    Consumer& consumer = it->second;
-    // It waited for more to do: what it did before was for another, who did not wait for the reply.
-    if (!consumer.calls.empty()) process.whole.add(false);
-    consumer.calls.clear();
-    consumer.asked_by = handover.actor.task;
-  }
-
-  // A response woke a task that works for no request that is known.
-  static void consumed(Process& process, const event::Handover& handover, const NodePtr& call, World& world) {
-    if (process.consumers.size() >= kMostTasks) process.consumers.clear();
-    Consumer& consumer = process.consumers[handover.object];
-    take(process, consumer, world);
-    if (call->opened < consumer.replied) return process.replies.add(false);
-    if (consumer.calls.size() >= kMostOfAJob) consumer.calls.clear();
-    consumer.calls.push_back(call);
-  }
-
-  static void replied(Process& process, const event::Handover& handover, const NodePtr& request, World& world) {
-    const auto it = process.consumers.find(handover.actor.task);
-    if (it == process.consumers.end()) return;
-    Consumer& consumer = it->second;
-    if (consumer.calls.empty()) {
-      if (consumer.taken.empty() || consumer.request == request) return;
-      // Which of the two it worked for is not known: one may have waited for something else.
-      consumer.taken.clear();
-      return process.replies.add(false);
-    }
-    take(process, consumer, world);
-    const bool asked = consumer.asked_by == handover.object;
-    if (consumer.asked_by != 0) process.whole.add(asked);
-    auto calls = std::exchange(consumer.calls, {});
-    consumer.asked_by = 0;
-    consumer.replied = handover.time;
-    const auto too_old = [&](const NodePtr& call) { return !request || call->opened < request->opened; };
-    const bool fits = !too_old(calls.back());
-    process.replies.add(fits);
-    if (!fits) return;
-    consumer.request = request;
-    if (proven(process.whole, kWellProven) && std::ranges::none_of(calls, too_old))
-      consumer.taken = std::move(calls);
-    else
-      consumer.taken = {calls.back()};
-  }
-
-  // It has gone on without replying to another.
-  static void take(Process& process, Consumer& consumer, World& world) {
-    for (NodePtr& call : consumer.taken) process.replied.emplace_back(std::move(call), consumer.request);
-    consumer.taken.clear();
-    consumer.request.reset();
-    if (!proven(process.replies) || fails(process.answers)) {
-      if (process.replied.size() >= kMostWaiting) process.replied.clear();
-      return;
-    }
-    for (const auto& [call, request] : std::exchange(process.replied, {})) {
-      if (!call->decided) world.found(call, Claim{request, std::nullopt, "tokio", kOne});
-    }
-  }
-
-  static void take_consumed(Process& process, BootTime now, World& world) {
-    for (auto& [task, consumer] : process.consumers) {
-      if (!consumer.taken.empty() && now - consumer.replied >= kReplied) take(process, consumer, world);
-    }
   }
 
   // Before what is left of a call would be inferred.
