@@ -23,6 +23,8 @@ constexpr std::string_view kHeader = "header";
 constexpr std::string_view kThreadMoved = "thread_moved";
 constexpr std::string_view kAnswerLost = "answer_lost";
 constexpr std::string_view kUnproven = "unproven";
+// Evidences from this rank on know threads, turns of loops and which requests are open, but not whose task a call is.
+constexpr int kThreads = 30;
 
 // Of what is counted as lost, this hides nobody's requests.
 bool hides_requests(std::string_view lost) {
@@ -246,8 +248,20 @@ void Correlator::answered(const NodePtr& call, std::vector<Claim> claims, double
   call->unlinked_reason = unlinked;
 }
 
-void Correlator::decide(const NodePtr& node, bool last_chance) {
+// The work it was part of is over: which requests are open says nothing of it.
+void Correlator::look_for_late_work(Node& call) {
   for (const auto& evidence : evidence_) {
+    if (call.after = evidence->late(call, world_); call.after) return;
+  }
+}
+
+void Correlator::decide(const NodePtr& node, bool last_chance) {
+  bool looked = node->role != SpanRole::kClient;
+  for (const auto& evidence : evidence_) {
+    if (evidence->rank() >= kThreads && !node->provisional) {
+      if (!std::exchange(looked, true)) look_for_late_work(*node);
+      if (node->after) continue;
+    }
     auto claim = evidence->claim(*node, world_);
     if (!claim || (node->blind && evidence->needs_all_requests()) || comes_too_late(*node, *claim)) continue;
     if (claim->parent && claim->parent->exchange && node->exchange->key.valid() &&
@@ -279,7 +293,7 @@ void Correlator::decide(const NodePtr& node, bool last_chance) {
   }
   if (node->provisional) {
     wait_for_parent(node);
-  } else if (last_chance && !(inference_ && node->candidates > 0 && !node->blind)) {
+  } else if (last_chance && !(inference_ && node->candidates > 0 && !node->blind && !node->after)) {
     begin_trace(node);
   }
 }
@@ -391,6 +405,10 @@ void Correlator::begin_trace(const NodePtr& node) {
   node->trace = TraceId::from_u64(high, combine64(high, node->id.to_u64()));
   if (sampling_.sampled()) node->trace_state = sampling_.trace_state(node->trace);
   if (node->blind) node->unlinked_reason = "window_began";
+  if (!node->after) return;
+  node->weak = {std::move(*node->after)};
+  node->after.reset();
+  node->unlinked_reason = "after_answer";
 }
 
 void Correlator::refuted(const NodePtr& call) {

@@ -66,6 +66,7 @@ class Correlator : public Sink<ExchangeItem> {
   void opened(const ExchangePtr& exchange);
   void touched(const ExchangeTouched& item);
   void finished(const ExchangePtr& exchange);
+  void look_for_late_work(Node& call);
   void decide(const NodePtr& node, bool last_chance);
   void link(const NodePtr& node, Claim claim);
   void found(const NodePtr& call, Claim claim);

@@ -77,6 +77,9 @@ constexpr std::array kMissing = {
     Row{"over_budget",
         "so many requests and calls were open that weighing them all would have cost too much (counted as "
         "inference.over_budget.calls)"},
+    Row{"after_answer",
+        "the request it was made for had been answered before: late work, in a trace of its own with a span link to "
+        "that"},
     Row{"none_fits", "no open request of the process fits the call"},
     Row{"window_began",
         "requests were open that had been read before wirespan came, or before this sampling window began: it may be "

@@ -569,8 +569,11 @@ TEST(Goroutine, LateWorkIsNoChild) {
   const auto late = s.call(goroutine(kPid, 22, 20));
   const auto later = s.call(goroutine(kPid, 20, 1));
   s.finish_all({late, later, s.other});
-  EXPECT_TRUE(s.is_root(late));
-  EXPECT_TRUE(s.is_root(later));
+  for (const auto& made : {late, later}) {
+    EXPECT_TRUE(s.is_root(made));
+    ASSERT_EQ(s.span(made).links.size(), 1U);
+    EXPECT_EQ(s.span(made).links[0].span, s.span(a).id);
+  }
 }
 
 TEST(Goroutine, AGoroutineThatReadsForOthersKnowsWhichChildIsWhose) {

@@ -33,26 +33,26 @@ bool born_after(std::uint64_t task, const std::vector<std::uint64_t>& births) {
   return born(task, births) == Born::kAfter;
 }
 
-NodePtr request_read_by(const GoroutineTask& task, std::uint64_t child, const World& world) {
+std::uint64_t request_read_by(const GoroutineTask& task, std::uint64_t child, const World& world) {
   const GoroutineRead& newest = task.reads[0];
   if (child == 0) {
     // Two at once: pipelined, or it reads for others.
-    if (task.requests > 1 && world.open.find(task.reads[1].node)) return nullptr;
-    return world.open.find(newest.node);
+    if (task.requests > 1 && world.open.find(task.reads[1].node)) return 0;
+    return newest.node;
   }
-  if (newest.shared) return nullptr;
+  if (newest.shared) return 0;
   switch (born(child, newest.births)) {
     case Born::kAfter:
-      return world.open.find(newest.node);
+      return newest.node;
     case Born::kUnknown:
-      return newest.first ? world.open.find(newest.node) : nullptr;
+      return newest.first ? newest.node : 0;
     case Born::kBefore:
       break;
   }
-  // A child of the request before, when that is still open (a goroutine that reads for others).
+  // A child of the request before (a goroutine that reads for others).
   const GoroutineRead& before = task.reads[1];
-  if (task.requests < 2 || before.shared || born(child, before.births) != Born::kAfter) return nullptr;
-  return world.open.find(before.node);
+  if (task.requests < 2 || before.shared || born(child, before.births) != Born::kAfter) return 0;
+  return before.node;
 }
 
 }  // namespace wirespan

@@ -52,7 +52,8 @@ struct GoroutineLineage {
 // Whether a goroutine was begun after the moment at which those were the next ids, by the one that was reading then.
 [[nodiscard]] bool born_after(std::uint64_t task, const std::vector<std::uint64_t>& births);
 
-// The request, open still, that the goroutine works for, or a child of it. child: its number, 0: the goroutine itself.
-[[nodiscard]] NodePtr request_read_by(const GoroutineTask& task, std::uint64_t child, const World& world);
+// The request, by its number, that the goroutine works for, or a child of it; 0: not certain. It may be answered.
+// child: its number, 0: the goroutine itself.
+[[nodiscard]] std::uint64_t request_read_by(const GoroutineTask& task, std::uint64_t child, const World& world);
 
 }  // namespace wirespan

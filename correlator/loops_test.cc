@@ -33,9 +33,12 @@ Pair by_workers(Scene& s) {
   Pair p;
   for (auto& r : p.request) r = s.serve(thread(kPid, 10, 2));
   for (std::uint32_t i = 0; i < 2; ++i) p.call[i] = s.call(thread(kPid, 20 + i));
+  // Had a worker answered this one, its call would have been older than that.
+  const auto newer = s.serve(thread(kPid, 10, 2));
   for (const std::uint32_t i : {1U, 0U}) s.finish(p.call[i], thread(kPid, 20 + i));
   // The second worker took the first request.
   for (std::uint32_t i = 0; i < 2; ++i) s.finish(p.request[1 - i], thread(kPid, 20 + i));
+  s.finish(newer, thread(kPid, 29));
   return p;
 }
 
@@ -48,6 +51,18 @@ TEST(Workers, WhoAnswersHadCalledForIt) {
     EXPECT_TRUE(s.is_parent(p.request[0], p.call[1]));
   }
   EXPECT_EQ(method(s, all.back().call[0]), "worker");
+}
+
+// All requests came before all calls, as when a service has just begun to serve: whoever answers whatever, it fits.
+TEST(Workers, WhatFitsWhateverIsAnsweredProvesNothing) {
+  Scene s(without_inference_links());
+  std::vector<ExchangePtr> requests;
+  for (int i = 0; i < 64; ++i) requests.push_back(s.serve(thread(kPid, 10, 2)));
+  std::vector<ExchangePtr> calls;
+  for (std::uint32_t i = 0; i < 64; ++i) calls.push_back(s.call(thread(kPid, 20 + i)));
+  for (std::uint32_t i = 0; i < 64; ++i) s.finish(calls[i], thread(kPid, 20 + i));
+  for (std::uint32_t i = 0; i < 64; ++i) s.finish(requests[i], thread(kPid, 20 + (i + 7) % 64));
+  for (const auto& call : calls) EXPECT_NE(method(s, call), "worker");
 }
 
 // The answer to the first request was lost: what the worker did for it must not become the second one's.
@@ -134,8 +149,10 @@ TEST(Workers, AThreadThatOnlyReadsResponsesIsTheirHand) {
     p = {};
     for (auto& r : p.request) r = s.serve(thread(kPid, 10, 2));
     for (std::uint32_t i = 0; i < 2; ++i) p.call[i] = s.call(thread(kPid, 20 + i));
+    const auto newer = s.serve(thread(kPid, 10, 2));
     for (const auto& call : p.call) s.finish(call, thread(kPid, 30));
     for (std::uint32_t i = 0; i < 2; ++i) s.finish(p.request[1 - i], thread(kPid, 20 + i));
+    s.finish(newer, thread(kPid, 29));
   }
   EXPECT_TRUE(s.is_parent(p.request[1], p.call[0]));
   EXPECT_TRUE(s.is_parent(p.request[0], p.call[1]));

@@ -5,7 +5,7 @@ namespace wirespan {
 // Field by field: making a new one and moving it here costs three times as much.
 void reset(Node& n) {
   // Every field is named, so that a new one does not compile before it has its line below.
-  auto& [exchange, process, role, number, pid, id, opened, carried, decided, link, weak, runner_up_distance,
+  auto& [exchange, process, role, number, pid, id, opened, carried, decided, link, after, weak, runner_up_distance,
          true_request, judged, candidates, blind, holder, queued, unlinked_reason, trace, trace_flags, trace_state,
          peer_seen, synthetic_parent, emitted, told, below, finished, answer_lost, answering, answered_elsewhere,
          provisional_children, provisional, fallback, home_tid] = n;
@@ -20,6 +20,7 @@ void reset(Node& n) {
   carried.reset();
   decided = false;
   link.reset();
+  after.reset();
   weak.clear();
   runner_up_distance = 0;
   true_request = 0;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "correlator/propagation/propagation.h"
@@ -30,8 +31,16 @@ struct Claim {
   bool lossy = false;
   // True only if the evidence that made it says so later, by World::found; World::refuted tells that it never will.
   bool unproven = false;
+  // No parent: it was answered before. A span link, whatever the threshold.
+  bool follows_from = false;
   [[nodiscard]] bool waits() const { return provisional || lossy || unproven; }
 };
+
+inline Claim late_work(NodePtr request, std::string_view method, double confidence) {
+  Claim claim{std::move(request), std::nullopt, method, confidence};
+  claim.follows_from = true;
+  return claim;
+}
 
 struct Node {
   ExchangePtr exchange;  // released once the span is out
@@ -46,6 +55,8 @@ struct Node {
   // The link. Never changed once decided: children are exported with the trace it gives.
   bool decided = false;
   std::optional<Claim> link;
+  // The request, answered by then, that whoever made the call had worked for.
+  std::optional<Claim> after;
   // Below the threshold: exported as span links on a trace of their own. Best first.
   std::vector<Claim> weak;
   double runner_up_distance = 0;  // log-odds of an inferred link against the next best

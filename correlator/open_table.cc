@@ -7,6 +7,9 @@ namespace {
 
 // Processes and threads that serve nothing now, kept in the tables.
 constexpr std::size_t kKeptIdle = 4096;
+constexpr std::size_t kMostAnswered = 512;  // twice
+// Who works on for so long after an answer works for something else by then, as workers do that a handler began.
+constexpr std::int64_t kLateWork = 2'000'000'000;
 
 }  // namespace
 
@@ -22,7 +25,9 @@ bool OpenTable::insert(const NodePtr& node) {
 }
 
 void OpenTable::erase(const Node& node) {
-  if (by_number_.erase(node.number) == 0 || node.role != SpanRole::kServer) return;
+  const auto kept = by_number_.extract(node.number);
+  if (kept.empty() || node.role != SpanRole::kServer) return;
+  if (node.answering) answered_.use(node.number, kMostAnswered) = {kept.mapped(), node.exchange->ended};
   if (auto it = by_pid_.find(node.pid); it != by_pid_.end()) {
     std::erase_if(it->second, [&](const NodePtr& n) { return n->number == node.number; });
     // Most serve again in a moment.
@@ -36,6 +41,7 @@ void OpenTable::clear() {
   by_key_.clear();
   by_pid_.clear();
   by_thread_.clear();
+  answered_.clear();
 }
 
 void OpenTable::leave_home(const Node& node) {
@@ -47,6 +53,11 @@ void OpenTable::leave_home(const Node& node) {
 NodePtr OpenTable::find(std::uint64_t number) const {
   const auto it = by_number_.find(number);
   return it == by_number_.end() ? nullptr : it->second;
+}
+
+NodePtr OpenTable::answered(std::uint64_t number, BootTime now) const {
+  const Answered* const found = answered_.peek(number);
+  return found != nullptr && now - found->ended < kLateWork ? found->node : nullptr;
 }
 
 NodePtr OpenTable::peer_of(const Node& node) const {

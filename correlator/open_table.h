@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/generations.h"
 #include "correlator/node.h"
 #include "model/recycle.h"
 
@@ -22,6 +24,8 @@ class OpenTable {
 
   // Null when it is finished or was never here.
   [[nodiscard]] NodePtr find(std::uint64_t number) const;
+  // A request that was answered not long before `now`. Null: it is open, or that is long ago, or many were since.
+  [[nodiscard]] NodePtr answered(std::uint64_t number, BootTime now) const;
   // The other end of the same exchange on this host, null when not seen (yet). Found for a while after it finished.
   [[nodiscard]] NodePtr peer_of(const Node& node) const;
   void forget_key(const Node& node);
@@ -49,11 +53,17 @@ class OpenTable {
   using Map = std::unordered_map<Key, Value, std::hash<Key>, std::equal_to<Key>,
                                  recycle_detail::Allocator<std::pair<const Key, Value>>>;
 
+  struct Answered {
+    NodePtr node;
+    BootTime ended{};
+  };
+
   std::size_t limit_;
   Map<std::uint64_t, NodePtr> by_number_;
   Map<ExchangeKey, Ends> by_key_;
   std::unordered_map<std::uint32_t, std::vector<NodePtr>> by_pid_;
   std::unordered_map<std::uint32_t, std::uint32_t> by_thread_;
+  Generations<std::uint64_t, Answered> answered_;
 };
 
 }  // namespace wirespan

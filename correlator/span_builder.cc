@@ -57,6 +57,7 @@ SpanLink weak_link(const Claim& claim) {
   }
   link.attributes.set("wirespan.link.method", claim.method);
   link.attributes.set("wirespan.link.confidence", claim.confidence);
+  if (claim.follows_from) link.attributes.set("opentracing.ref_type", "follows_from");
   return link;
 }
 

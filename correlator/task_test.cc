@@ -72,6 +72,32 @@ TEST(Task, WhatIsBornOfTheReaderSinceWorksForTheRequest) {
   EXPECT_EQ(s.span(of_a).parent.method, "task");
 }
 
+// A background task: its request was answered, and another one is the only one that is open.
+TEST(Task, LateWorkIsLinkedToItsRequestAndIsNobodysChild) {
+  PythonScene s;
+  s.finish(s.other, s.in(s.loop));
+  s.finish(s.another, s.in(s.loop));
+  const Connected one(s);
+  const Connected two(s);
+  const auto a = s.serve(s.in(one.reader));
+  const auto background = s.copy(one.reader);
+  s.finish(a, s.in(one.reader));
+  const auto b = s.serve(s.in(two.reader));
+  const auto late = s.call(s.in(background));
+  s.finish(late, s.in(background));
+  s.wait(3'000'000'000);
+  const auto too_late = s.call(s.in(background));
+  s.finish(too_late, s.in(background));
+  s.finish(b, s.in(two.reader));
+  EXPECT_TRUE(s.is_root(late));
+  ASSERT_EQ(s.span(late).links.size(), 1U);
+  EXPECT_EQ(s.span(late).links[0].span, s.span(a).id);
+  EXPECT_EQ(s.span(late).links[0].trace, s.span(a).trace);
+  EXPECT_EQ(s.span(late).links[0].attributes.text("opentracing.ref_type"), "follows_from");
+  EXPECT_EQ(s.span(late).attributes.text("wirespan.link.missing"), "after_answer");
+  EXPECT_TRUE(s.span(too_late).links.empty());
+}
+
 TEST(Task, ATaskOfAnEarlierRequestOfTheSameConnectionIsNotOfTheNext) {
   PythonScene s;
   const Connected one(s);

@@ -28,6 +28,7 @@ constexpr std::string_view kWakeByRef = "5tokio7runtime4task5waker11wake_by_ref"
 constexpr std::string_view kSchedule = "5tokio7runtime4task3raw8schedule";
 constexpr std::string_view kCore = "5tokio7runtime4task4core";
 constexpr std::string_view kEnter = "11TaskIdGuard5enter";
+constexpr std::string_view kSetCurrent = "5tokio7runtime7context19set_current_task_id";  // it calls; 1.54: it is that
 constexpr std::string_view kList = "5tokio7runtime4task4list";
 constexpr std::string_view kBind = "10bind_inner";
 // Not of a generic type, and in a crate of its own: there whatever a program's closures are.
@@ -151,6 +152,7 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
   out.relocated = file.relocated();
   std::vector<GElf_Sym> contexts;
   GElf_Sym enter{};
+  GElf_Sym set_current{};
   std::vector<GElf_Sym> polls;
   const auto note = [&file](std::vector<std::uint64_t>& to, const GElf_Sym& function, std::size_t arguments) {
     std::uint64_t offset = file.offset_of(function.st_value);
@@ -173,6 +175,8 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
       note(out.wakes_by_reference, symbol, 1);
     } else if (has(kCore) && has(kEnter)) {
       enter = symbol;
+    } else if (has(kSetCurrent)) {
+      set_current = symbol;
     } else if (has(kSchedule)) {
       if (out.schedules.size() < kMostFunctions) out.schedules.push_back(symbol.st_value);
     } else if (has(kList) && has(kBind)) {
@@ -210,11 +214,14 @@ Result<TokioExecutable> read_tokio_executable(const std::string& path) {
       static_cast<std::int32_t>(static_cast<std::int64_t>(context.st_value) - static_cast<std::int64_t>(locals.size));
   out.words = static_cast<std::uint16_t>(std::min<std::uint64_t>(context.st_size / 8, WS_TOKIO_WORDS));
   const auto exchanged = [&](const GElf_Sym& function, std::uint64_t most) {
-    if (function.st_size > most) return std::optional<ExchangedWord>();
+    if (function.st_size == 0 || function.st_size > most) return std::optional<ExchangedWord>();
     return exchanged_word(file.read_at(file.offset_of(function.st_value), function.st_size), out.context,
                           out.context + out.words * 8);
   };
-  if (const auto word = enter.st_size != 0 ? exchanged(enter, kMostCode) : polled_word(polls, exchanged); word) {
+  auto word = exchanged(enter, kMostCode);
+  if (!word) word = exchanged(set_current, kMostCode);
+  if (!word) word = polled_word(polls, exchanged);
+  if (word) {
     out.current = word->at;
     out.tagged = word->tagged;
   }

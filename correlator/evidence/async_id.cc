@@ -87,15 +87,15 @@ class AsyncId : public Evidence {
 
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
-    const Process* const process = find(node.pid);
-    if (process == nullptr || !process->work.sends_on(node.exchange->conn->id)) return std::nullopt;
-    const std::uint8_t how = process->work.how();
-    if (doubts(how) != 0 || !process->answers.trusted(kProvenAtOnce, kRareAtOnce) ||
-        !process->hows[how].trusted(kProvenAtOnce, kRareAtOnce))
-      return std::nullopt;
-    NodePtr request = world.open.find(process->work.now().request);
+    NodePtr request = world.open.find(certain(node));
     if (!request || request->answering) return std::nullopt;
     return Claim{std::move(request), std::nullopt, "async_id", 0.99};
+  }
+
+  [[nodiscard]] std::optional<Claim> late(const Node& call, World& world) override {
+    NodePtr request = world.open.answered(certain(call), call.opened);
+    if (!request) return std::nullopt;
+    return late_work(std::move(request), "async_id", 0.99);
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
@@ -122,6 +122,16 @@ class AsyncId : public Evidence {
   }
 
  private:
+  // The request the call is made for, by its number; 0: that is not certain now.
+  [[nodiscard]] std::uint64_t certain(const Node& call) {
+    const Process* const process = find(call.pid);
+    if (process == nullptr || !process->work.sends_on(call.exchange->conn->id)) return 0;
+    const std::uint8_t how = process->work.how();
+    if (doubts(how) != 0 || !process->answers.trusted(kProvenAtOnce, kRareAtOnce) ||
+        !process->hows[how].trusted(kProvenAtOnce, kRareAtOnce))
+      return 0;
+    return process->work.now().request;
+  }
   struct Made {
     Work by;
     std::uint8_t how = 0;

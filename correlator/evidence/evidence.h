@@ -56,6 +56,10 @@ class Evidence {
   // A sampling window ended: forget what is under way, keep what was learned of how processes work.
   virtual void restart() {}
 
+  // The request that whoever makes the call worked for until it was answered: late work, unless that one has gone on to
+  // work for others. Asked where no evidence had a claim.
+  [[nodiscard]] virtual std::optional<Claim> late(const Node& /*call*/, World& /*world*/) { return std::nullopt; }
+
   // The parent of `node`, whose request was just sent or received, as far as this evidence can say.
   [[nodiscard]] virtual std::optional<Claim> claim(const Node& /*node*/, World& /*world*/) { return std::nullopt; }
 };

@@ -11,6 +11,7 @@
 // until the request was answered after them and the process's children have been seen, over and over, to make none in
 // the time after that, while others of the process made theirs. From then on they are believed when they are made.
 // Where children are found out to be workers all that waits is let go, and it takes many more to believe them again.
+#include <algorithm>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -143,6 +144,23 @@ class Goroutine : public Evidence {
     return claim;
   }
 
+  // Goroutines that go on once the request is answered that they were begun for, and the one that read it. More than
+  // two calls make it a worker (GoroutineChildren).
+  [[nodiscard]] std::optional<Claim> late(const Node& call, World& world) override {
+    const Actor& actor = call.exchange->request->first_byte.actor;
+    if (actor.task == 0 || is_context(actor.task)) return std::nullopt;
+    const Process& of = process(call.pid);
+    const Found found = request_of(of, actor, world);
+    if (found.request == 0 || found.node || std::ranges::any_of(found.lineage.all(), [&of](std::uint64_t task) {
+          const Task* const known = of.tasks.peek(task);
+          return known != nullptr && known->outlives;
+        }))
+      return std::nullopt;
+    NodePtr request = world.open.answered(found.request, call.opened);
+    if (!request) return std::nullopt;
+    return late_work(std::move(request), "goroutine", 0.9);
+  }
+
  private:
   Process& process(std::uint32_t pid) {
     if (processes_.size() >= kMostProcesses && !processes_.contains(pid)) {
@@ -260,7 +278,7 @@ class Goroutine : public Evidence {
     if (worker.channel == 0 || worker.requests > 0 || send.other == 0 || send.drawn()) return;
     const Task* const receiver = process.tasks.peek(send.other);
     if (receiver == nullptr || receiver->requests == 0) return;
-    const NodePtr request = request_read_by(*receiver, 0, world);
+    const NodePtr request = world.open.find(request_read_by(*receiver, 0, world));
     if (!request) return;
     if (worker.work != 0) return process.unknown.replied(worker.work == request->number);
     if (!process.unknown.replied(send.actor.task, worker.draw, request, world)) return;
@@ -343,9 +361,10 @@ class Goroutine : public Evidence {
   struct Found {
     NodePtr node;  // null when that is not certain
     bool through_channel = false;
-    Lineage lineage = {};      // of a child of the one that read it
-    std::uint64_t draw = 0;    // on which it depends
-    std::uint64_t worker = 0;  // who makes the call, where that one is fed through channels
+    Lineage lineage = {};       // of a child of the one that read it
+    std::uint64_t draw = 0;     // on which it depends
+    std::uint64_t worker = 0;   // who makes the call, where that one is fed through channels
+    std::uint64_t request = 0;  // open or answered, by lineage
   };
 
   GoroutineChildren::Belief call_of_child(Process& process, const Found& found, const Node& node, World& world) {
@@ -367,10 +386,13 @@ class Goroutine : public Evidence {
     Lineage lineage;
     for (int generation = 0; generation < Lineage::kMost; ++generation) {
       if (const Task* const task = process.tasks.peek(at.task); task != nullptr) {
-        if (task->requests > 0) return {request_read_by(*task, child, world), false, lineage};
+        if (task->requests > 0) {
+          const std::uint64_t request = request_read_by(*task, child, world);
+          return {world.open.find(request), false, lineage, 0, 0, request};
+        }
         // Workers outlive what they were started for.
         if (task->channel != 0) {
-          return {world.open.find(task->work), true, {}, task->draw, task->work == 0 ? at.task : 0};
+          return {world.open.find(task->work), true, {}, task->draw, task->work == 0 ? at.task : 0, 0};
         }
       }
       // A goroutine never heard of may be anything's child, but not if its child told who it is.

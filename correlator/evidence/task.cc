@@ -55,6 +55,7 @@ struct Task {
   std::uint32_t requests = 0;
   bool shared = false;  // it reads requests while others it read are open
   BootTime answered{};
+  std::array<Read, 2> answers;  // requests and when it answered them, the newest first
   // Since it began to work for what it works for now: when it first heard of a call that it made, and of one that
   // another did. 0: not.
   BootTime heard{};
@@ -138,15 +139,23 @@ class ByTask : public Evidence {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
     if (!is_ours(actor.task)) return std::nullopt;
-    const TrackRecord& births = process_of(node.pid).births;
-    if (births.failed * kRare > births.held + kRare) return std::nullopt;
+    if (fails(process_of(node.pid).births)) return std::nullopt;
     NodePtr request = request_of(node.pid, actor, world);
-    if (!request) return std::nullopt;
-    const Line line = line_of(node.pid, actor);
-    if (line.doubted <= line.reader && !process_of(node.pid).handed.trusted(kProvenHanded, kRareHanded))
-      return std::nullopt;
+    if (!request || !certain(node.pid, actor)) return std::nullopt;
     world.habits.explained(node.pid, true);
     return Claim{std::move(request), std::nullopt, "task", 0.99};
+  }
+
+  // Tasks that go on in the background once their request is answered. Vert.x's contexts may be taken for others.
+  [[nodiscard]] std::optional<Claim> late(const Node& call, World& world) override {
+    const Actor& actor = call.exchange->request->first_byte.actor;
+    if (!is_ours(actor.task) || is_object(actor.task)) return std::nullopt;
+    NodePtr request;
+    if (!fails(process_of(call.pid).births) && certain(call.pid, actor))
+      request = world.open.answered(number_of(call.pid, actor), call.opened);
+    if (!request) request = world.open.answered(answered_in_line(call.pid, actor), call.opened);
+    if (!request) return std::nullopt;
+    return late_work(std::move(request), "task", 0.99);
   }
 
  private:
@@ -164,6 +173,7 @@ class ByTask : public Evidence {
   struct Process {
     TrackRecord births;   // the first rule
     TrackRecord answers;  // the second
+    TrackRecord once;     // who has answered a request answers no other
     TrackRecord handed;   // calls in what was born of who had heard of another one
     std::vector<Pending> pending;
     Pairs waiting;           // found before the second rule was proven
@@ -222,32 +232,59 @@ class ByTask : public Evidence {
     return line;
   }
 
-  // Up from who made a call to whoever read a request. Null: not certain.
+  static bool fails(const TrackRecord& births) { return births.failed * kRare > births.held + kRare; }
+  bool certain(std::uint32_t pid, const Actor& actor) {
+    const Line line = line_of(pid, actor);
+    return line.doubted > line.reader || process_of(pid).handed.trusted(kProvenHanded, kRareHanded);
+  }
+
   NodePtr request_of(std::uint32_t pid, const Actor& actor, World& world) {
+    return world.open.find(number_of(pid, actor));
+  }
+  // The request that whoever made a call, or was born for by one that served it, has answered since; 0: not certain.
+  std::uint64_t answered_in_line(std::uint32_t pid, const Actor& actor) {
+    const bool once = process_of(pid).once.trusted(kProven, kRare);
+    const Line line = line_of(pid, actor);
+    for (std::size_t i = 0; i < kGenerations && line.tasks[i] != 0; ++i) {
+      const Task* const task = tasks_.find(key(pid, line.tasks[i]));
+      if (task == nullptr || task->answers[0].node == 0) continue;
+      if (line.doubted <= i && !process_of(pid).handed.trusted(kProvenHanded, kRareHanded)) return 0;
+      const auto& [newest, before] = task->answers;
+      if (once) return newest.node;
+      // It serves one request after the other: for the one that it answered first since the other was born.
+      if (i == 0) return 0;
+      const BootTime since = born(line.tasks[i - 1]);
+      return newest.time > since && before.time <= since ? newest.node : 0;
+    }
+    return 0;
+  }
+
+  // Up from who made a call to whoever read a request. 0: not certain. It may be answered.
+  std::uint64_t number_of(std::uint32_t pid, const Actor& actor) {
     std::uint64_t at = actor.task;
     std::uint64_t child = 0;
     for (std::size_t generation = 0; generation < kGenerations; ++generation) {
       const Task* const task = tasks_.find(key(pid, at));
-      if (task != nullptr && task->requests > 0) return request_read_by(*task, child, world);
+      if (task != nullptr && task->requests > 0) return request_read_by(*task, child);
       std::uint64_t parent = task != nullptr ? task->parent : 0;
       if (parent == 0 && child == 0) parent = actor.parent_task;
-      if (parent == 0) return nullptr;
+      if (parent == 0) return 0;
       child = at;
       at = parent;
     }
-    return nullptr;
+    return 0;
   }
 
   // child: of the reader, 0: itself.
-  static NodePtr request_read_by(const Task& task, std::uint64_t child, World& world) {
+  static std::uint64_t request_read_by(const Task& task, std::uint64_t child) {
     const Read& newest = task.reads[0];
     const Read& before = task.reads[1];
-    if (child == 0) return task.shared ? nullptr : world.open.find(newest.node);
-    if (task.requests > 1 && newest.time == before.time) return nullptr;  // both came in one read
-    if (born(child) > newest.time) return world.open.find(newest.node);
-    // Of the one before, when that is still open. What is older than both is of neither.
-    if (task.requests > 1 && born(child) > before.time) return world.open.find(before.node);
-    return nullptr;
+    if (child == 0) return task.shared ? 0 : newest.node;
+    if (task.requests > 1 && newest.time == before.time) return 0;  // both came in one read
+    if (born(child) > newest.time) return newest.node;
+    // Of the one before. What is older than both is of neither.
+    if (task.requests > 1 && born(child) > before.time) return before.node;
+    return 0;
   }
 
   void put_off(const NodePtr& call, const Actor& actor) {
@@ -270,6 +307,9 @@ class ByTask : public Evidence {
     if (const NodePtr own = request_of(request->pid, touch.actor, world)) process.births.add(own == request);
     Task& task = tasks_.get(key(request->pid, touch.actor.task));
     const BootTime last = std::exchange(task.answered, touch.time);
+    process.once.add(task.answers[0].node == 0);
+    task.answers[1] = task.answers[0];
+    task.answers[0] = {request->number, touch.time};
     task.heard = task.overheard = {};
     bool fits = last <= request->opened;  // else it answers several at a time: whose calls they are is not known
     const bool object = is_object(touch.actor.task);

@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kMostThreads = 65'536;
 constexpr float kProven = 16;
 constexpr float kRare = 200;
+constexpr std::size_t kMostWaiting = 4096;
 constexpr std::size_t kMostCalls = 256;  // of one piece of work; with more, it is none
 
 class Worker : public Evidence {
@@ -109,15 +110,25 @@ class Worker : public Evidence {
         alone && !work.too_much && std::ranges::all_of(work.calls, [&](const Call& call) {
           return call.response == Response::kRead && call.node->pid == node->pid && call.node->opened >= node->opened;
         });
-    record.fits.add(fits);
+    record.fits.add(fits, fits ? newer(work.calls, node, world) : 1);
     if (!fits || !record.fits.trusted(0, kRare)) return record.waiting.clear();
     // The first ones wait until the process has shown that it works like this.
+    if (record.waiting.size() >= kMostWaiting) record.waiting.clear();
     for (const Call& call : work.calls) record.waiting.emplace_back(call.node, node);
     if (!record.fits.trusted(kProven, kRare)) return;
     for (auto& [call, request] : record.waiting) {
       if (!call->decided) world.found(call, Claim{request, std::nullopt, "worker", 0.98});
     }
     record.waiting.clear();
+  }
+
+  // Of the open requests of the process, the share that is newer than some of the calls: had the thread answered one of
+  // those, it would not have fitted. Where a service was only just started, or all requests wait in a queue, all fit.
+  static float newer(const std::vector<Call>& calls, const NodePtr& request, const World& world) {
+    const auto& serving = world.open.serving(request->pid);
+    const auto first = std::ranges::min(calls, {}, [](const Call& call) { return call.node->opened; }).node->opened;
+    const auto from = std::ranges::upper_bound(serving, first, {}, [](const NodePtr& open) { return open->opened; });
+    return serving.empty() ? 0 : static_cast<float>(serving.end() - from) / static_cast<float>(serving.size());
   }
 
   std::unordered_map<std::uint32_t, Work> work_;
