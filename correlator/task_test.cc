@@ -72,6 +72,32 @@ TEST(Task, WhatIsBornOfTheReaderSinceWorksForTheRequest) {
   EXPECT_EQ(s.span(of_a).parent.method, "task");
 }
 
+// asyncio.run in a WSGI application: the thread's event loop is the request's own.
+TEST(Task, AThreadThatStaysWithItsRequestMayRunALoopForIt) {
+  PythonScene s;
+  const auto in = [](std::uint32_t tid, std::uint32_t loop, std::uint64_t task = 0) {
+    return Actor{{2, tid}, loop, task, 0};
+  };
+  s.runtimes[2] = Runtime::kPython;
+  const auto open = s.serve(in(9, 2));
+  const auto unknown = s.serve(in(7, 2));
+  const auto before = s.call(in(7, 4, s.copy(0)));
+  s.finish(unknown, in(7, 4));
+  for (int i = 0; i < 24; ++i) s.finish(s.serve(in(7, 6)), in(7, 6));
+  const auto a = s.serve(in(7, 6));
+  const auto b = s.serve(in(8, 2));
+  const auto of_a = s.call(in(7, 8, s.copy(0)));
+  const auto of_b = s.call(in(8, 10, s.copy(0)));
+  s.finish(a, in(7, 8));
+  s.finish(b, in(8, 10));
+  s.finish(of_a, in(7, 8));
+  s.finish(of_b, in(8, 10));
+  s.finish(before, in(7, 4));
+  EXPECT_TRUE(s.is_root(before)) << "it may as well be a loop that serves several";
+  EXPECT_TRUE(s.is_parent(a, of_a));
+  EXPECT_TRUE(s.is_parent(b, of_b));
+}
+
 // A background task: its request was answered, and another one is the only one that is open.
 TEST(Task, LateWorkIsLinkedToItsRequestAndIsNobodysChild) {
   PythonScene s;

@@ -51,10 +51,14 @@ class Thread : public Evidence {
     if (!parent) return std::nullopt;
     // A thread that has been back in epoll_wait since, or has read several requests that are still open, runs an event
     // loop or a scheduler of its own: which of them it works for now cannot be told by the thread alone.
-    if (!turn_known(actor) || activation->loop != actor.loop || world.open.serving_by_thread(actor.thread.tid) > 1)
-      return std::nullopt;
     const auto verdict = world.habits.of(node.pid);
-    if (verdict == ThreadHabits::Verdict::kMoves) return std::nullopt;
+    if (verdict == ThreadHabits::Verdict::kMoves || world.open.serving_by_thread(actor.thread.tid) > 1)
+      return std::nullopt;
+    // But one that reads requests outside of any Python context, and stays with each, runs a loop for that one alone
+    // (asyncio.run in a WSGI application).
+    const bool loop_of_its_own =
+        is_context(actor.task) && node.process->runtime == Runtime::kPython && verdict == ThreadHabits::Verdict::kStays;
+    if (!loop_of_its_own && (!turn_known(actor) || activation->loop != actor.loop)) return std::nullopt;
     const bool others_read = world.habits.others_read(node.pid);
     return Claim{std::move(parent), std::nullopt, activation->method,
                  others_read ? std::min(activation->confidence, kOthersRead) : activation->confidence,
