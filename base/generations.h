@@ -32,6 +32,9 @@ class Generations {
     return kept ? young_.insert(std::move(kept)).position->second : young_[key];
   }
 
+  void erase(const Key& key) {
+    if (young_.erase(key) == 0) old_.erase(key);
+  }
   // What is young grows old, what was old is forgotten. Whether anything was.
   bool age() {
     const bool some = !old_.empty();

@@ -6,7 +6,7 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostStretches = 65'536;
+constexpr std::size_t kMostStretches = 32'768;
 constexpr std::size_t kMostRemembered = 16'384;
 constexpr std::size_t kMostLines = 65'536;
 

@@ -31,6 +31,12 @@ class ThreadHabits {
     const auto it = habits_.find(pid);
     return it != habits_.end() && it->second.contexts;
   }
+  // It answers within contexts of its runtime: its event loops serve several requests.
+  void answers_in_contexts(std::uint32_t pid) { slot(pid).answers_in_contexts = true; }
+  [[nodiscard]] bool has_answered_in_contexts(std::uint32_t pid) const {
+    const auto it = habits_.find(pid);
+    return it != habits_.end() && it->second.answers_in_contexts;
+  }
   // A thread that works for no request made a call, while those that read requests stay with them: they may have others
   // make their calls.
   void hands_calls_over(std::uint32_t pid) { slot(pid).hands_over = true; }
@@ -72,6 +78,7 @@ class ThreadHabits {
     std::uint64_t read = 0;
     std::uint64_t read_elsewhere = 0;
     bool contexts = false;
+    bool answers_in_contexts = false;
     bool hands_over = false;
   };
   Habit& slot(std::uint32_t pid) {

@@ -88,7 +88,7 @@ class AsyncId : public Evidence {
   [[nodiscard]] std::optional<Claim> claim(const Node& node, World& world) override {
     if (node.role != SpanRole::kClient) return std::nullopt;
     NodePtr request = world.open.find(certain(node));
-    if (!request || request->answering) return std::nullopt;
+    if (!request) return std::nullopt;
     return Claim{std::move(request), std::nullopt, "async_id", 0.99};
   }
 
@@ -111,14 +111,18 @@ class AsyncId : public Evidence {
       process->reply = node;
     } else if (touched.kind == MessageKind::kRequest) {
       process->work.reading(conn, {node->number}, true);
-    } else if (touched.first) {
-      answer(*process, node, world);
+    } else {
+      prove(*process, node);
+      if (touched.first) settle(*process, node, world);
     }
   }
 
-  void finished(const NodePtr& node, World& /*world*/) override {
-    if (node->role != SpanRole::kServer) return;
-    if (Process* const process = find(node->pid)) process->waiting.erase(node->number);
+  // Calls made while it was answered already are settled by the end of that.
+  void finished(const NodePtr& node, World& world) override {
+    Process* const process = node->role == SpanRole::kServer ? find(node->pid) : nullptr;
+    if (process == nullptr) return;
+    if (node->answering) settle(*process, node, world);
+    process->waiting.erase(node->number);
   }
 
  private:
@@ -163,7 +167,7 @@ class AsyncId : public Evidence {
 
   static void wait(Process& process, const NodePtr& call, std::uint64_t request_number, World& world) {
     const NodePtr request = world.open.find(request_number);
-    if (!request || request->answering || call->decided || call->blind) return;
+    if (!request || call->decided || call->blind) return;
     if (process.waiting.size() >= kMostRequests) process.waiting.clear();
     auto& calls = process.waiting[request_number];
     if (calls.size() < kMostCallsOfOne) calls.push_back(call);
@@ -187,7 +191,8 @@ class AsyncId : public Evidence {
     if (!waits) wait(process, process.reply, heard.by.request, world);
   }
 
-  static void answer(Process& process, const NodePtr& request, World& world) {
+  // Some of its answer is written.
+  static void prove(Process& process, const NodePtr& request) {
     const Work work = process.work.sends_on(request->exchange->conn->id) ? process.work.now() : Work();
     if (work.request != 0) {
       const std::uint8_t how = process.work.how();
@@ -204,7 +209,6 @@ class AsyncId : public Evidence {
         at = made->by.via;
       }
     }
-    settle(process, request, world);
   }
 
   static bool believed(const Process& process, std::uint8_t how, bool proven) {

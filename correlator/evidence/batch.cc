@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/generations.h"
 #include "correlator/evidence/track_record.h"
 #include "correlator/loop_evidence.h"
 
@@ -23,7 +24,7 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostProcesses = 65'536;
-constexpr std::size_t kMostGuesses = 32'768;
+constexpr std::size_t kMostGuesses = 8192;  // twice
 constexpr std::size_t kMostWaiting = 1024;
 constexpr float kProven = 16;  // proofs, each as much as it was no accident
 constexpr float kProvenAsWell = 4;
@@ -41,7 +42,6 @@ class Batch : public LoopEvidence {
     LoopEvidence::restart();
     begun_.clear();
     guesses_.clear();
-    older_guesses_.clear();
     for (auto& [pid, process] : processes_) {
       for (Record& record : process) record.waiting.clear();
     }
@@ -64,7 +64,6 @@ class Batch : public LoopEvidence {
     Mates mates;
     Sort sort = kSent;
   };
-  using Guesses = std::unordered_map<std::uint64_t, Guess>;  // by call
 
   void first_over(const NodePtr& call, World& /*world*/) override {
     const auto it = begun_.find(call->exchange->conn->id);
@@ -105,21 +104,12 @@ class Batch : public LoopEvidence {
     }
   }
 
-  void guess(const Node& call, const Guess& guessed) {
-    if (guesses_.size() >= kMostGuesses) {
-      older_guesses_ = std::move(guesses_);
-      guesses_.clear();
-    }
-    guesses_[call.number] = guessed;
-  }
+  void guess(const Node& call, const Guess& guessed) { guesses_.use(call.number, kMostGuesses) = guessed; }
 
   [[nodiscard]] Guess guess_of(std::uint64_t call) const {
-    for (const Guesses* guesses : {&guesses_, &older_guesses_}) {
-      if (const auto it = guesses->find(call); it != guesses->end()) return it->second;
-    }
-    return {};
+    const Guess* const guess = guesses_.peek(call);
+    return guess == nullptr ? Guess() : *guess;
   }
-
   // How likely a request is among those answered that was not the call's: any that is open, or any it was read with.
   static float by_accident(const Guess& guess, const Turn& turn) {
     const auto answered = [&](std::uint64_t number) {
@@ -134,6 +124,7 @@ class Batch : public LoopEvidence {
   void responded(const NodePtr& call, const Turn& turn, World& world) {
     const Guess guess = guess_of(call->number);
     if (guess.request == 0) return;
+    guesses_.erase(call->number);
     Process& process = process_of(call->pid);
     Record& record = process[guess.sort];
     const auto answer =
@@ -175,9 +166,8 @@ class Batch : public LoopEvidence {
   }
 
   std::unordered_map<std::uint32_t, Process> processes_;
-  std::unordered_map<ConnId, Guess> begun_;  // connections without a call yet
-  Guesses guesses_;
-  Guesses older_guesses_;
+  std::unordered_map<ConnId, Guess> begun_;    // connections without a call yet
+  Generations<std::uint64_t, Guess> guesses_;  // by call, until its response
 };
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/generations.h"
 #include "correlator/evidence/track_record.h"
 #include "correlator/loop_evidence.h"
 
@@ -28,7 +29,7 @@ namespace {
 
 constexpr std::size_t kMostThreads = 65'536;
 constexpr std::size_t kMostProcesses = 65'536;
-constexpr std::size_t kMostGuesses = 32'768;
+constexpr std::size_t kMostGuesses = 8192;  // twice
 constexpr std::size_t kMostWaiting = 1024;
 constexpr std::size_t kMostFree = 1024;  // connections of a thread
 constexpr std::uint32_t kTurnsToConnect = 2;
@@ -47,7 +48,6 @@ class Relay : public LoopEvidence {
     LoopEvidence::restart();
     before_.clear();
     guesses_.clear();
-    older_guesses_.clear();
     for (auto& [pid, process] : processes_) {
       for (Record& record : process) record.waiting.clear();
     }
@@ -61,7 +61,6 @@ class Relay : public LoopEvidence {
     std::uint64_t request = 0;  // that took the call's connection; 0: not known
     bool begun = false;         // for it
   };
-  using Guesses = std::unordered_map<std::uint64_t, Guess>;  // by call
   struct Begun {
     ConnId conn{};
     std::uint32_t loop = 0;
@@ -214,21 +213,12 @@ class Relay : public LoopEvidence {
     }
   }
 
-  void guess(const Node& call, const Guess& guessed) {
-    if (guesses_.size() >= kMostGuesses) {
-      older_guesses_ = std::move(guesses_);
-      guesses_.clear();
-    }
-    guesses_[call.number] = guessed;
-  }
+  void guess(const Node& call, const Guess& guessed) { guesses_.use(call.number, kMostGuesses) = guessed; }
 
   [[nodiscard]] Guess guess_of(std::uint64_t call) const {
-    for (const Guesses* guesses : {&guesses_, &older_guesses_}) {
-      if (const auto it = guesses->find(call); it != guesses->end()) return it->second;
-    }
-    return {};
+    const Guess* const guess = guesses_.peek(call);
+    return guess == nullptr ? Guess() : *guess;
   }
-
   void answered(const Before& before, const Turn& turn, World& world) {
     const std::size_t count = turn.answers.size();
     if (count == 0) return;
@@ -250,6 +240,7 @@ class Relay : public LoopEvidence {
       if (one.answers.size() == 1 && guess_of(one.call->number).mates)
         found(kBySets, one.call, turn.answers[one.answers.front()].node, world);
     }
+    for (const Open& one : open) guesses_.erase(one.call->number);
   }
 
   void prove(const Open& one, const Guess& guess, const Turn& turn, std::size_t open, World& world) {
@@ -326,8 +317,7 @@ class Relay : public LoopEvidence {
 
   std::unordered_map<std::uint32_t, Before> before_;  // by thread
   std::unordered_map<std::uint32_t, Process> processes_;
-  Guesses guesses_;
-  Guesses older_guesses_;
+  Generations<std::uint64_t, Guess> guesses_;  // by call, until its response
 };
 
 }  // namespace

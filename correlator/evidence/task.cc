@@ -139,9 +139,11 @@ class ByTask : public Evidence {
     if (node.role != SpanRole::kClient) return std::nullopt;
     const Actor& actor = node.exchange->request->first_byte.actor;
     if (!is_ours(actor.task)) return std::nullopt;
-    if (fails(process_of(node.pid).births)) return std::nullopt;
-    NodePtr request = request_of(node.pid, actor, world);
-    if (!request || !certain(node.pid, actor)) return std::nullopt;
+    NodePtr request;
+    if (!fails(process_of(node.pid).births) && certain(node.pid, actor)) request = request_of(node.pid, actor, world);
+    // One whose answer has begun and goes on.
+    if (!request) request = world.open.find(answered_in_line(node.pid, actor, true));
+    if (!request) return std::nullopt;
     world.habits.explained(node.pid, true);
     return Claim{std::move(request), std::nullopt, "task", 0.99};
   }
@@ -153,7 +155,7 @@ class ByTask : public Evidence {
     NodePtr request;
     if (!fails(process_of(call.pid).births) && certain(call.pid, actor))
       request = world.open.answered(number_of(call.pid, actor), call.opened);
-    if (!request) request = world.open.answered(answered_in_line(call.pid, actor), call.opened);
+    if (!request) request = world.open.answered(answered_in_line(call.pid, actor, false), call.opened);
     if (!request) return std::nullopt;
     return late_work(std::move(request), "task", 0.99);
   }
@@ -241,8 +243,9 @@ class ByTask : public Evidence {
   NodePtr request_of(std::uint32_t pid, const Actor& actor, World& world) {
     return world.open.find(number_of(pid, actor));
   }
-  // The request that whoever made a call, or was born for by one that served it, has answered since; 0: not certain.
-  std::uint64_t answered_in_line(std::uint32_t pid, const Actor& actor) {
+  // The request that whoever made a call, or by whom that one was born for it, has begun to answer since; 0: not
+  // certain. answering: if it goes on with that.
+  std::uint64_t answered_in_line(std::uint32_t pid, const Actor& actor, bool answering) {
     const bool once = process_of(pid).once.trusted(kProven, kRare);
     const Line line = line_of(pid, actor);
     for (std::size_t i = 0; i < kGenerations && line.tasks[i] != 0; ++i) {
@@ -252,7 +255,7 @@ class ByTask : public Evidence {
       const auto& [newest, before] = task->answers;
       if (once) return newest.node;
       // It serves one request after the other: for the one that it answered first since the other was born.
-      if (i == 0) return 0;
+      if (i == 0) return answering ? newest.node : 0;
       const BootTime since = born(line.tasks[i - 1]);
       return newest.time > since && before.time <= since ? newest.node : 0;
     }

@@ -36,6 +36,7 @@ class Thread : public Evidence {
     }
     if (node->role != SpanRole::kServer) return;
     if (touched.kind == MessageKind::kRequest) return activate(node, touched.touch, world);
+    if (is_context(touched.touch.actor.task)) world.habits.answers_in_contexts(node->pid);
     if (touched.touch.actor.thread.tid != node->home_tid) node->answered_elsewhere = true;
   }
 

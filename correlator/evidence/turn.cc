@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/generations.h"
 #include "correlator/evidence/evidence.h"
 #include "correlator/evidence/track_record.h"
 
@@ -31,7 +32,7 @@ constexpr float kProvenCalls = 32;
 constexpr float kRareCalls = 400;
 constexpr std::size_t kMostPutOff = 1024;
 constexpr std::size_t kLookedThrough = 64;
-constexpr std::size_t kMostGuesses = 32'768;
+constexpr std::size_t kMostGuesses = 16'384;  // twice
 
 class Turn : public Evidence {
  public:
@@ -44,7 +45,6 @@ class Turn : public Evidence {
     fresh_.clear();
     single_.clear();
     guesses_.clear();
-    older_guesses_.clear();
     for (auto& [pid, process] : processes_) {
       process.answered.clear();
       for (Pairs& pairs : process.guessed) pairs.clear();
@@ -272,20 +272,11 @@ class Turn : public Evidence {
     single_[exchange.conn->id] = call;
   }
 
-  void remember(std::uint64_t call, Guess guess) {
-    if (guesses_.size() >= kMostGuesses) {
-      older_guesses_ = std::move(guesses_);
-      guesses_.clear();
-    }
-    guesses_[call] = guess;
-  }
+  void remember(std::uint64_t call, Guess guess) { guesses_.use(call, kMostGuesses) = guess; }
   [[nodiscard]] Guess guessed_of(std::uint64_t call) const {
-    for (const auto* guesses : {&guesses_, &older_guesses_}) {
-      if (const auto it = guesses->find(call); it != guesses->end()) return it->second;
-    }
-    return {};
+    const Guess* const guess = guesses_.peek(call);
+    return guess == nullptr ? Guess() : *guess;
   }
-
   void connecting(const event::Opened& opened) {
     if (opened.conn->side != TcpSide::kActive || opened.conn->adopted || opened.actor.thread.tid == 0) return;
     if (const Guess guess = cause(opened.actor, opened.conn->opened, opened.conn->id); guess.request != 0) {
@@ -306,8 +297,7 @@ class Turn : public Evidence {
   std::unordered_map<ConnId, Guess> fresh_;     // made while working for a request, not used yet
   std::unordered_map<ConnId, NodePtr> single_;  // the only call of a connection so far
   // By call. Not links before the rule is believed.
-  std::unordered_map<std::uint64_t, Guess> guesses_;
-  std::unordered_map<std::uint64_t, Guess> older_guesses_;
+  Generations<std::uint64_t, Guess> guesses_;
 };
 
 }  // namespace
