@@ -55,10 +55,11 @@ class Thread : public Evidence {
     const auto verdict = world.habits.of(node.pid);
     if (verdict == ThreadHabits::Verdict::kMoves || world.open.serving_by_thread(actor.thread.tid) > 1)
       return std::nullopt;
-    // But one that reads requests outside of any Python context, and stays with each, runs a loop for that one alone
-    // (asyncio.run in a WSGI application).
-    const bool loop_of_its_own =
-        is_context(actor.task) && node.process->runtime == Runtime::kPython && verdict == ThreadHabits::Verdict::kStays;
+    // But one that reads and answers requests outside of any Python context, and stays with each, runs a loop for that
+    // one alone (asyncio.run in a WSGI application).
+    const bool loop_of_its_own = is_context(actor.task) && node.process->runtime == Runtime::kPython &&
+                                 verdict == ThreadHabits::Verdict::kStays &&
+                                 !world.habits.has_answered_in_contexts(node.pid);
     if (!loop_of_its_own && (!turn_known(actor) || activation->loop != actor.loop)) return std::nullopt;
     const bool others_read = world.habits.others_read(node.pid);
     return Claim{std::move(parent), std::nullopt, activation->method,
