@@ -73,6 +73,32 @@ TEST(TokioWakes, OnceWhoAskedHasAlwaysBeenWhoAwaitedAnswersAreEnough) {
   EXPECT_FALSE(process.all_after(0));
 }
 
+TEST(TokioWakes, WhatConsumersDoBetweenJobsIsToldWhileWatchedAndWhereThereAreSuch) {
+  Process without;
+  without.moved(without.served, Direction::kReceived, 10);
+  EXPECT_TRUE(without.wakes.jobs()) << "nobody knows yet";
+  without.prove();
+  EXPECT_FALSE(without.wakes.jobs());
+
+  Process many;  // each of them awaits but few responses while it is watched
+  EXPECT_TRUE(many.all_after(0));
+  many.now = many.now + 200 * kMs;
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    many.asks(1000 + i % 150);
+    many.answers(1000 + i % 150, true);
+    many.wakes.replied(kTokioTask | (1000 + i % 150));
+  }
+  static_cast<void>(many.all_after(0));
+  EXPECT_TRUE(many.wakes.jobs());
+
+  Process few;  // whose replies are not seen
+  EXPECT_TRUE(few.all_after(0));
+  few.now = few.now + 200 * kMs;
+  few.calls(300);
+  static_cast<void>(few.all_after(0));
+  EXPECT_TRUE(few.wakes.jobs());
+}
+
 TEST(TokioWakes, WhereWhoAwaitsIsWokenByValueAllAreNeeded) {
   Process process;
   process.calls(300, false);
