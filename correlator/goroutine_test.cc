@@ -286,6 +286,19 @@ TEST(Goroutine, AWorkerInASelectWorksForWhatItWasSent) {
   EXPECT_TRUE(s.is_root(of_nobody_again));
 }
 
+// One in between that waits for its children by a WaitGroup is seen only when it begins them.
+TEST(Goroutine, WhoBeginsOthersIsKnown) {
+  ChannelScene s;
+  show_that_children_end(s);
+  const auto a = s.read(20, {21});
+  s.hand_over(Role::kSpawns, 0, 21, 20);
+  const auto grandchild = s.call(goroutine(kPid, 22, 21));
+  const auto of_who_knows = s.call(goroutine(kPid, 24, 23));
+  s.finish_all({grandchild, of_who_knows, a, s.other});
+  EXPECT_TRUE(s.is_parent(a, grandchild));
+  EXPECT_TRUE(s.is_root(of_who_knows));
+}
+
 // As handlers under net/http's TimeoutHandler do, and children that call on others.
 TEST(Goroutine, WhoWaitsForWhatItsOwnChildrenReturnIsNoWorker) {
   ChannelScene s;

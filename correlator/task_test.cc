@@ -105,6 +105,14 @@ TEST(Task, LateWorkIsLinkedToItsRequestAndIsNobodysChild) {
   s.finish(s.another, s.in(s.loop));
   const Connected one(s);
   const Connected two(s);
+  // Tasks have been seen to end with what their requests left to be done.
+  for (int i = 0; i < 20; ++i) {
+    const auto request = s.serve(s.in(one.reader));
+    const auto task = s.copy(one.reader);
+    s.finish(request, s.in(one.reader));
+    s.finish(s.call(s.in(task)), s.in(task));
+  }
+  s.wait(600'000'000);
   const auto a = s.serve(s.in(one.reader));
   const auto background = s.copy(one.reader);
   s.finish(a, s.in(one.reader));
@@ -122,6 +130,23 @@ TEST(Task, LateWorkIsLinkedToItsRequestAndIsNobodysChild) {
   EXPECT_EQ(s.span(late).links[0].attributes.text("opentracing.ref_type"), "follows_from");
   EXPECT_EQ(s.span(late).attributes.text("wirespan.link.missing"), "after_answer");
   EXPECT_TRUE(s.span(too_late).links.empty());
+}
+
+TEST(Task, AWorkerThatAHandlerBeganIsNoLateWork) {
+  PythonScene s;
+  const Connected one(s);
+  std::vector<ExchangePtr> calls;
+  for (int i = 0; i < 40; ++i) {
+    const auto request = s.serve(s.in(one.reader));
+    const auto worker = s.copy(one.reader);
+    s.finish(request, s.in(one.reader));
+    for (int k = 0; k < 12; ++k) {
+      calls.push_back(s.call(s.in(worker)));
+      s.finish(calls.back(), s.in(worker));
+      s.wait(100'000'000);
+    }
+  }
+  for (const auto& call : calls) EXPECT_TRUE(s.span(call).links.empty());
 }
 
 TEST(Task, ATaskOfAnEarlierRequestOfTheSameConnectionIsNotOfTheNext) {

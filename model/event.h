@@ -133,7 +133,7 @@ struct Handover {
     kSends,      // the actor puts an element into the channel `object`
     kReceives,   // the actor waits for an element of the channel `object`
     kWakes,      // tokio: the actor makes the task `object` runnable
-    kSpawns,     // tokio: the actor begins the task `object`
+    kSpawns,     // tokio: the actor begins the task `object`; Go: the actor begins goroutines, which is not told
     kWatched,    // what is done with channels in the actor's process is told from here on
     kUnwatched,  // it is told no longer. By the agent, like kWatched: of no goroutine
     kGives,      // Python: the actor puts the piece of work `object` into a queue

@@ -264,13 +264,13 @@ void Decoder::wake(Bytes record, Sink<Event>& sink) {
 
 void Decoder::handover(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_handover>(record);
-  if (!ev || ev->role < WS_CALLS || ev->role > WS_MAY_TAKE || ev->select_case > WS_ANOTHER_DRAWN)
-    return malformed_.add();
+  if (!ev || ev->role < WS_CALLS || ev->role > WS_BEGINS || ev->select_case > WS_ANOTHER_DRAWN) return malformed_.add();
   using Role = event::Handover::Role;
-  static constexpr std::array kRoles{Role::kCalls, Role::kCalls, Role::kWrites, Role::kSends,   Role::kReceives,
-                                     Role::kGives, Role::kTakes, Role::kAsks,   Role::kMayGive, Role::kMayTake};
+  static constexpr std::array kRoles{Role::kCalls,    Role::kCalls,   Role::kWrites, Role::kSends,
+                                     Role::kReceives, Role::kGives,   Role::kTakes,  Role::kAsks,
+                                     Role::kMayGive,  Role::kMayTake, Role::kSpawns};
   const Role role = kRoles.at(ev->role);
-  if (role != Role::kAsks && ev->role >= WS_GIVES) {
+  if (role != Role::kAsks && role != Role::kSpawns && ev->role >= WS_GIVES) {
     const bool takes = ev->role == WS_TAKES || ev->role == WS_MAY_TAKE;
     const std::uint32_t loop = ev->role == WS_GIVES ? turn(ev->h, ev->queued) : 0;
     sink.accept(event::Handover{BootTime{ev->h.time}, Actor{{ev->h.pid, ev->tid}, loop, ev->task, ev->parent_task},

@@ -243,7 +243,10 @@ TEST_F(DecoderTest, HandoversSayWhoGaveAndWhoTook) {
   EXPECT_EQ(asks.queued, 3U);
   EXPECT_EQ(asks.site, 0x400000U);
   EXPECT_EQ(asks.select, event::Handover::Select::kAnother);
-  ev.role = WS_MAY_TAKE + 1;
+  ev.role = WS_BEGINS;
+  feed(ev);
+  EXPECT_EQ(std::get<event::Handover>(sink_.events.back()).role, Role::kSpawns);
+  ev.role = WS_BEGINS + 1;
   feed(ev);
   EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), 1U);
 }

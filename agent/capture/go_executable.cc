@@ -128,8 +128,9 @@ std::optional<std::uint64_t> find_text(const ElfFile& file, const GElf_Shdr& sec
   return std::nullopt;
 }
 
-constexpr std::size_t kMostLibraries = 8;        // WS_GO_LIBRARIES
-constexpr std::uint64_t kMostCode = 64U << 20U;  // bytes of a program in which calls are looked for
+constexpr std::string_view kNewproc = "runtime.newproc";  // begins a goroutine
+constexpr std::size_t kMostLibraries = 8;                 // WS_GO_LIBRARIES
+constexpr std::uint64_t kMostCode = 64U << 20U;           // bytes of a program in which calls are looked for
 
 // Adds a function that begins at `address`; the one before it ends there.
 class LibraryCode {
@@ -152,6 +153,10 @@ class LibraryCode {
 
 bool of_one(std::span<const std::string_view> packages, std::string_view function) {
   return std::ranges::any_of(packages, [&](std::string_view package) { return function.starts_with(package); });
+}
+
+bool operates_on_channel(std::size_t row) {
+  return kGoFunctions[row].use == GoFunction::Use::kChannel && std::string_view(kGoFunctions[row].name) != kNewproc;
 }
 
 // The functions of an executable: those to be probed, and whose code calls which.
@@ -180,10 +185,13 @@ class Functions {
   void found(std::size_t row, const GoPclntab::Function& function, GoExecutable& out) {
     const std::uint64_t at = file_.offset_of(address(function));
     const int skip = at == 0 ? -1 : behind_stack_check(file_.read_at(at, kEntryBytes), file_.arm64());
-    if (skip < 0) return;
+    // A wrapper for assembly (ABI0) has the same name.
+    if (skip < 0 || (entries_[row] != 0 && skip == 0)) return;
     out.probes[row] = {at + static_cast<std::uint64_t>(skip)};
     entries_[row] = address(function);
-    if (kGoFunctions[row].use != GoFunction::Use::kChannel) return;
+    if (kGoFunctions[row].use != GoFunction::Use::kChannel ||
+        std::string_view(kGoFunctions[row].program) == "go_begins")
+      return;
     GoExecutable::Segment& all = out.entries;
     const std::uint64_t last = std::max(all.address + all.size, entries_[row] + kEntryBytes);
     all.address = all.address == 0 ? entries_[row] : std::min(all.address, entries_[row]);
@@ -195,7 +203,7 @@ class Functions {
     if (end_ - begin_ > kMostCode) return;
     std::vector<std::uint64_t> targets(kGoFunctions.size());
     for (std::size_t row = 0; row < targets.size(); ++row) {
-      if (kGoFunctions[row].use == GoFunction::Use::kChannel) targets[row] = entries_[row];
+      if (operates_on_channel(row)) targets[row] = entries_[row];
     }
     GoCalls calls(std::move(targets), file_.arm64());
     for (std::size_t i = 0; i < table_.size(); ++i) {
@@ -210,7 +218,7 @@ class Functions {
     const auto found = std::move(calls).take();
     if (!found) return;
     for (std::size_t row = 0; row < found->size(); ++row) {
-      if (kGoFunctions[row].use != GoFunction::Use::kChannel) continue;
+      if (!operates_on_channel(row)) continue;
       out.probes[row].clear();
       for (const std::uint64_t call : (*found)[row]) out.probes[row].push_back(file_.offset_of(call));
     }

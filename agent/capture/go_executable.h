@@ -21,7 +21,7 @@ struct GoFunction {
   enum class Use : std::uint8_t {
     kAlways,     // once per request, once per connection
     kOldClient,  // while connections older than the probes are in use
-    kChannel,    // while work comes through channels: every channel operation of the process
+    kChannel,    // while others make calls than who reads requests and its children: all channel operations
   } use;
 };
 inline constexpr std::array kGoFunctions{
@@ -34,6 +34,7 @@ inline constexpr std::array kGoFunctions{
     GoFunction{"runtime.selectnbsend", "go_tries_to_send", GoFunction::Use::kChannel},
     GoFunction{"runtime.selectnbrecv", "go_tries_to_receive", GoFunction::Use::kChannel},
     GoFunction{"runtime.selectgo", "go_selects", GoFunction::Use::kChannel},
+    GoFunction{"runtime.newproc", "go_begins", GoFunction::Use::kChannel},
 };
 
 // Packages whose channels hand over what is followed otherwise, or nothing that is work: a client's requests and

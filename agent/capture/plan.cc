@@ -94,6 +94,7 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
     hooks.push_back({name, purpose, false, {{name, kUprobe}}, Attached::kPerExecutable});
   };
   if (follow.goroutines) {
+    per_executable("go_begins", "Go: the goroutine that begins others");
     per_executable("go_calls", "Go clients: the goroutine that asks");
     per_executable("go_writes", "Go clients: the goroutine that writes");
     per_executable("go_sends", "Go channels: the goroutine that sends");

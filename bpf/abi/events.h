@@ -157,7 +157,8 @@ enum ws_handover_role {
   WS_TAKES,
   WS_ASKS,
   WS_MAY_GIVE,
-  WS_MAY_TAKE
+  WS_MAY_TAKE,
+  WS_BEGINS /* a goroutine */
 };
 /* Operations that are one case of a select: the first, or the only one, of those told of it; or another one. And
  * whether they are ready, so that one of them was done, unless another case that is not told was as well. */

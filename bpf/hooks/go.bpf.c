@@ -86,6 +86,12 @@ int go_writes(struct pt_regs *regs) {
   return ws_handover(regs, WS_WRITES);
 }
 
+/* newproc: who begins others may do nothing else that is seen, and is told for its own parent's sake. */
+SEC("uprobe")
+int go_begins(struct pt_regs *regs) {
+  return ws_handover(regs, WS_BEGINS);
+}
+
 enum {
   WS_SUDOG_G = 0,
   WS_SENDX_WITH_TIMER = 48,

@@ -24,6 +24,7 @@
 #include "base/hash.h"
 #include "correlator/evidence/evidence.h"
 #include "correlator/evidence/track_record.h"
+#include "correlator/late_tasks.h"
 #include "model/object_task.h"
 
 namespace wirespan {
@@ -152,10 +153,16 @@ class ByTask : public Evidence {
   [[nodiscard]] std::optional<Claim> late(const Node& call, World& world) override {
     const Actor& actor = call.exchange->request->first_byte.actor;
     if (!is_ours(actor.task) || is_object(actor.task)) return std::nullopt;
-    NodePtr request;
-    if (!fails(process_of(call.pid).births) && certain(call.pid, actor))
-      request = world.open.answered(number_of(call.pid, actor), call.opened);
-    if (!request) request = world.open.answered(answered_in_line(call.pid, actor, false), call.opened);
+    std::uint64_t number = 0;
+    const Line line = line_of(call.pid, actor);
+    std::size_t at = line.reader;
+    if (!fails(process_of(call.pid).births) && certain(call.pid, actor)) number = number_of(call.pid, actor);
+    if (number == 0) number = answered_in_line(call.pid, actor, false, &at);
+    if (number == 0 || world.open.find(number)) return std::nullopt;
+    // Whoever served the request was seen to go on with others, or not; what it began may be a worker.
+    const std::uint64_t child = at == 0 || at >= kGenerations ? 0 : line.tasks[at - 1];
+    if (child != 0 && !process_of(call.pid).late.call(child, call.opened)) return std::nullopt;
+    NodePtr request = world.open.answered(number, call.opened);
     if (!request) return std::nullopt;
     return late_work(std::move(request), "task", 0.99);
   }
@@ -176,7 +183,8 @@ class ByTask : public Evidence {
     TrackRecord births;   // the first rule
     TrackRecord answers;  // the second
     TrackRecord once;     // who has answered a request answers no other
-    TrackRecord handed;   // calls in what was born of who had heard of another one
+    LateTasks late;
+    TrackRecord handed;  // calls in what was born of who had heard of another one
     std::vector<Pending> pending;
     Pairs waiting;           // found before the second rule was proven
     Pairs waiting_doubtful;  // and before `handed` was
@@ -245,13 +253,15 @@ class ByTask : public Evidence {
   }
   // The request that whoever made a call, or by whom that one was born for it, has begun to answer since; 0: not
   // certain. answering: if it goes on with that.
-  std::uint64_t answered_in_line(std::uint32_t pid, const Actor& actor, bool answering) {
+  // at: where in the line that one is.
+  std::uint64_t answered_in_line(std::uint32_t pid, const Actor& actor, bool answering, std::size_t* at = nullptr) {
     const bool once = process_of(pid).once.trusted(kProven, kRare);
     const Line line = line_of(pid, actor);
     for (std::size_t i = 0; i < kGenerations && line.tasks[i] != 0; ++i) {
       const Task* const task = tasks_.find(key(pid, line.tasks[i]));
       if (task == nullptr || task->answers[0].node == 0) continue;
       if (line.doubted <= i && !process_of(pid).handed.trusted(kProvenHanded, kRareHanded)) return 0;
+      if (at != nullptr) *at = i;
       const auto& [newest, before] = task->answers;
       if (once) return newest.node;
       // It serves one request after the other: for the one that it answered first since the other was born.
