@@ -89,7 +89,9 @@ std::string links_of(const ServiceHealth& service) {
 std::uint64_t losses(const HealthSnapshot& snapshot) {
   std::uint64_t sum = 0;
   for (const auto& [name, value] : snapshot.counters) {
-    if (name.find(".lost.") != std::string::npos && !name.ends_with("bytes")) sum += value;
+    // Those that count bytes end in ".bytes" or "_bytes"; but that one counts the spans for which there were too many.
+    const bool bytes = name.ends_with("bytes") && !name.ends_with(".queue_full_bytes");
+    if (name.find(".lost.") != std::string::npos && !bytes) sum += value;
   }
   return sum;
 }

@@ -175,7 +175,8 @@ def _kinds():
     yield Kind("python_asyncio_queue", _python_variant, Toolchains.python, TASKS, env=PYTHON_PATH)
     yield Kind("uvicorn", _uvicorn, Toolchains.python, LOOPS, env=PYTHON_PATH)
     yield Kind("fastapi_threads", _uvicorn, Toolchains.python, POOLS, env=PYTHON_PATH)
-    yield Kind("node", lambda s: ["node", SERVICES / "node/server.js"], lambda t: need("node"), LOOPS)
+    yield Kind("node", lambda s: ["node", SERVICES / "node/server.js", s.variant.name], lambda t: need("node"),
+               (*LOOPS, Variant("stream", "loop", lambda c: 1, ample)))
     yield Kind("node_fetch", lambda s: ["node", SERVICES / "node_fetch/server.js"], lambda t: need("node"),
                _one("loop"))
     yield Kind("node_undici", lambda s: ["env", f"NODE_PATH={s.tools.node(s.kind)}", "node", SERVICES / "node_undici/server.js"],
@@ -183,7 +184,8 @@ def _kinds():
     yield Kind("node_handover", lambda s: ["node", SERVICES / "node_handover/server.js", s.variant.name],
                lambda t: need("node"), HANDOVERS)
     yield Kind("go_direct", _go, Toolchains.go, _one("direct"))
-    yield Kind("go_errgroup", _go, Toolchains.go, _one("direct"))
+    yield Kind("go_errgroup", lambda s: [*_go(s), s.variant.name], Toolchains.go,
+               (*_one("direct"), Variant("nested", "direct", lambda c: c, ample)))
     yield Kind("go_workers", _go, Toolchains.go, POOLS)
     yield Kind("go_select", lambda s: [*_go(s), s.variant.name], Toolchains.go,
                (*POOLS, Variant("two", "busy", scarce, ample), Variant("lazy", "busy", scarce, ample)))

@@ -1,4 +1,5 @@
 // The server of the Node services that differ in their clients: what a request asks for is done by call(path, body, index).
+// "stream": the answer begins before the calls are made, and goes on after each step.
 'use strict';
 
 const http = require('http');
@@ -15,7 +16,9 @@ module.exports = (call) => {
       const parts = [];
       for await (const part of request) parts.push(part);
       const body = Buffer.concat(parts);
+      const stream = process.argv[2] === 'stream';
       for (const step of plan.steps(body)) {
+        if (stream) response.write('done\n');
         if (step.pause) await sleep(step.pause);
         await Promise.all(step.calls.map((index) => call(request.url, body, index)));
       }
