@@ -29,6 +29,14 @@ bool TaskConsumers::whole(const Consumer& consumer) const {
   return consumer.began || proven(whole_, kWellProven);
 }
 
+TaskConsumers::Consumer& TaskConsumers::of(std::uint64_t task) {
+  if (const auto it = consumers_.find(task); it != consumers_.end()) return it->second;
+  if (consumers_.size() >= kMostTasks) consumers_.clear();
+  Consumer& consumer = consumers_[task];
+  consumer.began = let_go_.peek(task) != nullptr;
+  return consumer;
+}
+
 void TaskConsumers::keep(std::vector<NodePtr>& calls, const Consumer& consumer, const NodePtr& call) {
   if (call->opened < consumer.replied) return replies_.add(false);
   if (calls.size() >= kMostOfAJob) calls.clear();
@@ -36,16 +44,14 @@ void TaskConsumers::keep(std::vector<NodePtr>& calls, const Consumer& consumer, 
 }
 
 void TaskConsumers::awaits(std::uint64_t task, const NodePtr& call, World& world) {
-  if (consumers_.size() >= kMostTasks) consumers_.clear();
-  Consumer& consumer = consumers_[task];
+  Consumer& consumer = of(task);
   take(consumer, world);
   keep(consumer.calls, consumer, call);
 }
 
 void TaskConsumers::made(std::uint64_t task, const NodePtr& call) {
   if (!oneshots_told_) return;
-  if (consumers_.size() >= kMostTasks) consumers_.clear();
-  Consumer& consumer = consumers_[task];
+  Consumer& consumer = of(task);
   keep(consumer.own, consumer, call);
 }
 
@@ -67,8 +73,12 @@ void TaskConsumers::asked(std::uint64_t task, std::uint64_t by) {
 }
 
 void TaskConsumers::lets_go(std::uint64_t task) {
+  if (proven(whole_, kWellProven)) return;
   const auto it = consumers_.find(task);
-  if (it == consumers_.end() || proven(whole_, kWellProven)) return;
+  if (it == consumers_.end()) {
+    let_go_.use(task, kMostSent) = true;
+    return;
+  }
   it->second.calls.clear();
   it->second.own.clear();
   it->second.began = true;
@@ -166,6 +176,7 @@ void TaskConsumers::close(World& world) {
 
 void TaskConsumers::clear() {
   consumers_.clear();
+  let_go_.clear();
   sent_.clear();
   replied_.clear();
 }

@@ -72,6 +72,7 @@ class TaskConsumers {
     std::uint64_t asked_by = 0;
     bool whole = false;  // all calls are of one job
   };
+  Consumer& of(std::uint64_t task);
   static bool too_old(const NodePtr& call, const NodePtr& request);
   [[nodiscard]] bool whole(const Consumer& consumer) const;
   void keep(std::vector<NodePtr>& calls, const Consumer& consumer, const NodePtr& call);
@@ -83,6 +84,7 @@ class TaskConsumers {
   TrackRecord replies_;  // consumers reply after their calls, and do one thing at a time
   TrackRecord whole_;    // who gives a waiting one something to do gets its next reply
   std::unordered_map<std::uint64_t, Consumer> consumers_;
+  Generations<std::uint64_t, bool> let_go_;           // tasks of which no call is known yet
   Generations<std::uint64_t, Reply> sent_;            // by oneshot
   std::vector<std::pair<NodePtr, NodePtr>> replied_;  // calls and their requests, until that is proven
 };

@@ -9,6 +9,7 @@ namespace wirespan {
 namespace {
 
 constexpr std::int64_t kWord = 8;
+constexpr std::size_t kMostJumps = 256;
 constexpr std::uint8_t kTwoWords = 16;
 
 // What is known while a function is gone through in the order of its code: which registers point into thread-locals.
@@ -18,6 +19,14 @@ class Walk {
 
   void step(const cs_insn& instruction) {
     const cs_x86& x86 = instruction.detail->x86;
+    // Where ways meet, what is known on one of them is taken for both: the other has just set the variable up.
+    if (const auto known = at_jumps_.find(instruction.address); known != at_jumps_.end())
+      pointers_.insert(known->second.begin(), known->second.end());
+    if (x86.op_count == 1 && x86.operands[0].type == X86_OP_IMM && instruction.id != X86_INS_CALL) {
+      if (at_jumps_.size() < kMostJumps)
+        at_jumps_[static_cast<std::uint64_t>(x86.operands[0].imm)].insert(pointers_.begin(), pointers_.end());
+      return;
+    }
     if (instruction.id == X86_INS_CALL) return forget_scratch();
     if (x86.op_count != 2) return;
     const cs_x86_op& to = x86.operands[0];
@@ -84,6 +93,7 @@ class Walk {
   std::int64_t from_;
   std::int64_t to_;
   std::map<x86_reg, std::int64_t> pointers_;
+  std::map<std::uint64_t, std::map<x86_reg, std::int64_t>> at_jumps_;  // by where they go
   std::set<std::int64_t> loaded_;
   std::set<std::int64_t> stored_;
 };
