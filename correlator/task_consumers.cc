@@ -5,7 +5,7 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostTasks = 32'768;
+constexpr std::size_t kMostTasks = 1024;       // twice: they hold calls, and end unseen
 constexpr std::size_t kMostSent = 1024;        // replies, twice
 constexpr std::size_t kMostWaiting = 4096;     // calls
 constexpr std::size_t kMostOfAJob = 64;        // calls
@@ -30,9 +30,8 @@ bool TaskConsumers::whole(const Consumer& consumer) const {
 }
 
 TaskConsumers::Consumer& TaskConsumers::of(std::uint64_t task) {
-  if (const auto it = consumers_.find(task); it != consumers_.end()) return it->second;
-  if (consumers_.size() >= kMostTasks) consumers_.clear();
-  Consumer& consumer = consumers_[task];
+  if (Consumer* const known = find(task); known != nullptr) return *known;
+  Consumer& consumer = consumers_.use(task, kMostTasks);
   consumer.began = let_go_.peek(task) != nullptr;
   return consumer;
 }
@@ -56,16 +55,16 @@ void TaskConsumers::made(std::uint64_t task, const NodePtr& call) {
 }
 
 void TaskConsumers::passes_on(std::uint64_t task, const NodePtr& call) {
-  const auto it = consumers_.find(task);
-  if (it == consumers_.end()) return;
-  std::erase(it->second.own, call);
-  if (Reply* const reply = sent_.peek(it->second.sent); reply != nullptr) std::erase(reply->calls, call);
+  Consumer* const consumer = find(task);
+  if (consumer == nullptr) return;
+  std::erase(consumer->own, call);
+  if (Reply* const reply = sent_.peek(consumer->sent); reply != nullptr) std::erase(reply->calls, call);
 }
 
 void TaskConsumers::asked(std::uint64_t task, std::uint64_t by) {
-  const auto it = consumers_.find(task);
-  if (it == consumers_.end()) return;
-  Consumer& consumer = it->second;
+  Consumer* const known = find(task);
+  if (known == nullptr) return;
+  Consumer& consumer = *known;
   // It waited for more to do: what it did before was for another, who did not wait for the reply.
   if (!consumer.calls.empty()) whole_.add(false);
   consumer.calls.clear();
@@ -74,20 +73,20 @@ void TaskConsumers::asked(std::uint64_t task, std::uint64_t by) {
 
 void TaskConsumers::lets_go(std::uint64_t task) {
   if (proven(whole_, kWellProven)) return;
-  const auto it = consumers_.find(task);
-  if (it == consumers_.end()) {
+  Consumer* const consumer = find(task);
+  if (consumer == nullptr) {
     let_go_.use(task, kMostSent) = true;
     return;
   }
-  it->second.calls.clear();
-  it->second.own.clear();
-  it->second.began = true;
+  consumer->calls.clear();
+  consumer->own.clear();
+  consumer->began = true;
 }
 
 void TaskConsumers::wakes(std::uint64_t task, std::uint64_t wakee, const NodePtr& request, BootTime now, World& world) {
-  const auto it = consumers_.find(task);
-  if (it == consumers_.end() || it->second.oneshots) return;
-  Consumer& consumer = it->second;
+  Consumer* const known = find(task);
+  if (known == nullptr || known->oneshots) return;
+  Consumer& consumer = *known;
   if (consumer.calls.empty()) {
     if (consumer.taken.empty() || consumer.request == request) return;
     // Which of the two it worked for is not known: one may have waited for something else.
@@ -113,9 +112,9 @@ void TaskConsumers::wakes(std::uint64_t task, std::uint64_t wakee, const NodePtr
 
 void TaskConsumers::replies(std::uint64_t task, std::uint64_t oneshot, BootTime now, World& world) {
   oneshots_told_ = true;
-  const auto it = consumers_.find(task);
-  if (it == consumers_.end()) return;
-  Consumer& consumer = it->second;
+  Consumer* const known = find(task);
+  if (known == nullptr) return;
+  Consumer& consumer = *known;
   consumer.oneshots = true;
   take(consumer, world);
   Reply& reply = sent_.use(oneshot, kMostSent);
@@ -165,13 +164,13 @@ void TaskConsumers::tell(World& world) {
 }
 
 void TaskConsumers::advance(BootTime now, World& world) {
-  for (auto& [task, consumer] : consumers_) {
+  consumers_.each([&](Consumer& consumer) {
     if (!consumer.taken.empty() && now - consumer.replied >= kReplied) take(consumer, world);
-  }
+  });
 }
 
 void TaskConsumers::close(World& world) {
-  for (auto& [task, consumer] : consumers_) take(consumer, world);
+  consumers_.each([&](Consumer& consumer) { take(consumer, world); });
 }
 
 void TaskConsumers::clear() {

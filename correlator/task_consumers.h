@@ -15,7 +15,6 @@
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -73,6 +72,10 @@ class TaskConsumers {
     bool whole = false;  // all calls are of one job
   };
   Consumer& of(std::uint64_t task);
+  // nullptr: no call of it is known. Until the next call of of().
+  [[nodiscard]] Consumer* find(std::uint64_t task) {
+    return consumers_.peek(task) != nullptr ? &consumers_.use(task) : nullptr;
+  }
   static bool too_old(const NodePtr& call, const NodePtr& request);
   [[nodiscard]] bool whole(const Consumer& consumer) const;
   void keep(std::vector<NodePtr>& calls, const Consumer& consumer, const NodePtr& call);
@@ -83,7 +86,7 @@ class TaskConsumers {
   bool oneshots_told_ = false;
   TrackRecord replies_;  // consumers reply after their calls, and do one thing at a time
   TrackRecord whole_;    // who gives a waiting one something to do gets its next reply
-  std::unordered_map<std::uint64_t, Consumer> consumers_;
+  Generations<std::uint64_t, Consumer> consumers_;
   Generations<std::uint64_t, bool> let_go_;           // tasks of which no call is known yet
   Generations<std::uint64_t, Reply> sent_;            // by oneshot
   std::vector<std::pair<NodePtr, NodePtr>> replied_;  // calls and their requests, until that is proven
