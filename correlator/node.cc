@@ -8,7 +8,7 @@ void reset(Node& n) {
   auto& [exchange, process, role, number, pid, id, opened, carried, decided, link, after, weak, runner_up_distance,
          true_request, judged, candidates, blind, holder, queued, unlinked_reason, trace, trace_flags, trace_state,
          peer_seen, synthetic_parent, emitted, told, below, finished, answer_lost, answering, answered_elsewhere,
-         provisional_children, provisional, fallback, home_tid] = n;
+         may_work_on, provisional_children, provisional, fallback, home_tid] = n;
   constexpr std::size_t kKeptChildren = 64;
   exchange.reset();
   process.reset();
@@ -39,7 +39,7 @@ void reset(Node& n) {
   below = {};
   finished = answer_lost = false;
   answering = false;
-  answered_elsewhere = false;
+  answered_elsewhere = may_work_on = false;
   provisional_children.clear();
   if (provisional_children.capacity() > kKeptChildren) provisional_children = {};
   provisional.reset();

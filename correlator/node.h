@@ -92,6 +92,7 @@ struct Node {
   bool answer_lost = false;         // it never will be, as far as is seen
   bool answering = false;           // the first byte of its response was seen
   bool answered_elsewhere = false;  // server: another thread than its home wrote of its response
+  bool may_work_on = false;         // server: an evidence would know who works on for it after its answer
   std::vector<std::weak_ptr<Node>> provisional_children;
   std::optional<Claim> provisional;  // waits for its parent's end
   std::optional<Claim> fallback;     // taken when that did not prove right

@@ -7,7 +7,6 @@ namespace {
 
 // Processes and threads that serve nothing now, kept in the tables.
 constexpr std::size_t kKeptIdle = 4096;
-constexpr std::size_t kMostAnswered = 512;  // twice
 // Who works on for so long after an answer works for something else by then, as workers do that a handler began.
 constexpr std::int64_t kLateWork = 2'000'000'000;
 
@@ -25,13 +24,16 @@ bool OpenTable::insert(const NodePtr& node) {
 }
 
 void OpenTable::erase(const Node& node) {
-  const auto kept = by_number_.extract(node.number);
-  if (kept.empty() || node.role != SpanRole::kServer) return;
-  if (node.answering) answered_.use(node.number, kMostAnswered) = {kept.mapped(), node.exchange->ended};
-  if (auto it = by_pid_.find(node.pid); it != by_pid_.end()) {
-    std::erase_if(it->second, [&](const NodePtr& n) { return n->number == node.number; });
+  const auto it = by_number_.find(node.number);
+  if (it == by_number_.end()) return;
+  const NodePtr kept = std::move(it->second);
+  by_number_.erase(it);
+  if (node.role != SpanRole::kServer) return;
+  if (node.answering && node.may_work_on) answered_[node.number % kAnswered] = {kept, node.exchange->ended};
+  if (auto serving = by_pid_.find(node.pid); serving != by_pid_.end()) {
+    std::erase_if(serving->second, [&](const NodePtr& n) { return n->number == node.number; });
     // Most serve again in a moment.
-    if (it->second.empty() && by_pid_.size() > kKeptIdle) by_pid_.erase(it);
+    if (serving->second.empty() && by_pid_.size() > kKeptIdle) by_pid_.erase(serving);
   }
   leave_home(node);
 }
@@ -41,7 +43,7 @@ void OpenTable::clear() {
   by_key_.clear();
   by_pid_.clear();
   by_thread_.clear();
-  answered_.clear();
+  answered_.assign(kAnswered, {});
 }
 
 void OpenTable::leave_home(const Node& node) {
@@ -56,8 +58,8 @@ NodePtr OpenTable::find(std::uint64_t number) const {
 }
 
 NodePtr OpenTable::answered(std::uint64_t number, BootTime now) const {
-  const Answered* const found = answered_.peek(number);
-  return found != nullptr && now - found->ended < kLateWork ? found->node : nullptr;
+  const Answered& found = answered_[number % kAnswered];
+  return found.node && found.node->number == number && now - found.ended < kLateWork ? found.node : nullptr;
 }
 
 NodePtr OpenTable::peer_of(const Node& node) const {

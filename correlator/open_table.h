@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/generations.h"
 #include "correlator/node.h"
 #include "model/recycle.h"
 
@@ -63,7 +62,9 @@ class OpenTable {
   Map<ExchangeKey, Ends> by_key_;
   std::unordered_map<std::uint32_t, std::vector<NodePtr>> by_pid_;
   std::unordered_map<std::uint32_t, std::uint32_t> by_thread_;
-  Generations<std::uint64_t, Answered> answered_;
+  // Of those that may work on. By the number's lowest bits: the newest of those that share them.
+  static constexpr std::size_t kAnswered = 1024;
+  std::vector<Answered> answered_ = std::vector<Answered>(kAnswered);
 };
 
 }  // namespace wirespan

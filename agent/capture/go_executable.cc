@@ -189,9 +189,7 @@ class Functions {
     if (skip < 0 || (entries_[row] != 0 && skip == 0)) return;
     out.probes[row] = {at + static_cast<std::uint64_t>(skip)};
     entries_[row] = address(function);
-    if (kGoFunctions[row].use != GoFunction::Use::kChannel ||
-        std::string_view(kGoFunctions[row].program) == "go_begins")
-      return;
+    if (!operates_on_channel(row)) return;
     GoExecutable::Segment& all = out.entries;
     const std::uint64_t last = std::max(all.address + all.size, entries_[row] + kEntryBytes);
     all.address = all.address == 0 ? entries_[row] : std::min(all.address, entries_[row]);

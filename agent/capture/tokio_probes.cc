@@ -204,11 +204,10 @@ void TokioProbes::tell_by_value(std::uint32_t pid, Process& process, bool tell) 
   if (!tell) detach(process.by_value);
 }
 
-// Who gets a reply before it was known of is not told; all of what is told is so all the same.
+// What consumers do between jobs. Replies without who gets them would say nothing, so both are told or neither.
 void TokioProbes::tell_jobs(std::uint32_t pid, Process& process, bool tell) {
   if (!tell) return detach(process.of_jobs);
   if (!process.of_jobs.empty()) return;
-  // A reply is told where who gets it is.
   if (!process.gets.empty() && (!attach(pid, process, "tokio_gets", process.gets, process.of_jobs) ||
                                 !attach(pid, process, "tokio_replies", process.replies, process.of_jobs)))
     return;

@@ -75,7 +75,10 @@ class AsyncId : public Evidence {
     Process* const process = find(node->pid);
     if (process == nullptr) return;
     const ConnId conn = node->exchange->conn->id;
-    if (node->role == SpanRole::kServer) return process->work.reading(conn, {node->number}, true);
+    if (node->role == SpanRole::kServer) {
+      node->may_work_on = true;
+      return process->work.reading(conn, {node->number}, true);
+    }
     if (!process->work.sends_on(conn)) return process->work.calls(conn, {});
     const Work by = process->work.now();
     if (by.request == 0) return process->work.calls(conn, {});

@@ -107,6 +107,7 @@ class Goroutine : public Evidence {
     // Not of the first byte: net/http waits for that in another goroutine, to notice a client that hangs up.
     const Actor& actor = node->exchange->request->last_byte.actor;
     if (actor.task == 0 || is_context(actor.task)) return;
+    node->may_work_on = true;
     Process& process = this->process(node->pid);
     const Message& request = *node->exchange->request;
     const bool first = !process.forgot && request.position == 0 && !request.conn->adopted;

@@ -119,7 +119,9 @@ class ByTask : public Evidence {
   void opened(const NodePtr& node, World& world) override {
     const Message& request = *node->exchange->request;
     if (node->role == SpanRole::kServer) {
-      if (is_ours(request.last_byte.actor.task)) read(*node, request.last_byte.actor.task, world);
+      if (!is_ours(request.last_byte.actor.task)) return;
+      node->may_work_on = true;
+      read(*node, request.last_byte.actor.task, world);
     } else if (is_ours(request.first_byte.actor.task)) {
       put_off(node, request.first_byte.actor);
     }
