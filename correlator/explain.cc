@@ -30,6 +30,7 @@ constexpr std::array kMethods = {
     Row{"future",
         "the thread that read its response worked on a Java future that the thread of the parent held, or waited for"},
     Row{"begun", "the thread that sent it was begun by the one working for the parent, and ended with it"},
+    Row{"resumed", "the thread that sent it waited for itself alone until the one working for the parent woke it"},
     Row{"task", "the Python task that sent it, or one that started it, was started for the parent or answered it"},
     Row{"async_id",
         "Node's own numbers of asynchronous contexts say that it was made while working for the parent, and in this "

@@ -120,6 +120,7 @@ struct Wake {
   BootTime time{};
   Actor waker;
   ThreadRef wakee;
+  bool alone = false;  // the wakee waited for a word on its own stack: no queue's, no lock's
 };
 
 // A goroutine gives work to an object of its process's runtime, or takes work from one: what is handed over between

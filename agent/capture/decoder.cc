@@ -259,7 +259,8 @@ void Decoder::wake(Bytes record, Sink<Event>& sink) {
   sink.accept(
       event::Wake{BootTime{ev->h.time},
                   Actor{{ev->h.pid, ev->tid}, turn(ev->h, ev->loop), task(ev->h.pid, ev->task), ev->parent_task},
-                  {ev->wakee_pid, ev->wakee_tid}});
+                  {ev->wakee_pid, ev->wakee_tid},
+                  ev->alone != 0});
 }
 
 void Decoder::handover(Bytes record, Sink<Event>& sink) {

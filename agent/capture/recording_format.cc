@@ -145,7 +145,7 @@ void encode(Writer& w, const event::Closed& e) {
   w.begin(Type::kClosed).put(number(e.conn)).put(e.time).put(static_cast<std::uint8_t>(e.how)).end();
 }
 void encode(Writer& w, const event::Wake& e) {
-  w.begin(Type::kWake).put(e.time).put(e.waker).put(e.wakee).end();
+  w.begin(Type::kWake).put(e.time).put(e.waker).put(e.wakee).put(static_cast<std::uint8_t>(e.alone)).end();
 }
 void encode(Writer& w, const event::Handover& e) {
   w.begin(Type::kHandover).put(e.time).put(e.actor).put(static_cast<std::uint8_t>(e.role)).put(e.object);
@@ -297,7 +297,7 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
     }
     case Type::kWake: {
       event::Wake e;
-      f.get(e.time).get(e.waker).get(e.wakee);
+      f.get(e.time).get(e.waker).get(e.wakee).get(e.alone);
       return finish(f, e, event);
     }
     case Type::kHandover: {

@@ -73,7 +73,7 @@ class RecordingTest : public ::testing::Test {
         event::Opened{conn, actor},
         process,
         event::Data{conn, Direction::kSent, BootTime{9}, actor, 1ULL << 40U, 100, as_bytes("hello"), as_bytes("bye")},
-        event::Wake{BootTime{10}, actor, {42, 44}},
+        event::Wake{BootTime{10}, actor, {42, 44}, true},
         event::Handover{BootTime{10}, actor, event::Handover::Role::kAsks, 0x7f00, 0x7f10, 1, 2, 3, 0x400000,
                         event::Handover::Select::kAnotherDrawn},
         event::Leads{BootTime{10}, 42, ConnId{7}, ConnId{8}, 0, 0},

@@ -58,7 +58,7 @@ KernelOptions kernel_options(const Config& config) {
   options.follow.continuations = used("continuation");
   options.follow.tokio = used("tokio");
   options.follow.futures = options.follow.contexts && used("future");
-  options.follow.wakeups = used("awaited") || options.follow.futures;
+  options.follow.wakeups = used("awaited") || used("resumed") || options.follow.futures;
   for (const Plan plan : kPlans) {
     if (config.capture.plan == to_string(plan)) options.plan = plan;
   }

@@ -144,8 +144,10 @@ struct ws_ev_wake {
   __u64 parent_task;
   __u32 wakee_pid;
   __u32 wakee_tid;
+  __u32 alone; /* the wakee waits for a word on its own stack */
+  __u32 reserved;
 };
-WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 48, "ws_ev_wake");
+WS_ABI_ASSERT(sizeof(struct ws_ev_wake) == 56, "ws_ev_wake");
 
 /* May: something goes into or comes out of a queue of which is not known yet what it carries. */
 enum ws_handover_role {

@@ -35,15 +35,6 @@ WS_INLINE int ws_closing(__u64 fd) {
   return 0;
 }
 
-WS_INLINE __u64 ws_first_argument(struct pt_regs *regs, const enum ws_how_to_load how) {
-#if defined(__TARGET_ARCH_x86)
-  return WS_LOAD(how, regs, di);
-#elif defined(__TARGET_ARCH_arm64)
-  struct user_pt_regs *user = (struct user_pt_regs *)regs;
-  return BPF_CORE_READ(user, regs[0]);
-#endif
-}
-
 WS_INLINE int ws_on_entry(struct pt_regs *regs, long number, const enum ws_how_to_load how) {
   if ((__u64)number >= WS_SYSCALLS) return 0;
   const __u8 op = ws_ops[number];
@@ -57,7 +48,7 @@ WS_INLINE int ws_on_entry(struct pt_regs *regs, long number, const enum ws_how_t
   else if (op == WS_OP_WAIT && !ws_gate_shut)
     ws_thread_waits(thread, ws_timeout(regs, number, how));
   else if (op == WS_OP_CLOSE)
-    ws_closing(ws_first_argument(regs, how));
+    ws_closing(ws_call_argument(regs, how));
   return 0;
 }
 

@@ -9,15 +9,27 @@
 #include "bpf/core/threads.h"
 #include "bpf/core/waking.h"
 
-/* futex, futex_wake, futex_requeue. Whoever is woken by what comes from a network or a pipe is woken by an interrupt,
- * in the name of any thread, or by a send, which is seen as such. */
+enum { ws_frames_of_waiting = 4096 };
+
+/* futex, futex_wait, futex_wake, futex_requeue. Whoever is woken by what comes from a network or a pipe is woken by an
+ * interrupt, in the name of any thread, or by a send, which is seen as such. */
 WS_INLINE bool ws_is_futex(__u64 number) {
 #if defined(__TARGET_ARCH_x86)
   if (number == 202) return true;
 #elif defined(__TARGET_ARCH_arm64)
   if (number == 98) return true;
 #endif
-  return number == 454 || number == 456;
+  return number >= 454 && number <= 456;
+}
+
+/* Nobody else can find that word, but for whom its thread told of it: one that ended and is kept for the next (Ruby),
+ * or that waits for something of its own. */
+WS_INLINE bool ws_waits_alone(struct task_struct *sleeper, const enum ws_how_to_load how) {
+  struct pt_regs *regs = ws_registers_of_sleeper(sleeper, how);
+  if (!ws_is_futex(ws_call_number(regs, how))) return false;
+  const __u64 word = ws_call_argument(regs, how);
+  const __u64 stack = ws_stack_pointer(regs, how);
+  return word - stack < ws_frames_of_waiting;
 }
 
 WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load how) {
@@ -43,7 +55,8 @@ WS_INLINE int ws_on_waking(struct task_struct *wakee, const enum ws_how_to_load 
                           .task = thread->task,
                           .parent_task = thread->parent_task,
                           .wakee_pid = wakee_pid,
-                          .wakee_tid = wakee_tid};
+                          .wakee_tid = wakee_tid,
+                          .alone = ws_waits_alone(wakee, how)};
   ws_emit(&ev, sizeof(ev));
   return 0;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "correlator/evidence/evidence.h"
+#include "correlator/evidence/served_alone.h"
 
 namespace wirespan {
 namespace {
@@ -33,6 +34,10 @@ class Begun : public Evidence {
       if (forked->child.pid == forked->parent.pid) began(*forked, world);
     } else if (const auto* exited = std::get_if<event::ThreadExited>(&event)) {
       ended(exited->thread.tid, exited->time, world);
+    } else if (const auto* wake = std::get_if<event::Wake>(&event)) {
+      // It is kept for the next, and begins anew (`resumed`).
+      if (!wake->alone) return;
+      if (const auto it = threads_.find(wake->wakee.tid); it != threads_.end()) erase(it, Fate::kWentOn);
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       forget(tick->time);
     } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
@@ -76,10 +81,8 @@ class Begun : public Evidence {
     if (const auto own = threads_.find(parent); own != threads_.end()) {
       request = own->second.request;
       by_fate = own->second.fate;
-    } else if (world.open.serving_by_thread(parent) == 1) {
-      const Activation* const activation = world.activations.find_thread(parent);
-      request = activation != nullptr ? world.open.find(activation->node) : nullptr;
-      if (request && request->home_tid != parent) request = nullptr;
+    } else {
+      request = served_alone(parent, world);
     }
     // The number of one that is long gone.
     if (const auto old = threads_.find(forked.child.tid); old != threads_.end()) erase(old, Fate::kWentOn);

@@ -59,8 +59,8 @@ class Printer : public Sink<Event> {
   }
   void print(const event::Closed& e) { std::printf("closed %llx how %d\n", id(e.conn), static_cast<int>(e.how)); }
   void print(const event::Wake& e) {
-    std::printf("%llu wake pid %u/%u -> %u\n", static_cast<unsigned long long>(e.time.ns), e.waker.thread.pid,
-                e.waker.thread.tid, e.wakee.tid);
+    std::printf("%llu wake pid %u/%u -> %u alone %d\n", static_cast<unsigned long long>(e.time.ns), e.waker.thread.pid,
+                e.waker.thread.tid, e.wakee.tid, static_cast<int>(e.alone));
   }
   void print(const event::Handover& e) {
     std::printf(

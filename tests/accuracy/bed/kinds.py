@@ -135,7 +135,7 @@ def _php_fpm(s: Start):
 
 def _puma(s: Start):
     return ["puma", "--environment", "production", "--quiet", "--bind", f"tcp://127.0.0.1:{s.port}?backlog=4096",
-            "--threads", f"{s.workers}:{s.workers}", SERVICES / "ruby_puma/config.ru"]
+            "--threads", f"{s.workers}:{s.workers}", SERVICES / s.kind / "config.ru"]
 
 
 def _filled_in(s: Start, name) -> Path:
@@ -222,8 +222,8 @@ def _kinds():
     yield Kind("php_builtin", _php_builtin, lambda t: need("php"), _one("direct", _processes), background=False)
     yield Kind("php_fpm", _php_fpm, lambda t: (php_fpm(), nginx()), _one("direct", _processes),
                background=False)
-    yield Kind("ruby_puma", _puma, lambda t: need("puma"), _one("direct", workers=lambda c: min(c, 64)),
-               background=False)
+    for kind, bar in (("ruby_puma", "direct"), ("ruby_threads", "idle")):
+        yield Kind(kind, _puma, lambda t: need("puma"), _one(bar, workers=lambda c: min(c, 64)), background=False)
 
 
 KINDS = {k.name: k for k in _kinds()}
