@@ -239,5 +239,84 @@ TEST(Future, FormerWorkIsOfAnotherRequest) {
   EXPECT_TRUE(service.is_parent(b, of_b));
 }
 
+// Nobody waits: one thread reads all requests, a pool's make the calls, and the last of these answers.
+struct Asynchronous : Service {
+  std::uint64_t next = 0x40000;
+  // Requests by twos, each with a call that another thread makes than who answers.
+  void prove_alone(int pairs = 20) {
+    for (int i = 0; i < pairs; ++i) {
+      const ExchangePtr a = request(1);
+      const ExchangePtr b = request(1);
+      const std::uint64_t at = next += 0x100;
+      calls(kWorkers, {at, at + 0x20});
+      calls(kWorkers + 1, {at + 0x40, at + 0x60});
+      calls(kWorkers + 2, {at + 0x10, at + 0x20});
+      answer(a, kWorkers + 2);
+      calls(kWorkers + 3, {at + 0x50, at + 0x60});
+      answer(b, kWorkers + 3);
+    }
+  }
+};
+
+TEST(Future, WhereNobodyWaitsCallsAreOfWhoIsAnsweredRightAfterTheLast) {
+  Asynchronous service;
+  service.prove_alone();
+  const auto a = service.request(1);
+  const auto b = service.request(1);
+  const auto first_of_a = service.calls(kWorkers, {0x100, 0x180, 0x190});
+  const auto first_of_b = service.calls(kWorkers + 1, {0x200, 0x280});
+  const auto second_of_a = service.calls(kWorkers + 1, {0x110, 0x188, 0x190});
+  const auto second_of_b = service.calls(kWorkers, {0x210, 0x280});
+  service.answer(b, kWorkers);
+  service.answer(a, kWorkers + 1);
+  for (const ExchangePtr& one : {first_of_a, second_of_a}) EXPECT_TRUE(service.is_parent(a, one));
+  for (const ExchangePtr& one : {first_of_b, second_of_b}) EXPECT_TRUE(service.is_parent(b, one));
+  EXPECT_EQ(service.span(second_of_b).parent.method, "future");
+}
+
+// Answers are work like any other: whoever is free writes them.
+TEST(Future, WhereAPoolIsGivenTheAnswersTheyTellNothing) {
+  Asynchronous service;
+  ExchangePtr last;
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    const auto a = service.request(1);
+    const auto b = service.request(1);
+    service.calls(kWorkers, {0x50000 + i * 0x20});
+    last = service.calls(kWorkers + 1, {0x50010 + i * 0x20});
+    const auto writer = static_cast<std::uint32_t>(kWorkers + i % 2);
+    service.answer(a, writer);
+    service.answer(b, writer);
+    service.wait(30'000'000);
+  }
+  EXPECT_TRUE(service.orphan(last));
+}
+
+TEST(Future, CallsOlderThanWhoIsAnsweredRightAfterAreNotIts) {
+  Asynchronous service;
+  service.prove_alone();
+  for (int i = 0; i < 2; ++i) {
+    const auto a = service.request(1);
+    const auto b = service.request(1);
+    const auto older = service.calls(kWorkers, {0x100});
+    const auto c = service.request(1);
+    service.answer(c, kWorkers);
+    service.answer(a, 1);
+    service.answer(b, 1);
+    EXPECT_TRUE(service.orphan(older)) << "the request is newer";
+  }
+}
+
+TEST(Future, CallsThatAllLeadToOnePlaceAreNobodys) {
+  Asynchronous service;
+  service.prove_alone();
+  std::vector<ExchangePtr> made;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    const auto request = service.request(1);
+    made.push_back(service.calls(kWorkers, {0x60000 + i * 16, 0x100}));
+    if (i >= 70) service.answer(request, kWorkers);
+  }
+  for (std::size_t i = 70; i < made.size(); ++i) EXPECT_TRUE(service.orphan(made[i]));
+}
+
 }  // namespace
 }  // namespace wirespan

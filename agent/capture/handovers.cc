@@ -53,23 +53,32 @@ void Handovers::look(const event::Data& data) {
   const std::uint32_t tid = data.actor.thread.tid;
   const bool sent = data.direction == Direction::kSent;
   if (data.conn->side == TcpSide::kPassive) {
-    if (process.readers.size() >= kMostReaders && !process.readers.contains(tid)) return;
+    const auto reader = process.readers.find(tid);
+    if (sent) {
+      if (reader != process.readers.end() && reader->second == data.conn->id) reader->second = {};
+      return;
+    }
+    if (process.readers.size() >= kMostReaders && reader == process.readers.end()) return;
     ConnId& serves = process.readers[tid];
-    if (sent && serves == data.conn->id) serves = {};
-    if (sent) return;
     if (serves != ConnId{} && serves != data.conn->id) ++process.overlaps;
     serves = data.conn->id;
   } else if (data.conn->side == TcpSide::kActive && sent && !process.readers.empty()) {
     ++process.calls_seen;
     if (!process.readers.contains(tid)) ++process.by_others;
-    const bool soon = process.calls_seen == kSoon && process.by_others >= kNearlyAll && process.overlaps == 0;
+    const bool clear = process.overlaps == 0 || process.overlaps >= kSome;
+    const bool soon = process.calls_seen == kSoon && process.by_others >= kNearlyAll && clear;
     if (process.calls_seen < kLook && !soon) return;
-    const bool hands_over = process.by_others >= kSome && process.overlaps < kSome;
-    if (hands_over && !kernel_.told_otherwise(it->first))
-      set_state(it->first, process, State::kWatched);
-    else
+    if (const Watch what = wanted(it->first, process); what != Watch::kNothing)
+      set_state(it->first, process, State::kWatched, what);
+    else if (process.calls_seen >= kLook)
       leave(it->first, process, data.time);
   }
+}
+
+Handovers::Watch Handovers::wanted(std::uint32_t pid, const Process& process) const {
+  if (process.by_others < kSome) return Watch::kNothing;
+  if (process.overlaps >= kSome) return kernel_.names_tasks(pid) ? Watch::kTasks : Watch::kNothing;
+  return kernel_.told_otherwise(pid) ? Watch::kNothing : Watch::kTasksAndWakes;
 }
 
 void Handovers::led(const event::Leads& leads) {
@@ -110,7 +119,7 @@ void Handovers::set_checked(Process& process, bool checked) {
   process.responses = process.explained = 0;
 }
 
-void Handovers::set_state(std::uint32_t pid, Process& process, State state) {
+void Handovers::set_state(std::uint32_t pid, Process& process, State state, Watch watched) {
   const State before = std::exchange(process.state, state);
   if (before == state) return;
   set_checked(process, false);
@@ -123,7 +132,7 @@ void Handovers::set_state(std::uint32_t pid, Process& process, State state) {
   looked_at_ -= before == State::kLookedAt ? 1 : 0;
   if (before != State::kWatched && state != State::kWatched) return;
   watched_.set(watched_.value() + (state == State::kWatched ? 1 : 0) - (before == State::kWatched ? 1 : 0));
-  kernel_.watch(pid, state == State::kWatched);
+  kernel_.watch(pid, watched);
 }
 
 void Handovers::leave(std::uint32_t pid, Process& process, BootTime now) {

@@ -1,5 +1,6 @@
 // Which traced processes have threads that read requests and others that make calls for them, so that the host pays for
-// watching who wakes whom only while one lives (ADR 21). Not event loops, which serve several at a time.
+// watching who wakes whom only while one lives (ADR 21). Not event loops, which serve several at a time: nobody waits
+// there. Nor do threads in asynchronous programs, but what a pool works on may be told without wake-ups (ADR 22).
 #pragma once
 
 #include <cstddef>
@@ -17,11 +18,14 @@ namespace wirespan {
 // One thread.
 class Handovers {
  public:
+  enum class Watch : std::uint8_t { kNothing, kTasks, kTasksAndWakes };
   struct Kernel {
     // Whether anything is known of the process that tells its threads' work better, or wakes would tell nothing of.
     std::function<bool(std::uint32_t pid)> told_otherwise;
-    // Begins, or ends, to tell of a process's wake-ups.
-    std::function<void(std::uint32_t pid, bool on)> watch;
+    // Whether what its threads work on can be told.
+    std::function<bool(std::uint32_t pid)> names_tasks;
+    // From now on.
+    std::function<void(std::uint32_t pid, Watch what)> watch;
     // It may come to that: what takes a while can be done before.
     std::function<void(std::uint32_t pid)> prepare;
   };
@@ -64,7 +68,8 @@ class Handovers {
   void look(const event::Data& data);
   void check(std::uint32_t pid, Process& process, const event::Data& data);
   void set_checked(Process& process, bool checked);
-  void set_state(std::uint32_t pid, Process& process, State state);
+  [[nodiscard]] Watch wanted(std::uint32_t pid, const Process& process) const;
+  void set_state(std::uint32_t pid, Process& process, State state, Watch watched = Watch::kNothing);
   void leave(std::uint32_t pid, Process& process, BootTime now);
 
   Kernel kernel_;

@@ -14,13 +14,19 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 
 struct Host {
   std::set<std::uint32_t> told_otherwise;
+  std::set<std::uint32_t> names_tasks;
   std::map<std::uint32_t, bool> watched;
+  std::map<std::uint32_t, Handovers::Watch> how;
   std::set<std::uint32_t> prepared;
   Counters counters;
-  Handovers handovers{
-      {[this](std::uint32_t pid) { return told_otherwise.contains(pid); },
-       [this](std::uint32_t pid, bool on) { watched[pid] = on; }, [this](std::uint32_t pid) { prepared.insert(pid); }},
-      counters};
+  Handovers handovers{{[this](std::uint32_t pid) { return told_otherwise.contains(pid); },
+                       [this](std::uint32_t pid) { return names_tasks.contains(pid); },
+                       [this](std::uint32_t pid, Handovers::Watch what) {
+                         how[pid] = what;
+                         watched[pid] = what != Handovers::Watch::kNothing;
+                       },
+                       [this](std::uint32_t pid) { prepared.insert(pid); }},
+                      counters};
   ConnectionPtr accepted = connection(TcpSide::kPassive);
   ConnectionPtr connected = connection(TcpSide::kActive);
   std::uint64_t now = kSecond;
@@ -67,7 +73,7 @@ TEST(Handovers, CallsByThreadsThatReadNoRequests) {
   for (std::uint32_t i = 0; i < 15; ++i) host.request(10 + i, 100 + i);
   EXPECT_TRUE(host.watched.empty());
   host.request(9, 99);
-  EXPECT_TRUE(host.watched[kPid]);
+  EXPECT_EQ(host.how[kPid], Handovers::Watch::kTasksAndWakes);
   EXPECT_EQ(host.counters.get("capture.wakes.processes").value(), 1U);
   host.handovers.exited(kPid);
   EXPECT_FALSE(host.watched[kPid]);
@@ -97,6 +103,19 @@ TEST(Handovers, EventLoopsCostNothing) {
     host.moved(other, Direction::kSent, 10);
   }
   EXPECT_TRUE(host.watched.empty());
+}
+
+// Whoever reads a request goes on to the next one, and a pool makes the calls: no thread waits, so wakes say nothing.
+TEST(Handovers, OfAsynchronousProgramsOnlyTasksAreTold) {
+  Host host;
+  host.names_tasks.insert(kPid);
+  const ConnectionPtr other = Host::connection(TcpSide::kPassive);
+  for (std::uint32_t i = 0; i < 16; ++i) {
+    host.moved(i % 2 == 0 ? other : host.accepted, Direction::kReceived, 10);
+    host.moved(host.connected, Direction::kSent, 11);
+    host.moved(i % 2 == 0 ? other : host.accepted, Direction::kSent, 11);
+  }
+  EXPECT_EQ(host.how[kPid], Handovers::Watch::kTasks);
 }
 
 TEST(Handovers, WhatIsToldOtherwiseIsNot) {

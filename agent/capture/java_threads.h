@@ -32,6 +32,8 @@ class JavaThreads : public MappedRuntime {
   // wait for is looked at.
   void may_hand_over(std::uint32_t pid) { futures_.prepare(pid); }
   void hands_over(std::uint32_t pid, bool on) { futures_.follow(pid, on); }
+  // Whether it is a JVM whose objects can be read.
+  [[nodiscard]] bool knows(std::uint32_t pid) const { return known_.contains(pid); }
 
   [[nodiscard]] JavaContexts& contexts() { return contexts_; }
 

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <span>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 
 #include "agent/capture/conn_reaper.h"
@@ -98,7 +99,8 @@ class LiveSource : public KernelSource, private Sink<Event> {
         decoder_(conns_, targets_, counters, boot_id()),
         turns_({[](std::uint32_t pid) { return may_loop(pid); }, [this](bool on) { return watch_turns(on); }}),
         handovers_({[](std::uint32_t pid) { return wakes_tell_nothing(pid); },
-                    [this](std::uint32_t pid, bool on) { watch_wakes(pid, on); },
+                    [this](std::uint32_t pid) { return futures_ && java_.knows(pid); },
+                    [this](std::uint32_t pid, Handovers::Watch what) { watch_handovers(pid, what); },
                     [this](std::uint32_t pid) {
                       if (futures_) java_.may_hand_over(pid);
                     }},
@@ -410,13 +412,18 @@ class LiveSource : public KernelSource, private Sink<Event> {
     return runtime.starts_with("go") || runtime.starts_with("python") || runtime.starts_with("node");
   }
 
-  void watch_wakes(std::uint32_t pid, bool on) {
-    object_->tell_wakes(pid, on);
-    java_.hands_over(pid, on);
-    watched_for_wakes_ += on ? 1 : -1;
-    if (watched_for_wakes_ == 0)
+  void watch_handovers(std::uint32_t pid, Handovers::Watch what) {
+    java_.hands_over(pid, what != Handovers::Watch::kNothing);
+    const bool wakes = what == Handovers::Watch::kTasksAndWakes;
+    if (wakes == watched_for_wakes_.contains(pid)) return;
+    object_->tell_wakes(pid, wakes);
+    if (wakes)
+      watched_for_wakes_.insert(pid);
+    else
+      watched_for_wakes_.erase(pid);
+    if (watched_for_wakes_.empty())
       object_->detach(wake_program_);
-    else if (on && watched_for_wakes_ == 1 && !object_->attach(wake_program_))
+    else if (wakes && watched_for_wakes_.size() == 1 && !object_->attach(wake_program_))
       wakes_failed_.add();
   }
 
@@ -492,9 +499,9 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::vector<const char*> turn_programs_;
   Handovers handovers_;
   const char* wake_program_ = nullptr;
-  int watched_for_wakes_ = 0;                // processes
-  std::vector<const char*> first_programs_;  // until kFirstNs
-  std::vector<std::uint64_t> asked_;         // when we began, until it is told
+  std::unordered_set<std::uint32_t> watched_for_wakes_;  // processes
+  std::vector<const char*> first_programs_;              // until kFirstNs
+  std::vector<std::uint64_t> asked_;                     // when we began, until it is told
   GoProbes go_;
   Gate gate_;
   std::mutex limits_mutex_;

@@ -4,6 +4,9 @@
 //
 // A thread of a pool may itself wait for what it gave to another pool: its own work is then what it is all for.
 //
+// Where nobody waits, what the calls of a request lead to is the same: its last stages. Whose request it is shows when
+// a pool's thread answers in one go with the last of these calls.
+//
 // Said when the request is answered: what two requests hold, as one that several share, is nobody's. A process in which
 // that is found more than once in a while, or calls older than the request, is not believed.
 #include <algorithm>
@@ -26,6 +29,7 @@ constexpr std::size_t kMostMade = 65'536;
 constexpr std::size_t kMostOf = 64;              // calls of a future, and futures it goes with
 constexpr std::int64_t kAtMost = 1'200'000'000;  // a call waits for its request's answer; inference is not later
 constexpr float kProven = 8;
+constexpr float kProvenAlone = 16;  // where nobody waits
 constexpr float kRare = 100;
 constexpr double kConfidence = 0.98;
 
@@ -38,7 +42,9 @@ class Future : public Evidence {
     for (auto& [pid, process] : processes_) {
       process.futures.clear();
       process.unproven.clear();
+      process.completions.unproven.clear();
     }
+    last_read_.clear();
     serving_.clear();
     read_.clear();
     made_.clear();
@@ -56,8 +62,10 @@ class Future : public Evidence {
       processes_.erase(exited->pid);
     } else if (const auto* ended = std::get_if<event::ThreadExited>(&event)) {
       serving_.erase(ended->thread.tid);
+      last_read_.erase(ended->thread.tid);
     } else if (const auto* missed = std::get_if<event::Missed>(&event)) {
       serving_.erase(missed->thread.tid);
+      last_read_.erase(missed->thread.tid);
     }
   }
 
@@ -67,9 +75,16 @@ class Future : public Evidence {
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
     if (touched.kind != MessageKind::kResponse || !touched.first) return;
-    if (node->role == SpanRole::kServer) return answered(node->number, world);
+    const std::uint32_t tid = touched.touch.actor.thread.tid;
+    if (node->role == SpanRole::kServer) {
+      answered(node->number, world);
+      return completed(node, tid, world);
+    }
     const auto it = read_.find(node->exchange->conn->id);
-    if (it == read_.end()) return;
+    if (it == read_.end()) {
+      last_read_.erase(tid);
+      return;
+    }
     if (const auto made = made_.find(it->second); made != made_.end()) {
       made->second.call = node;
       if (made->second.request) node->holder = made->second.request->number;
@@ -95,12 +110,36 @@ class Future : public Evidence {
     NodePtr request;
     bool several = false;
     bool unsure = false;  // what it worked on may have been something else
+    std::uint32_t collections = 0;
+    std::vector<std::uint64_t> leads_to = {};  // futures
+  };
+  // What a thread of a pool last read.
+  struct LastRead {
+    std::uint64_t made = 0;
+    bool answered = false;  // a request since
+  };
+  // Where nobody waits: whether who answers has completed the last call. Pools may be given the answers as well: then
+  // some threads answer more than once after a call, and what others have called is of no request.
+  struct Completions {
+    TrackRecord fits;
+    float again = 0;
+    float of_none = 0;
+    std::vector<Made> unproven = {};
+    [[nodiscard]] bool believed(float proven) const {
+      return fits.trusted(proven, kRare) && std::min(again, of_none) * kRare <= fits.held;
+    }
+    void count(float& what) {
+      if (++what < 4096) return;
+      again /= 2;
+      of_none /= 2;
+    }
   };
   struct Process {
     std::uint32_t collections = 0;
     std::unordered_map<std::uint64_t, Work> futures;  // by address
     TrackRecord fits;
     std::vector<Made> unproven;
+    Completions completions;
   };
 
   void serves(const Node& request) {
@@ -136,6 +175,10 @@ class Future : public Evidence {
     const std::uint64_t number = ++last_;
     Made& made = made_[number];
     made.pid = holds.thread.pid;
+    made.collections = holds.collections;
+    made.leads_to.assign(holds.futures.begin(), holds.futures.begin() + holds.count);
+    if (last_read_.size() >= kMostServing) last_read_.clear();
+    last_read_[holds.thread.tid] = {number};
     read_[holds.call] = number;
     order_.emplace_back(holds.time, number);
     for (std::uint16_t i = 0; i < holds.count; ++i) {
@@ -225,6 +268,62 @@ class Future : public Evidence {
     held_.erase(held);
   }
 
+  // A thread answers that has just completed a call, it may be.
+  void completed(const NodePtr& request, std::uint32_t tid, World& world) {
+    const auto of = processes_.find(request->pid);
+    const auto last = last_read_.find(tid);
+    if (of == processes_.end() || last == last_read_.end()) return;
+    Completions& record = of->second.completions;
+    if (std::exchange(last->second.answered, true)) return record.count(record.again);
+    const std::vector<std::uint64_t> calls = all_that_lead_there(of->second, last->second.made);
+    const auto sure = [this](std::uint64_t one) {
+      const Made& made = made_.at(one);
+      return made.call && !made.call->blind && !made.unsure && !made.request;
+    };
+    if (calls.empty() || !std::ranges::all_of(calls, sure)) return;
+    const bool fits = std::ranges::all_of(calls, [&](std::uint64_t one) {
+      const Node& call = *made_.at(one).call;
+      return call.pid == request->pid && call.opened >= request->opened && (call.finished || call.answering);
+    });
+    record.fits.add(fits);
+    if (!record.believed(0)) record.unproven.clear();
+    for (const std::uint64_t one : calls) {
+      auto made = made_.extract(one);
+      made.mapped().request = request;
+      if (fits && record.believed(0)) record.unproven.push_back(std::move(made.mapped()));
+    }
+    if (!record.believed(kProvenAlone)) return;
+    link(record.unproven, world);
+  }
+
+  // Calls that lead to what this one leads to, by their numbers; none, if those are too many to be of one request.
+  [[nodiscard]] std::vector<std::uint64_t> all_that_lead_there(const Process& process, std::uint64_t first) const {
+    std::vector<std::uint64_t> calls{first};
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      const auto made = made_.find(calls[i]);
+      if (made == made_.end()) return {};
+      if (made->second.collections != process.collections) continue;
+      for (const std::uint64_t future : made->second.leads_to) {
+        const auto work = process.futures.find(future);
+        if (work == process.futures.end()) continue;
+        if (work->second.calls.size() >= kMostOf) return {};
+        for (const std::uint64_t call : work->second.calls) {
+          if (!made_.contains(call) || std::ranges::find(calls, call) != calls.end()) continue;
+          if (calls.size() >= kMostOf) return {};
+          calls.push_back(call);
+        }
+      }
+    }
+    return calls;
+  }
+
+  static void link(std::vector<Made>& calls, World& world) {
+    for (const Made& one : calls) {
+      if (!one.call->decided) world.found(one.call, Claim{one.request, std::nullopt, "future", kConfidence});
+    }
+    calls.clear();
+  }
+
   void judge(const Made& made, World& world) {
     const auto of = processes_.find(made.pid);
     if (!made.request || !made.call || made.unsure || made.call->blind || of == processes_.end()) return;
@@ -234,10 +333,7 @@ class Future : public Evidence {
     if (!process.fits.trusted(0, kRare)) return process.unproven.clear();
     if (fits) process.unproven.push_back(made);
     if (!process.fits.trusted(kProven, kRare)) return;
-    for (const Made& one : process.unproven) {
-      if (!one.call->decided) world.found(one.call, Claim{one.request, std::nullopt, "future", kConfidence});
-    }
-    process.unproven.clear();
+    link(process.unproven, world);
   }
 
   // Requests that take long.
@@ -246,12 +342,20 @@ class Future : public Evidence {
       const auto it = made_.find(order_.front().second);
       if (it == made_.end()) continue;
       judge(it->second, world);
+      of_nobody(it->second);
       made_.erase(it);
     }
     if (held_.size() >= kMostMade) held_.clear();
   }
 
+  void of_nobody(const Made& made) {
+    const auto of = processes_.find(made.pid);
+    if (made.request || of == processes_.end() || made.collections != of->second.collections) return;
+    of->second.completions.count(of->second.completions.of_none);
+  }
+
   std::unordered_map<std::uint32_t, Process> processes_;
+  std::unordered_map<std::uint32_t, LastRead> last_read_;     // by thread
   std::unordered_map<std::uint32_t, std::uint64_t> serving_;  // requests, by the thread that read them
   std::unordered_map<std::uint64_t, Made> made_;              // by a number of ours
   std::uint64_t last_ = 0;                                    // of these

@@ -106,10 +106,11 @@ class Worker : public Evidence {
     if (records_.size() >= kMostThreads) records_.clear();
     Record& record = records_[node->pid];
     const bool alone = node->home_tid != actor.thread.tid || world.open.serving_by_thread(actor.thread.tid) <= 1;
-    const bool fits =
-        alone && !work.too_much && std::ranges::all_of(work.calls, [&](const Call& call) {
-          return call.response == Response::kRead && call.node->pid == node->pid && call.node->opened >= node->opened;
-        });
+    const bool fits = alone && !work.too_much && std::ranges::all_of(work.calls, [&](const Call& call) {
+                        return call.response == Response::kRead && call.node->pid == node->pid &&
+                               call.node->opened >= node->opened &&
+                               (!call.node->link || call.node->link->parent == node);
+                      });
     record.fits.add(fits, fits ? newer(work.calls, node, world) : 1);
     if (!fits || !record.fits.trusted(0, kRare)) return record.waiting.clear();
     // The first ones wait until the process has shown that it works like this.

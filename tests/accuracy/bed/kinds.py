@@ -196,7 +196,8 @@ def _kinds():
     yield _java("java_servlet", _one("direct", workers=lambda c: c + 4))
     yield _java("java_fanout", FANS, background=False)
     yield _java("java_virtual", (*_one("idle"), Variant("client", "idle", ample, ample)), at_least=21)
-    yield _java("java_async", POOLS, background=False)
+    yield _java("java_async", (*POOLS, Variant("blocking", "idle", lambda c: c + 4, ample),
+                               Variant("blocking-busy", "busy", scarce, ample)), background=False)
     # Over Java's selectors, over Netty's own epoll, and over both.
     yield _java("java_netty", (*LOOPS, *(Variant(name, "loop", lambda c: 1, ample) for name in ("epoll", "mixed"))), background=False)
     yield _java("java_vertx", LOOPS, background=False)

@@ -14,10 +14,13 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * CompletableFuture and HttpClient.sendAsync: the thread that read the request starts a chain and is free; each stage
- * runs in whatever thread of the pool completes the one before.
+ * runs in whatever thread of the pool completes the one before. Or (-Dvariant=blocking) the calls are blocking ones that
+ * another pool's threads make, and nobody waits for them either.
  */
 final class Main {
   private static final ExecutorService POOL = Executors.newFixedThreadPool(Plan.WORKERS);
+  private static final boolean BLOCKING = System.getProperty("variant", "").startsWith("blocking");
+  private static final ExecutorService CALLS = Executors.newFixedThreadPool(Plan.WORKERS);
   private static final HttpClient CLIENT =
       HttpClient.newBuilder().executor(POOL).version(HttpClient.Version.HTTP_1_1).build();
 
@@ -48,6 +51,7 @@ final class Main {
   }
 
   private static CompletableFuture<Void> call(String path, byte[] body, int index) {
+    if (BLOCKING) return CompletableFuture.runAsync(() -> block(path, body, index), CALLS);
     HttpRequest request = HttpRequest.newBuilder(URI.create(Plan.callUrl(path, index)))
         .header("Content-Type", "text/plain")
         .POST(HttpRequest.BodyPublishers.ofByteArray(Plan.callBody(body, index)))
@@ -55,6 +59,14 @@ final class Main {
     return CLIENT.sendAsync(request, HttpResponse.BodyHandlers.ofByteArray()).thenAccept(response -> {
       if (response.statusCode() != 200) throw new IllegalStateException("backend answered " + response.statusCode());
     });
+  }
+
+  private static void block(String path, byte[] body, int index) {
+    try {
+      Blocking.call(path, body, index);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static void answer(HttpExchange exchange, int status) {
