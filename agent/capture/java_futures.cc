@@ -21,10 +21,15 @@ constexpr std::int64_t kMostBetween = 30'000'000'000;
 struct Future {
   const char* name;
   const char* done;     // 32 bits: 0 until it is done
-  const char* follows;  // who waits, or what is to be done next
+  const char* follows;  // who waits, or what is to be done next; "": nothing does
 };
-constexpr std::array<Future, 2> kFutures{{{"java/util/concurrent/FutureTask", "state", "waiters"},
-                                          {"java/util/concurrent/CompletableFuture", "result", "stack"}}};
+constexpr std::array<Future, 3> kFutures{{{"java/util/concurrent/FutureTask", "state", "waiters"},
+                                          {"java/util/concurrent/CompletableFuture", "result", "stack"},
+                                          {"java/util/concurrent/ForkJoinTask", "status", ""}}};
+// ForkJoinTasks that are never said to be done: those that forget their future when they begin (it is on the stack),
+// and parts of what is done as a whole (parallel streams).
+constexpr std::string_view kStages = "java/util/concurrent/CompletableFuture$";
+constexpr std::string_view kPart = "java/util/concurrent/CountedCompleter";
 // What is to be done next, and who waits.
 constexpr std::array<std::string_view, 2> kFollows{"java/util/concurrent/CompletableFuture$Completion",
                                                    "java/util/concurrent/FutureTask$WaitNode"};
@@ -70,8 +75,9 @@ bool JavaKinds::kind_of(std::uint64_t named, const std::string& name, ws_java_ki
   std::uint64_t above = named;
   for (std::size_t i = 0; above != 0 && i < kMostAbove; ++i, above = objects_.above(above)) {
     const auto its = i == 0 ? name : objects_.name(above).value_or("");
+    if (its == kPart) return false;
     for (const Future& future : kFutures) {
-      if (its != future.name) continue;
+      if (its != future.name || name.starts_with(kStages)) continue;
       const auto done = objects_.field(above, future.done);
       if (!done) return false;
       kind.is = WS_JAVA_FUTURE;
