@@ -75,6 +75,13 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
       now_ = done_for(event, is_open);
       if (now_.request != 0) remembered_.use(event.given + 1, kMostRemembered) = now_;
       break;
+    case Where::kSets:
+      now_ = done_for(event, is_open);
+      // Where a turn is one's alone its numbers are as well. Set once more no number was given for it.
+      if (now_.request != 0 && event.given > last_.given && (begun_ || now_ != turn_)) {
+        remembered_.use(event.given, kMostRemembered) = now_;
+      }
+      break;
     case Where::kConnects:
     case Where::kSends:
       now_ = done_for(event, is_open);
@@ -83,6 +90,7 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
   }
   begin_stretch(event.given + 1, turn_, begun_);
   last_ = event;
+  if (event.where != Where::kSets) told_ = event.given;
 }
 
 void AsyncWork::received(const event::Async& event) {
@@ -120,7 +128,7 @@ void AsyncWork::resolved(const event::Async& event, const IsOpen& is_open) {
 void AsyncWork::sent(const event::Async& event) {
   Line& line = line_of(event.connection);
   if (line.server) return;
-  const Span fresh{last_.given + 1, event.given};
+  const Span fresh{told_ + 1, event.given};
   if (event.where == Where::kConnects) {
     line = Line();
     line.connecting = true;

@@ -112,6 +112,7 @@ class AsyncWork {
   Line& line_of(ConnId conn);
 
   event::Async last_;
+  std::uint64_t told_ = 0;  // the last number given when something but a timer was told of
   Work now_;
   std::uint8_t how_ = 0;
   // What goes on until something else is told: since which number, on which connection, and for whom what runs in no

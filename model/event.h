@@ -199,6 +199,7 @@ struct Async {
     kBegins,    // its loop turns to timers, immediates, results of other threads, new connections
     kMakes,     // it makes a socket, which gets the next number
     kResolves,  // it resolves a promise: what waits for that one runs next, in no context
+    kSets,      // it sets a timer, new or once more: a new one's is the last number given
   } where = Where::kBegins;
   ConnId connection{};          // perhaps one whose data is not told
   std::uint64_t execution = 0;  // 0: none, or a promise's, which have no numbers

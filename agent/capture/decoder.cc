@@ -313,7 +313,7 @@ void Decoder::births(Bytes record, Sink<Event>& sink) {
 
 void Decoder::async(Bytes record, Sink<Event>& sink) {
   const auto ev = read<ws_ev_async>(record);
-  if (!ev || ev->where > WS_ASYNC_RESOLVES) return malformed_.add();
+  if (!ev || ev->where > WS_ASYNC_SETS) return malformed_.add();
   const auto execution = whole_number(ev->execution);
   const auto trigger = whole_number(ev->trigger);
   const auto given = whole_number(ev->given);

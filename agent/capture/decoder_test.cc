@@ -272,7 +272,7 @@ TEST_F(DecoderTest, AsyncIdsAreWholeNumbers) {
     EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), ++malformed) << value;
   }
   ev.trigger = 0;
-  ev.where = WS_ASYNC_RESOLVES + 1;
+  ev.where = WS_ASYNC_SETS + 1;
   feed(ev);
   EXPECT_EQ(counters_.get("capture.lost.malformed_record").value(), ++malformed);
 }

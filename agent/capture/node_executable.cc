@@ -36,6 +36,16 @@ constexpr std::array kFunctions{
              &NodeExecutable::begins, false},
     // node::TCPWrap::New
     Function{"_ZN4node7TCPWrap3NewERKN2v820FunctionCallbackInfoINS1_5ValueEEE", &NodeExecutable::makes, true},
+    // node::AsyncWrap::AsyncReset, as called by JavaScript: http.Agent gives a kept socket to the next request
+    Function{"_ZN4node9AsyncWrap10AsyncResetERKN2v820FunctionCallbackInfoINS1_5ValueEEE", &NodeExecutable::makes,
+             false},
+    // What JavaScript asks for the time when it sets a timer (and the loop's own hardly ever):
+    // node::timers::BindingData::FastGetLibuvNow and SlowGetLibuvNow; node::(anonymous namespace)::GetLibuvNow before 20
+    Function{"_ZN4node6timers11BindingData15FastGetLibuvNowEN2v85LocalINS2_6ObjectEEE", &NodeExecutable::sets, false},
+    Function{"_ZN4node6timers11BindingData15SlowGetLibuvNowERKN2v820FunctionCallbackInfoINS2_5ValueEEE",
+             &NodeExecutable::sets, false},
+    Function{"_ZN4node12_GLOBAL__N_111GetLibuvNowERKN2v820FunctionCallbackInfoINS1_5ValueEEE", &NodeExecutable::sets,
+             false},
     // v8::Promise::Resolver::Resolve and Reject: promises that C++ made
     Function{"_ZN2v87Promise8Resolver7ResolveENS_5LocalINS_7ContextEEENS2_INS_5ValueEEE", &NodeExecutable::resolves,
              true},

@@ -13,7 +13,8 @@ namespace wirespan {
 struct NodeExecutable {
   // Offsets in the file, of functions' entries.
   std::vector<std::uint64_t> begins;    // the loop turns to timers, immediates, results, connections
-  std::vector<std::uint64_t> makes;     // a socket is made
+  std::vector<std::uint64_t> makes;     // a socket is made, or taken for something else
+  std::vector<std::uint64_t> sets;      // a timer is set
   std::vector<std::uint64_t> resolves;  // a promise is resolved or rejected
 };
 

@@ -41,9 +41,10 @@ void NodeProbes::release(std::uint32_t pid) {
 }
 
 Status NodeProbes::attach(std::uint32_t pid, const std::string& path, const NodeExecutable& executable) {
-  const std::array<std::pair<const char*, const std::vector<std::uint64_t>*>, 3> all{
+  const std::array<std::pair<const char*, const std::vector<std::uint64_t>*>, 4> all{
       {{"node_begins", &executable.begins},
        {"node_makes", &executable.makes},
+       {"node_sets", &executable.sets},
        {"node_resolves", &executable.resolves}}};
   for (const auto& [program, offsets] : all) {
     if (offsets->empty()) continue;

@@ -113,6 +113,7 @@ std::vector<Hook> hooks_of(Plan plan, const Following& follow) {
   if (follow.async_ids) {
     per_executable("node_begins", "Node: the loop turns to what no socket tells of");
     per_executable("node_makes", "Node: the context in which a socket is made");
+    per_executable("node_sets", "Node: the context in which a timer is set");
     per_executable("node_resolves", "Node: the context in which a promise is resolved");
   }
   if (follow.tokio) {

@@ -316,7 +316,7 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
     }
     case Type::kAsync: {
       event::Async e;
-      f.get(e.time).get(e.pid).get_up_to(e.where, event::Async::Where::kResolves).get(conn);
+      f.get(e.time).get(e.pid).get_up_to(e.where, event::Async::Where::kSets).get(conn);
       f.get(e.execution).get(e.trigger).get(e.given).get(e.sequence);
       e.connection = ConnId{conn};
       return finish(f, e, event);

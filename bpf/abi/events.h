@@ -245,6 +245,7 @@ enum ws_async_where {
   WS_ASYNC_BEGINS,   /* the loop turns to something that no socket of ours tells of */
   WS_ASYNC_MAKES,    /* a socket, which gets the next id */
   WS_ASYNC_RESOLVES, /* a promise, out of which microtasks come that run in no context */
+  WS_ASYNC_SETS,     /* a timer, which the last id given out may be of */
 };
 
 /* In which asynchronous context a Node process does something: doubles of its own, as they lie in its memory. Told just

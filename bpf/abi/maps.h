@@ -271,7 +271,7 @@ WS_ABI_ASSERT(sizeof(struct ws_java_kind) == 16, "ws_java_kind");
 /* Where a process's Node keeps what we read, of its main thread. */
 struct ws_node_process {
   __u64 ids;       /* address of async_id_fields: execution, trigger, last given, ... */
-  __u64 execution; /* as told last */
+  __u64 resolved_by; /* the context that resolved a promise last, since the loop turned to what it is at */
   __u32 sequence;  /* of the next record */
   __u32 _pad;
 };

@@ -35,9 +35,15 @@ __weak __noinline int ws_tell_async(__u32 pid, __u32 tid, __u64 conn, __u32 wher
     ws_count(WS_STAT_ASYNC_FAULT);
     return 0;
   }
-  /* Another promise of the same context tells nothing new. */
-  if (where == WS_ASYNC_RESOLVES && ev.execution == node->execution) return 0;
-  node->execution = ev.execution;
+  if (where == WS_ASYNC_RESOLVES) {
+    /* Another promise of the same context tells nothing new. */
+    if (ev.execution == node->resolved_by) return 0;
+    node->resolved_by = ev.execution;
+  } else if (where == WS_ASYNC_BEGINS || where == WS_ASYNC_RECEIVES) {
+    node->resolved_by = 0;
+  } else if (where == WS_ASYNC_SETS && !ev.execution) {
+    return 0; /* in a microtask, of which nothing more is known */
+  }
   ev.sequence = node->sequence++;
   ev.h.time = ws_recent_ns();
   ws_emit(&ev, sizeof(ev));

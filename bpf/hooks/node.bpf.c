@@ -21,6 +21,11 @@ int node_makes(struct pt_regs *regs) {
 }
 
 SEC("uprobe")
+int node_sets(struct pt_regs *regs) {
+  return ws_node_probe(WS_ASYNC_SETS);
+}
+
+SEC("uprobe")
 int node_resolves(struct pt_regs *regs) {
   return ws_node_probe(WS_ASYNC_RESOLVES);
 }
