@@ -73,14 +73,11 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
       break;
     case Where::kMakes:
       now_ = done_for(event, is_open);
-      if (now_.request != 0) remembered_.use(event.given + 1, kMostRemembered) = now_;
+      if (now_.request != 0) remembered_.use(event.given + 1, kMostRemembered) = {now_, false};
       break;
     case Where::kSets:
       now_ = done_for(event, is_open);
-      // Where a turn is one's alone its numbers are as well. Set once more no number was given for it.
-      if (now_.request != 0 && event.given > last_.given && (begun_ || now_ != turn_)) {
-        remembered_.use(event.given, kMostRemembered) = now_;
-      }
+      set_timer(event);
       break;
     case Where::kConnects:
     case Where::kSends:
@@ -125,6 +122,12 @@ void AsyncWork::resolved(const event::Async& event, const IsOpen& is_open) {
   turn_ = both && turn_.doubt == 0 ? Work() : now_;
 }
 
+void AsyncWork::set_timer(const event::Async& event) {
+  // Where a turn is one's alone its numbers are as well; where a promise was resolved they are of who waited for that.
+  if (now_.request == 0 || event.given <= last_.given || !begun_ || turn_.request != 0) return;
+  remembered_.use(event.given, kMostRemembered) = {now_, true};
+}
+
 void AsyncWork::sent(const event::Async& event) {
   Line& line = line_of(event.connection);
   if (line.server) return;
@@ -165,8 +168,8 @@ std::optional<Work> AsyncWork::owner(std::uint64_t id, bool made_known, const Is
     if (line != lines_.end() && line->second.owns(id)) return std::nullopt;
   }
   Work work;
-  if (const Work* const known = remembered_.peek(id)) {
-    work = *known;
+  if (const Known* const known = remembered_.peek(id)) {
+    work = known->work;
   } else if (const Stretch* const stretch = stretch_of(id)) {
     work = stretch->work;
     // Callbacks of others may have run in between, of which nobody told.
@@ -187,7 +190,8 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
   if (id < since_) {
     work = owner(id, trigger == 0, is_open);
     const Stretch* const stretch = stretch_of(id);
-    const bool mixed = stretch != nullptr && stretch->mixed && remembered_.peek(id) == nullptr;
+    const Known* const known = remembered_.peek(id);
+    const bool mixed = known != nullptr ? known->by_timer : stretch != nullptr && stretch->mixed;
     if (trigger != 0 && trigger < since_ && (!work || mixed)) {
       // What made it says more than what else went on then.
       if (const std::optional<Work> made = owner(trigger, false, is_open)) work = made;
@@ -208,7 +212,7 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
       work->via = turn_.via;
       work->doubt &= turn_.doubt;
     }
-    remembered_.use(id, kMostRemembered) = *work;
+    remembered_.use(id, kMostRemembered) = {*work, false};
     return *work;
   }
   if (begun_) return {};

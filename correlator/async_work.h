@@ -84,6 +84,12 @@ class AsyncWork {
     std::uint64_t last = 0;
     [[nodiscard]] bool holds(std::uint64_t id) const { return first <= id && id <= last; }
   };
+  struct Known {
+    Work work;
+    // By the timer that was set just then. It may have been an old one (a repeated one asks for the time as well), and
+    // the number somebody else's: what made it says more.
+    bool by_timer = false;
+  };
   struct Line {
     Work work;  // whom what is read belongs to
     Span born;  // numbers given when it was connected, and when it was written to last: some are its own
@@ -106,6 +112,7 @@ class AsyncWork {
   void begin_stretch(std::uint64_t first, Work work, bool mixed);
   void received(const event::Async& event);
   void sent(const event::Async& event);
+  void set_timer(const event::Async& event);
   [[nodiscard]] bool reuses(const event::Async& event, const Line& line) const;
   void end_turn(std::uint64_t given);
   void resolved(const event::Async& event, const IsOpen& is_open);
@@ -125,7 +132,7 @@ class AsyncWork {
   std::optional<Heard> heard_;
   std::deque<Stretch> stretches_;  // ascending
   std::unordered_map<ConnId, Line> lines_;
-  Generations<std::uint64_t, Work> remembered_;
+  Generations<std::uint64_t, Known> remembered_;
 };
 
 }  // namespace wirespan
