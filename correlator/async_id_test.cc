@@ -84,6 +84,46 @@ TEST(AsyncIdEvidence, LinksCallsBehindTimersOnceAnswersHaveProvenIt) {
   EXPECT_EQ(s.span(pair.of_a[0]).parent.method, "async_id");
 }
 
+// No promise anywhere: each call's end sets an immediate, and that a timer, for several at once.
+TEST(AsyncIdEvidence, LinksCallsOfCallbacksWithImmediatesAndTimersBetween) {
+  NodeScene s;
+  for (int i = 0; i < 200; ++i) {
+    const auto a = s.begin();
+    const auto b = s.begin();
+    const auto calls = [&](std::uint64_t timer) {
+      const auto conn = s.connection(kPid, 0, 0, TcpSide::kActive);
+      s.tell(Where::kSends, conn->id, ++s.given, timer);
+      return s.call(NodeScene::loop(), conn);
+    };
+    std::vector<ExchangePtr> of_a;
+    std::vector<ExchangePtr> of_b;
+    std::uint64_t end_a = a.timer;
+    std::uint64_t end_b = b.timer;
+    for (int step = 0; step < 2; ++step) {
+      s.tell(Where::kBegins, {});
+      const auto timer_a = ++s.given;
+      s.tell(Where::kSets, {}, end_a);
+      const auto timer_b = ++s.given;
+      s.tell(Where::kSets, {}, end_b);
+      s.tell(Where::kBegins, {});
+      of_a.push_back(calls(timer_a));
+      of_b.push_back(calls(timer_b));
+      s.responds(of_a.back());
+      end_a = ++s.given;
+      s.responds(of_b.back());
+      end_b = ++s.given;
+    }
+    s.tell(Where::kBegins, {});
+    s.tell(Where::kSends, a.exchange->conn->id, end_a);
+    s.finish(a.exchange, NodeScene::loop());
+    s.tell(Where::kSends, b.exchange->conn->id, end_b);
+    s.finish(b.exchange, NodeScene::loop());
+    if (i < 100) continue;
+    for (const auto& call : of_a) EXPECT_TRUE(s.is_parent(a.exchange, call)) << i;
+    for (const auto& call : of_b) EXPECT_TRUE(s.is_parent(b.exchange, call)) << i;
+  }
+}
+
 TEST(AsyncIdEvidence, SaysNothingBeforeThat) {
   NodeScene s;
   const auto pair = s.serve_pair();

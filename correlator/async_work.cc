@@ -124,7 +124,8 @@ void AsyncWork::resolved(const event::Async& event, const IsOpen& is_open) {
 
 void AsyncWork::set_timer(const event::Async& event) {
   // Where a turn is one's alone its numbers are as well; where a promise was resolved they are of who waited for that.
-  if (now_.request == 0 || event.given <= last_.given || !begun_ || turn_.request != 0) return;
+  if (now_.request == 0 || event.given <= last_.given || !begun_) return;
+  if (turn_.request != 0 && turn_.request != now_.request) return;
   remembered_.use(event.given, kMostRemembered) = {now_, true};
 }
 
@@ -210,7 +211,8 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
     // Two ways say the same, and what led here is what was read, not what went on when the number was given.
     if (work->request == turn_.request) {
       work->via = turn_.via;
-      work->doubt &= turn_.doubt;
+      // One guess may have led to both.
+      work->doubt &= turn_.doubt | kReused;
     }
     remembered_.use(id, kMostRemembered) = {*work, false};
     return *work;

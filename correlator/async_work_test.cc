@@ -228,6 +228,103 @@ TEST(AsyncWork, WhatWasMadeWhileTimersOfSeveralRanIsDoubtful) {
   EXPECT_NE(loop.how() & AsyncWork::kMixed, 0);
 }
 
+// setImmediate(() => setTimeout(...)), of several at once: nothing but the timers' numbers says whose calls follow.
+TEST(AsyncWork, ATimerSetAmongImmediatesIsOfWhoSetIt) {
+  Loop loop;
+  loop.request(kServed, kA);
+  const auto immediate_a = loop.make();
+  loop.request(kServedToo, kB);
+  const auto immediate_b = loop.make();
+  loop.tell(Where::kBegins, {}, 0, 0);
+  const auto timer_a = loop.make();
+  loop.tell(Where::kSets, {}, immediate_a, 0);
+  const auto timer_b = loop.make();
+  loop.tell(Where::kSets, {}, immediate_b, 0);
+  loop.tell(Where::kBegins, {}, 0, 0);
+  EXPECT_EQ(loop.sends(kBackend, loop.make(), timer_a), kA);
+  EXPECT_EQ(loop.how(), 0);
+  EXPECT_EQ(loop.sends(kDatabase, loop.make(), timer_b), kB);
+  EXPECT_EQ(loop.how(), 0);
+}
+
+// The same where calls wait for a connection: http.Agent resets it for each in the scope of who made the call.
+TEST(AsyncWork, WhatATimersCallbackQueuesIsOfWhoSetTheTimer) {
+  Loop loop;
+  loop.request(kServed, kA);
+  loop.sends(kBackend);
+  loop.call(kBackend, kA, 101);
+  loop.request(kServedToo, kB);
+  const auto immediate = loop.make();
+  loop.tell(Where::kBegins, {}, 0, 0);
+  const auto timer = loop.make();
+  loop.tell(Where::kSets, {}, immediate, 0);
+  loop.tell(Where::kBegins, {}, 0, 0);
+  const auto queued = loop.make();
+  loop.response(kBackend);  // A's, which sets the socket free
+  loop.tell(Where::kMakes, {}, queued, timer);
+  loop.make();
+  EXPECT_EQ(loop.sends(kBackend, loop.make(), queued), kB);
+  EXPECT_EQ(loop.how(), 0);
+}
+
+// A timer that repeats asks for the time as well, before its callback runs: the last number is another's then.
+TEST(AsyncWork, WhatMadeANumberSaysMoreThanATimerSetAfterIt) {
+  Loop loop;
+  loop.request(kServed, kA);
+  const auto interval_a = loop.make();
+  loop.request(kServedToo, kB);
+  const auto interval_b = loop.make();
+  loop.tell(Where::kBegins, {}, 0, 0);
+  loop.tell(Where::kSets, {}, interval_a, 0);
+  const auto queued = loop.make();
+  loop.tell(Where::kSets, {}, interval_b, 0);
+  loop.tell(Where::kBegins, {}, 0, 0);
+  loop.tell(Where::kMakes, {}, queued, interval_a);
+  loop.make();
+  EXPECT_EQ(loop.sends(kBackend, loop.make(), queued), kA);
+}
+
+TEST(AsyncWork, ATimerSetWhereAnothersPromiseWasResolvedSaysNothingOfNumbersBefore) {
+  Loop loop;
+  loop.request(kServed, kA);
+  const auto timer_a = loop.make();
+  loop.request(kServedToo, kB);
+  const auto interval_b = loop.make();
+  EXPECT_EQ(loop.timers(timer_a, 0), kA);
+  const auto queued = loop.make();  // by what waited for the promise, in no context
+  loop.tell(Where::kSets, {}, interval_b, 0);
+  loop.tell(Where::kBegins, {}, 0, 0);
+  EXPECT_EQ(loop.sends(kBackend, loop.make(), queued), kA);
+}
+
+TEST(AsyncWork, ATimerSetOnceMoreGivesNoNumber) {
+  Loop loop;
+  loop.request(kServed, kA);
+  const auto of_a = loop.make();
+  loop.request(kServedToo, kB);
+  const auto of_b = loop.make();
+  loop.tell(Where::kBegins, {}, 0, 0);
+  loop.tell(Where::kSets, {}, of_a, 0);
+  EXPECT_EQ(loop.sends(kBackend, loop.make(), of_b), kB);
+}
+
+// That one guess led to both is no proof.
+TEST(AsyncWork, AConnectionsSuccessionIsDoubtedThoughTheTurnAgrees) {
+  Loop loop;
+  loop.request(kServed, kA);
+  loop.sends(kBackend);
+  loop.call(kBackend, kA, 101);
+  loop.response(kBackend);
+  loop.sends(kBackend);  // may have waited for the connection
+  EXPECT_NE(loop.how() & AsyncWork::kReused, 0);
+  loop.calls(kBackend, {kA, 102, AsyncWork::kReused});
+  loop.response(kBackend);
+  const auto made = loop.make();
+  loop.request(kServed, kA);
+  EXPECT_EQ(loop.sends(kDatabase, made, 0), kA);
+  EXPECT_NE(loop.how() & AsyncWork::kReused, 0);
+}
+
 TEST(AsyncWork, WorkOfARequestThatWasAnsweredIsNobodys) {
   Loop loop;
   loop.request(kServed, kA);

@@ -40,7 +40,8 @@ constexpr std::array kFunctions{
     Function{"_ZN4node9AsyncWrap10AsyncResetERKN2v820FunctionCallbackInfoINS1_5ValueEEE", &NodeExecutable::makes,
              false},
     // What JavaScript asks for the time when it sets a timer (and the loop's own hardly ever):
-    // node::timers::BindingData::FastGetLibuvNow and SlowGetLibuvNow; node::(anonymous namespace)::GetLibuvNow before 20
+    // node::timers::BindingData::FastGetLibuvNow and SlowGetLibuvNow; node::(anonymous namespace)::GetLibuvNow before
+    // 20
     Function{"_ZN4node6timers11BindingData15FastGetLibuvNowEN2v85LocalINS2_6ObjectEEE", &NodeExecutable::sets, false},
     Function{"_ZN4node6timers11BindingData15SlowGetLibuvNowERKN2v820FunctionCallbackInfoINS2_5ValueEEE",
              &NodeExecutable::sets, false},

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -27,7 +28,8 @@ TEST(AsyncIds, AreThoseTheProgramIsToldItself) {
   // Data lacks its bytes among the events, and is there in the same order.
   auto data = seen.data.begin();
   std::optional<event::Async> last;
-  std::uint64_t resolver = 0;  // who resolved a promise last
+  std::uint64_t resolver = 0;                     // who resolved a promise last
+  std::map<std::uint64_t, std::uint64_t> set_by;  // timers, by whom
   int by_timers = 0;
   int by_promises = 0;
   std::uint32_t sequence = 0;
@@ -39,6 +41,7 @@ TEST(AsyncIds, AreThoseTheProgramIsToldItself) {
       sequence = async->sequence;
       last = *async;
       if (async->where == event::Async::Where::kResolves && async->execution != 0) resolver = async->execution;
+      if (async->where == event::Async::Where::kSets) set_by[async->given] = async->execution;
     }
     if (!std::holds_alternative<event::Data>(event)) continue;
     ASSERT_NE(data, seen.data.end());
@@ -53,6 +56,9 @@ TEST(AsyncIds, AreThoseTheProgramIsToldItself) {
     if (std::sscanf(one.captured.c_str(), "exec %llu trigger %llu", &execution, &trigger) == 2) {
       EXPECT_EQ(last->execution, execution) << one.captured;
       EXPECT_EQ(last->trigger, trigger) << one.captured;
+      if (trigger != 0) {
+        EXPECT_EQ(set_by[execution], trigger) << one.captured;
+      }
       ++by_timers;
     } else if (std::sscanf(one.captured.c_str(), "resolved by %llu", &execution) == 1) {
       EXPECT_EQ(last->execution, 0U) << one.captured;

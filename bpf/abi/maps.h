@@ -270,9 +270,9 @@ WS_ABI_ASSERT(sizeof(struct ws_java_kind) == 16, "ws_java_kind");
 
 /* Where a process's Node keeps what we read, of its main thread. */
 struct ws_node_process {
-  __u64 ids;       /* address of async_id_fields: execution, trigger, last given, ... */
+  __u64 ids;         /* address of async_id_fields: execution, trigger, last given, ... */
   __u64 resolved_by; /* the context that resolved a promise last, since the loop turned to what it is at */
-  __u32 sequence;  /* of the next record */
+  __u32 sequence;    /* of the next record */
   __u32 _pad;
 };
 WS_ABI_ASSERT(sizeof(struct ws_node_process) == 24, "ws_node_process");

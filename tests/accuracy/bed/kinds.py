@@ -67,6 +67,9 @@ FANS += (Variant("threads", "idle", lambda c: 1, ample),)
 HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ample) for name, exact in (
     ("files", True), ("immediate", True), ("threads", True), ("callbacks", True), ("storage", True),
     ("lock", False), ("limit", False), ("pool", False), ("fetch", False), ("shared", False), ("batch", False), ("queue", False)))
+# And such in which nothing is, with connections in plenty and few.
+HANDOVERS += tuple(Variant(f"{how}{'-busy' if busy else ''}", "busy" if busy else "loop", lambda c: 1, scarce if busy else ample)
+                   for how in ("between", "intervals") for busy in (False, True))
 
 # How work is handed to a pool that makes the calls: first with workers in plenty, then with few.
 ERRANDS = (*POOLS, *(Variant(name, "busy", scarce, ample) for name in ("map", "wait", "completed", "whole", "nested", "threads")))

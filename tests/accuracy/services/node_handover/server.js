@@ -203,6 +203,36 @@ const HANDOVERS = {
       }, step.pause);
     })();
   },
+  // Nothing but callbacks, and a tick, an immediate or a timer between what ends and what begins.
+  between: (request, body, done) => {
+    const left = plan.steps(body);
+    (function next() {
+      const step = left.shift();
+      if (!step) return done();
+      let waiting = step.calls.length;
+      const one = (error) => error ? done(error) : --waiting || setImmediate(next);
+      const begin = () => step.calls.forEach((index) => send(agent, request.url, body, index, one));
+      if (step.pause) setTimeout(begin, step.pause);
+      else process.nextTick(begin);
+    })();
+  },
+  // Timers that go on until they are cleared.
+  intervals: (request, body, done) => {
+    const left = plan.steps(body);
+    (function next() {
+      const step = left.shift();
+      if (!step) return done();
+      let waiting = step.calls.length;
+      const one = (error) => {
+        if (error) return done(error);
+        const timer = setInterval(() => {
+          clearInterval(timer);
+          --waiting || next();
+        }, 1);
+      };
+      for (const index of step.calls) send(agent, request.url, body, index, one);
+    })();
+  },
   queue: (request, body) => new Promise((resolve, reject) => {
     const job = () => steps(request, body, sleep, call).then(resolve, reject);
     const free = idle.shift();
@@ -211,8 +241,9 @@ const HANDOVERS = {
   }),
 };
 
-const handover = HANDOVERS[process.argv[2]];
-if (process.argv[2] === 'queue') for (let i = 0; i < 6; i++) consume();
+const how = process.argv[2].replace('-busy', '');
+const handover = HANDOVERS[how];
+if (how === 'queue') for (let i = 0; i < 6; i++) consume();
 
 http.createServer((request, response) => {
   const parts = [];
