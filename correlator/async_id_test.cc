@@ -124,6 +124,73 @@ TEST(AsyncIdEvidence, LinksCallsOfCallbacksWithImmediatesAndTimersBetween) {
   }
 }
 
+// Calls that a tick has queued for a connection: nothing says whose tick that was, but whose answer they lead to.
+struct QueueScene : NodeScene {
+  QueueScene() {
+    for (int i = 0; i < 200; ++i) serve_pair();
+  }
+  // A's response sets the connection free, which is taken for what the tick has queued.
+  ExchangePtr takes(const ExchangePtr& freed, std::uint64_t tick, std::uint64_t queued) {
+    responds(freed);
+    tell(Where::kMakes, {}, queued, tick);
+    given += 2;
+    tell(Where::kSends, freed->conn->id, given, queued);
+    return call(loop(), freed->conn);
+  }
+  void answers_by(const Request& request, std::uint64_t execution) {
+    tell(Where::kBegins, {});
+    tell(Where::kSends, request.exchange->conn->id, execution);
+    finish(request.exchange, loop());
+  }
+};
+
+TEST(AsyncIdEvidence, CallsOfATickAreOfWhoseAnswerTheyLeadTo) {
+  QueueScene s;
+  for (int i = 0; i < 100; ++i) {
+    const auto a = s.begin();
+    const auto b = s.begin();
+    s.fires(a);
+    const auto of_a = s.calls();
+    const auto too = s.calls();
+    s.tell(Where::kBegins, {});
+    const auto tick = ++s.given;
+    const auto queued = ++s.given;
+    const auto queued_too = ++s.given;
+    const auto of_b = s.takes(of_a, tick, queued);
+    const auto beside = s.takes(too, tick, queued_too);
+    s.answers(a);
+    s.responds(beside);
+    s.responds(of_b);
+    s.answers_by(b, ++s.given);
+    if (i < 20) continue;
+    EXPECT_TRUE(s.is_parent(b.exchange, of_b)) << i;
+    EXPECT_TRUE(s.is_parent(b.exchange, beside)) << i << ": the same tick's";
+  }
+}
+
+// One call for all: whoever waits for it is answered where its response leads.
+TEST(AsyncIdEvidence, CallsThatLeadToSeveralAnswersAreNobodys) {
+  QueueScene s;
+  std::vector<std::pair<NodeScene::Request, ExchangePtr>> shared;
+  for (int i = 0; i < 100; ++i) {
+    const auto a = s.begin();
+    const auto b = s.begin();
+    const auto c = s.begin();
+    s.fires(a);
+    const auto of_a = s.calls();
+    s.tell(Where::kBegins, {});
+    const auto tick = ++s.given;
+    const auto of_all = s.takes(of_a, tick, ++s.given);
+    s.answers(a);
+    s.responds(of_all);
+    const auto immediate = ++s.given;
+    s.answers_by(b, immediate);
+    s.answers_by(c, immediate);
+    shared.emplace_back(b, of_all);
+  }
+  for (const auto& [request, call] : shared) EXPECT_FALSE(s.is_parent(request.exchange, call));
+}
+
 TEST(AsyncIdEvidence, SaysNothingBeforeThat) {
   NodeScene s;
   const auto pair = s.serve_pair();

@@ -43,6 +43,7 @@ void AsyncWork::unsure() {
   end_turn(last_.given);
   turn_ = now_ = {};
   begun_ = true;
+  queued_ = 0;
   begin_stretch(last_.given + 1, {}, true);
   for (auto& [conn, line] : lines_) {
     if (!line.parsed) line.work = {};
@@ -56,6 +57,7 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
     unsure();
   }
   how_ = 0;
+  cause_ = 0;
   heard_.reset();
   switch (event.where) {
     case Where::kBegins:
@@ -73,11 +75,12 @@ void AsyncWork::observe(const event::Async& event, const IsOpen& is_open) {
       break;
     case Where::kMakes:
       now_ = done_for(event, is_open);
-      if (now_.request != 0) remembered_.use(event.given + 1, kMostRemembered) = {now_, false};
+      taken(event);
       break;
     case Where::kSets:
       now_ = done_for(event, is_open);
-      set_timer(event);
+      // After a loss the last number may be of something that was not told.
+      if (event.sequence == last_.sequence + 1) set_timer(event);
       break;
     case Where::kConnects:
     case Where::kSends:
@@ -124,9 +127,18 @@ void AsyncWork::resolved(const event::Async& event, const IsOpen& is_open) {
 
 void AsyncWork::set_timer(const event::Async& event) {
   // Where a turn is one's alone its numbers are as well; where a promise was resolved they are of who waited for that.
-  if (now_.request == 0 || event.given <= last_.given || !begun_) return;
+  if ((now_.request == 0 && now_.via == 0) || event.given <= last_.given || !begun_) return;
   if (turn_.request != 0 && turn_.request != now_.request) return;
   remembered_.use(event.given, kMostRemembered) = {now_, true};
+}
+
+void AsyncWork::taken(const event::Async& event) {
+  // In the scope of something older of which nothing is known it is not for whose turn it is that it is taken.
+  const bool foreign = event.execution != 0 && event.execution < since_ && !begun_ && (how_ & kInTurn) != 0;
+  queued_ = foreign ? event.execution : 0;
+  queued_by_ = event.trigger;
+  queued_for_ = foreign ? led_to(event) : Work();
+  if (!foreign && now_.request != 0) remembered_.use(event.given + 1, kMostRemembered) = {now_, false};
 }
 
 void AsyncWork::sent(const event::Async& event) {
@@ -148,6 +160,10 @@ void AsyncWork::sent(const event::Async& event) {
     if (now_.request == 0) now_ = line.work;
   }
   if (reuses(event, line)) how_ |= kReused;
+  if (queued_ != 0 && event.trigger == queued_ && (how_ & kReused) != 0 && (how_ & kInTurn) != 0) {
+    now_ = queued_for_;
+    cause_ = queued_by_;
+  }
   if (line.parsed) {
     // Should what is written now not be told of, it is nobody's answer that comes.
     if (now_.request != 0 && now_.request != line.work.request) line.work = {now_.request, 0, now_.doubt};
@@ -180,6 +196,18 @@ std::optional<Work> AsyncWork::owner(std::uint64_t id, bool made_known, const Is
   return work;
 }
 
+Work AsyncWork::led_to(const event::Async& event) const {
+  for (const std::uint64_t id : {event.execution, event.trigger}) {
+    if (id == 0 || id >= since_) continue;
+    if (const Known* const known = remembered_.peek(id)) {
+      if (known->work.request == 0 && known->work.via != 0) return known->work;
+    } else if (const Stretch* const stretch = stretch_of(id)) {
+      if (!stretch->mixed && stretch->work.request == 0 && stretch->work.via != 0) return stretch->work;
+    }
+  }
+  return {};
+}
+
 Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
   const std::uint64_t id = event.execution;
   const std::uint64_t trigger = event.trigger;
@@ -201,7 +229,7 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
     work = owner(trigger, false, is_open);
   } else if (trigger != 0 && begun_) {
     work = owner(trigger, false, is_open);
-    if (!work) return {};
+    if (!work) return led_to(event);
   } else if (const Stretch* const stretch = stretch_of(id)) {
     // Made since, in the middle of what goes on.
     how_ = kInTurn;
@@ -217,7 +245,7 @@ Work AsyncWork::done_for(const event::Async& event, const IsOpen& is_open) {
     remembered_.use(id, kMostRemembered) = {*work, false};
     return *work;
   }
-  if (begun_) return {};
+  if (begun_) return led_to(event);
   how_ = kInTurn;
   const Stretch* const stretch = id < since_ ? nullptr : stretch_of(id);
   return stretch != nullptr ? stretch->work : turn_;

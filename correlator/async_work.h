@@ -5,7 +5,8 @@
 // known and is another's, for that one: http.Agent runs a request that waited in the scope of the one that made it,
 // though another's response set it free. Continuations of promises run in no context: they belong to what was read last
 // or, if a promise was resolved since, to who resolved it. A connection's own numbers are older than what it is used
-// for, and say nothing.
+// for, and say nothing. Callbacks of several run one after the other, untold: a number is whose timer was set just
+// then.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +61,8 @@ class AsyncWork {
     bool agrees = false;
   };
   [[nodiscard]] std::optional<Heard> heard() const { return heard_; }
+  // What has queued the call that was sent last, where it is not known whose it is; 0: that is not known either.
+  [[nodiscard]] std::uint64_t cause() const { return cause_; }
   [[nodiscard]] bool sends_on(ConnId conn) const { return last_.where == Where::kSends && last_.connection == conn; }
 
   // What was read last, from that connection, is of `work`; of a response `via` is its call, also where nothing else is
@@ -108,10 +111,13 @@ class AsyncWork {
   // Of a number older than what is going on. nullopt: it says nothing of whom this is for.
   // `made_known`: what made it is known to say nothing else.
   [[nodiscard]] std::optional<Work> owner(std::uint64_t id, bool made_known, const IsOpen& is_open) const;
+  // What is known of it where no request is: the call whose response led to it, of whoever that is.
+  [[nodiscard]] Work led_to(const event::Async& event) const;
   [[nodiscard]] const Stretch* stretch_of(std::uint64_t id) const;
   void begin_stretch(std::uint64_t first, Work work, bool mixed);
   void received(const event::Async& event);
   void sent(const event::Async& event);
+  void taken(const event::Async& event);
   void set_timer(const event::Async& event);
   [[nodiscard]] bool reuses(const event::Async& event, const Line& line) const;
   void end_turn(std::uint64_t given);
@@ -130,6 +136,11 @@ class AsyncWork {
   Work turn_;
   bool resolved_ = false;  // something, since it was read
   std::optional<Heard> heard_;
+  // What a kept socket was taken for last, what made that and what had led there, where it is not known whose it is.
+  std::uint64_t queued_ = 0;
+  std::uint64_t queued_by_ = 0;
+  Work queued_for_;
+  std::uint64_t cause_ = 0;
   std::deque<Stretch> stretches_;  // ascending
   std::unordered_map<ConnId, Line> lines_;
   Generations<std::uint64_t, Known> remembered_;

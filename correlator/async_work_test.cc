@@ -267,6 +267,48 @@ TEST(AsyncWork, WhatATimersCallbackQueuesIsOfWhoSetTheTimer) {
   EXPECT_EQ(loop.how(), 0);
 }
 
+// A tick's own trigger is told nowhere. But the connection is not taken for whose response set it free.
+TEST(AsyncWork, WhatATickQueuedIsKnownByTheTickAlone) {
+  Loop loop;
+  loop.request(kServed, kA);
+  loop.sends(kBackend);
+  loop.call(kBackend, kA, 101);
+  loop.request(kServedToo, kB);
+  loop.make();  // an immediate
+  loop.tell(Where::kBegins, {}, 0, 0);
+  const auto tick = loop.make();
+  const auto queued = loop.make();
+  loop.response(kBackend);  // A's, which sets the socket free
+  loop.tell(Where::kMakes, {}, queued, tick);
+  loop.make();
+  EXPECT_EQ(loop.sends(kBackend, loop.make(), queued), 0U);
+  EXPECT_EQ(loop.cause(), tick);
+  loop.calls(kBackend, {});
+  loop.response(kBackend);
+  loop.reading(kBackend, {0, 102}, false);
+  const auto immediate = loop.make();
+  loop.tell(Where::kBegins, {}, 0, 0);
+  loop.sends(kServedToo, immediate, 0);
+  EXPECT_EQ(loop.now(), (Work{0, 102})) << "the call that led there, whosever it is";
+  EXPECT_EQ(loop.cause(), 0U);
+}
+
+TEST(AsyncWork, ATimerKeepsTheCallThatLedToIt) {
+  Loop loop;
+  loop.request(kServed, kA);
+  loop.tell(Where::kBegins, {}, 0, 0);
+  loop.sends(kBackend);
+  loop.response(kBackend);
+  loop.reading(kBackend, {0, 102}, false);
+  const auto immediate = loop.make();
+  loop.tell(Where::kBegins, {}, 0, 0);
+  const auto timer = loop.make();
+  loop.tell(Where::kSets, {}, immediate, 0);
+  loop.tell(Where::kBegins, {}, 0, 0);
+  loop.sends(kDatabase, loop.make(), timer);
+  EXPECT_EQ(loop.now(), (Work{0, 102}));
+}
+
 // A timer that repeats asks for the time as well, before its callback runs: the last number is another's then.
 TEST(AsyncWork, WhatMadeANumberSaysMoreThanATimerSetAfterIt) {
   Loop loop;

@@ -5,7 +5,8 @@
 // answered where its own work goes on proves the calls of the chain; one answered where another's goes on shows that
 // somewhere in the chain work was handed over unseen: a lock, a cache, a pool may resolve another request's promise.
 // Such failures are counted for each process and each way to know. Calls beside a chain (several at once) are linked
-// when their request is answered, where their way to know has been borne out over and over.
+// when their request is answered, where their way to know has been borne out over and over. Of a chain that nobody
+// knows the beginning of its end tells whose it is.
 #include <array>
 #include <unordered_map>
 #include <utility>
@@ -23,6 +24,8 @@ constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostRequests = 32'768;  // of a process, with calls that wait for its answer
 constexpr std::size_t kMostCallsOfOne = 1024;
 constexpr std::size_t kMostMade = 16'384;  // of a process, twice
+constexpr std::size_t kMostUnknown = 512;  // of a process, twice
+constexpr std::size_t kMostBeside = 64;
 constexpr std::size_t kMostPutOff = 1024;
 constexpr std::size_t kLongestChain = 1024;
 constexpr float kProven = 16;
@@ -44,6 +47,9 @@ class AsyncId : public Evidence {
       process.waiting.clear();
       process.reply.reset();
       process.made.clear();
+      process.unknown.clear();
+      process.queued.clear();
+      process.adopted.clear();
       for (auto* const pairs : {&process.proven, &process.beside}) {
         for (Pairs& of : *pairs) of.clear();
       }
@@ -81,7 +87,10 @@ class AsyncId : public Evidence {
     }
     if (!process->work.sends_on(conn)) return process->work.calls(conn, {});
     const Work by = process->work.now();
-    if (by.request == 0) return process->work.calls(conn, {});
+    if (by.request == 0) {
+      remember(*process, {node, by.via, process->work.cause()});
+      return process->work.calls(conn, {});
+    }
     const std::uint8_t how = process->work.how();
     process->work.calls(conn, {by.request, node->number, doubts(how)});
     remember(*process, node->number, {by, how});
@@ -116,6 +125,7 @@ class AsyncId : public Evidence {
       process->work.reading(conn, {node->number}, true);
     } else {
       prove(*process, node);
+      adopt(*process, node, world);
       if (touched.first) settle(*process, node, world);
     }
   }
@@ -145,12 +155,23 @@ class AsyncId : public Evidence {
     bool proven = false;
     bool refuted = false;
   };
+  // A call of nobody knows whom.
+  struct Unknown {
+    NodePtr call;               // none once it is known
+    std::uint64_t via = 0;      // the one whose response led to it
+    std::uint64_t cause = 0;    // what has queued it: the same for others that did
+    std::uint64_t request = 0;  // whose answer it led to
+  };
   using Pairs = std::vector<std::pair<NodePtr, NodePtr>>;  // call and request
   struct Process {
     AsyncWork work;
     std::unordered_map<std::uint64_t, std::vector<NodePtr>> waiting;  // calls, by request
     NodePtr reply;                                                    // the call whose response was read last
     Generations<std::uint64_t, Made> made;                            // by call
+    Generations<std::uint64_t, Unknown> unknown;                      // by call
+    Generations<std::uint64_t, std::vector<std::uint64_t>> queued;    // such calls, by what has queued them
+    TrackRecord led;                                                  // answers by such calls' responses
+    Pairs adopted;
     TrackRecord answers;  // given where the request's own work goes on, by ways without doubts
     std::array<TrackRecord, AsyncWork::kHows> hows;
     // Found before the process had shown that it works like this.
@@ -164,6 +185,12 @@ class AsyncId : public Evidence {
   }
 
   static void remember(Process& process, std::uint64_t call, Made made) { process.made.use(call, kMostMade) = made; }
+  static void remember(Process& process, const Unknown& unknown) {
+    process.unknown.use(unknown.call->number, kMostUnknown) = unknown;
+    if (unknown.cause == 0) return;
+    auto& beside = process.queued.use(unknown.cause, kMostUnknown);
+    if (beside.size() < kMostBeside) beside.push_back(unknown.call->number);
+  }
   static Made* made_of(Process& process, std::uint64_t call) { return process.made.peek(call); }
 
   static constexpr std::uint8_t doubts(std::uint8_t how) { return how & (AsyncWork::kMixed | AsyncWork::kReused); }
@@ -214,6 +241,41 @@ class AsyncId : public Evidence {
     }
   }
 
+  static void put_off(Pairs& pairs, NodePtr call, const NodePtr& request) {
+    if (pairs.size() >= kMostPutOff) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
+    pairs.emplace_back(std::move(call), request);
+  }
+
+  static void found_for(Process& process, Unknown& unknown, const NodePtr& request) {
+    unknown.request = request->number;
+    if (!unknown.call->blind) put_off(process.adopted, std::move(unknown.call), request);
+  }
+
+  // An answer that responses to calls of nobody knows whom have led to, by Node's numbers, says whose those are; but
+  // not where such a call is older than the request, or has led to another's answer as well.
+  static void adopt(Process& process, const NodePtr& request, World& world) {
+    if (!process.work.sends_on(request->exchange->conn->id) || process.work.now().request != 0) return;
+    std::uint64_t at = process.work.now().via;
+    for (std::size_t i = 0; at != 0 && i < kLongestChain; ++i) {
+      Unknown* const unknown = process.unknown.peek(at);
+      if (unknown == nullptr || unknown->request == request->number) break;
+      const bool fits = unknown->request == 0 && unknown->call->opened >= request->opened;
+      process.led.add(fits);
+      if (!fits) return;
+      found_for(process, *unknown, request);
+      // What one tick has queued is of one request.
+      if (const auto* const beside = unknown->cause != 0 ? process.queued.peek(unknown->cause) : nullptr) {
+        for (const std::uint64_t number : *beside) {
+          Unknown* const other = process.unknown.peek(number);
+          if (other != nullptr && other->request == 0) found_for(process, *other, request);
+        }
+      }
+      at = unknown->via;
+    }
+    if (process.answers.trusted(4 * kProvenCalls, kRareCalls) && process.led.trusted(kProvenAlike, kRareCalls))
+      decide_all(process.adopted, 0.99, world);
+  }
+
   static bool believed(const Process& process, std::uint8_t how, bool proven) {
     // Of those that reuse a connection by a number there are few where nothing waits for connections, and elsewhere
     // most are wrong.
@@ -236,9 +298,7 @@ class AsyncId : public Evidence {
           process.hows[made->how].add(false);  // another waits for it
           continue;
         }
-        Pairs& pairs = (made->proven ? process.proven : process.beside)[made->how];
-        if (pairs.size() >= kMostPutOff) pairs.erase(pairs.begin(), pairs.begin() + kMostPutOff / 2);
-        pairs.emplace_back(call, request);
+        put_off((made->proven ? process.proven : process.beside)[made->how], call, request);
       }
       process.waiting.erase(it);
     }
