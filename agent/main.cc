@@ -5,6 +5,7 @@
 #include "agent/commands/commands.h"
 #include "agent/commands/flags.h"
 #include "agent/commands/trace.h"
+#include "base/heap.h"
 #include "correlator/inference/correlate_file.h"
 
 namespace {
@@ -22,6 +23,7 @@ int correlate(const std::string& in, const std::string& out) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  wirespan::keep_large_buffers_apart();
   CLI::App app{"wirespan: distributed traces of services nobody instrumented"};
   app.set_version_flag("--version", WIRESPAN_VERSION);
   app.require_subcommand(1);

@@ -34,6 +34,7 @@
 #include "agent/capture/tokio_probes.h"
 #include "agent/capture/turns.h"
 #include "base/code_pages.h"
+#include "base/heap.h"
 
 namespace wirespan {
 namespace {
@@ -387,6 +388,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   void keep_memory() {
     map_kib_.set(object_->map_bytes() >> 10U);
     release_code_pages();
+    free_heap_.give_back();
   }
 
   // Threads of Go programs are told apart by goroutine.
@@ -499,6 +501,7 @@ class LiveSource : public KernelSource, private Sink<Event> {
   std::vector<const char*> turn_programs_;
   Handovers handovers_;
   const char* wake_program_ = nullptr;
+  FreeHeap free_heap_;
   std::unordered_set<std::uint32_t> watched_for_wakes_;  // processes
   std::vector<const char*> first_programs_;              // until kFirstNs
   std::vector<std::uint64_t> asked_;                     // when we began, until it is told
