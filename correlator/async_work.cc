@@ -6,8 +6,8 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostStretches = 32'768;
-constexpr std::size_t kMostRemembered = 16'384;
+constexpr std::size_t kMostStretches = 16'384;
+constexpr std::size_t kMostRemembered = 8192;
 constexpr std::size_t kMostLines = 65'536;
 
 }  // namespace

@@ -7,8 +7,9 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostProcesses = 4096;
-constexpr std::size_t kMostReaders = 4096;
+constexpr std::size_t kMostThreads = 4096;
 constexpr std::uint32_t kLook = 64;  // calls
+constexpr std::uint32_t kMostLook = 1024;
 constexpr std::uint32_t kSome = 8;   // of these, by others than who reads requests; requests that overlap
 constexpr std::uint32_t kSoon = 16;  // calls, if nearly all of them are by others and nothing overlaps
 constexpr std::uint32_t kNearlyAll = 14;
@@ -50,35 +51,64 @@ void Handovers::look(const event::Data& data) {
   Process& process = it->second;
   if (process.checked) return check(it->first, process, data);
   if (process.state != State::kLookedAt) return;
-  const std::uint32_t tid = data.actor.thread.tid;
   const bool sent = data.direction == Direction::kSent;
+  Thread* const its = thread(process, data.actor.thread.tid);
+  if (its == nullptr) return;
   if (data.conn->side == TcpSide::kPassive) {
-    const auto reader = process.readers.find(tid);
     if (sent) {
-      if (reader != process.readers.end() && reader->second == data.conn->id) reader->second = {};
+      ++process.answers;
+      its->answers = true;
+      if (its->serves == data.conn->id) its->serves = {};
       return;
     }
-    if (process.readers.size() >= kMostReaders && reader == process.readers.end()) return;
-    ConnId& serves = process.readers[tid];
-    if (serves != ConnId{} && serves != data.conn->id) ++process.overlaps;
-    serves = data.conn->id;
-  } else if (data.conn->side == TcpSide::kActive && sent && !process.readers.empty()) {
+    if (its->serves != ConnId{} && its->serves != data.conn->id) {
+      ++process.overlaps;
+      ++its->overlaps;
+    }
+    its->reads = process.reads = true;
+    its->serves = data.conn->id;
+  } else if (data.conn->side == TcpSide::kActive && sent && process.reads) {
     ++process.calls_seen;
-    if (!process.readers.contains(tid)) ++process.by_others;
+    ++its->calls;
+    if (!its->reads) ++process.by_others;
     const bool clear = process.overlaps == 0 || process.overlaps >= kSome;
     const bool soon = process.calls_seen == kSoon && process.by_others >= kNearlyAll && clear;
     if (process.calls_seen < kLook && !soon) return;
+    // Who reads for others, and who makes calls and answers as well, is only known after some answers.
+    const bool enough = process.overlaps < kSome || process.answers >= kSome || process.calls_seen >= kMostLook;
     if (const Watch what = wanted(it->first, process); what != Watch::kNothing)
       set_state(it->first, process, State::kWatched, what);
-    else if (process.calls_seen >= kLook)
+    else if (process.calls_seen >= kLook && enough)
       leave(it->first, process, data.time);
   }
 }
 
+Handovers::Thread* Handovers::thread(Process& process, std::uint32_t tid) {
+  if (process.threads.size() < kMostThreads) return &process.threads[tid];
+  const auto it = process.threads.find(tid);
+  return it == process.threads.end() ? nullptr : &it->second;
+}
+
+bool Handovers::reads(const Process& process, std::uint32_t tid) {
+  const auto it = process.threads.find(tid);
+  return it != process.threads.end() && it->second.reads;
+}
+
 Handovers::Watch Handovers::wanted(std::uint32_t pid, const Process& process) const {
   if (process.by_others < kSome) return Watch::kNothing;
-  if (process.overlaps >= kSome) return kernel_.names_tasks(pid) ? Watch::kTasks : Watch::kNothing;
-  return kernel_.told_otherwise(pid) ? Watch::kNothing : Watch::kTasksAndWakes;
+  if (process.overlaps < kSome) return kernel_.told_otherwise(pid) ? Watch::kNothing : Watch::kTasksAndWakes;
+  if (kernel_.names_tasks(pid)) return Watch::kTasks;
+  // A thread that only reads, for those that answer (puma's reactor), is no event loop. Nor are calls handed over by
+  // who waits, if whoever makes them answers too.
+  if (process.answers < kSome || process.calls_seen < kLook) return Watch::kNothing;
+  std::uint32_t overlaps = 0;
+  std::uint32_t by_others = 0;
+  for (const auto& [tid, its] : process.threads) {
+    if (its.answers) overlaps += its.overlaps;
+    if (!its.answers && !its.reads) by_others += its.calls;
+  }
+  const bool hands_over = by_others >= kSome && overlaps < kSome;
+  return hands_over && !kernel_.told_otherwise(pid) ? Watch::kTasksAndWakes : Watch::kNothing;
 }
 
 void Handovers::led(const event::Leads& leads) {
@@ -86,7 +116,7 @@ void Handovers::led(const event::Leads& leads) {
   if (it == processes_.end()) return;
   Process& process = it->second;
   // A thread that has read no request is a pool's: for whom it waits wake-ups tell.
-  if (leads.tid != 0 && !process.readers.contains(leads.tid)) return;
+  if (leads.tid != 0 && !reads(process, leads.tid)) return;
   if (process.checked) ++process.explained;
   if (process.state == State::kLookedAt && process.by_others > 0) --process.by_others;
 }
@@ -94,12 +124,13 @@ void Handovers::led(const event::Leads& leads) {
 void Handovers::check(std::uint32_t pid, Process& process, const event::Data& data) {
   const bool sent = data.direction == Direction::kSent;
   if (data.conn->side == TcpSide::kPassive) {
-    if (!sent && process.readers.size() < kMostReaders) process.readers.try_emplace(data.actor.thread.tid);
+    Thread* const its = sent ? nullptr : thread(process, data.actor.thread.tid);
+    if (its != nullptr) its->reads = true;
     return;
   }
   if (data.conn->side != TcpSide::kActive) return;
   if (sent) {
-    if (process.asked.size() < kMostReaders) process.asked.insert(data.conn->id);
+    if (process.asked.size() < kMostThreads) process.asked.insert(data.conn->id);
   } else if (process.asked.erase(data.conn->id) != 0) {
     ++process.responses;
   }
@@ -136,8 +167,9 @@ void Handovers::set_state(std::uint32_t pid, Process& process, State state, Watc
 }
 
 void Handovers::leave(std::uint32_t pid, Process& process, BootTime now) {
-  process.readers.clear();
-  process.calls_seen = process.by_others = process.overlaps = 0;
+  process.threads.clear();
+  process.reads = false;
+  process.calls_seen = process.by_others = process.overlaps = process.answers = 0;
   process.until = now + process.rest_ns;
   process.rest_ns = std::min(process.rest_ns * 2, kMostRestNs);
   set_state(pid, process, State::kLeft);

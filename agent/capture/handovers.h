@@ -45,14 +45,23 @@ class Handovers {
 
  private:
   enum class State : std::uint8_t { kLookedAt, kWatched, kLeft };
+  struct Thread {
+    bool reads = false;  // requests
+    bool answers = false;
+    ConnId serves{};  // whose request it has read and not answered
+    std::uint32_t overlaps = 0;
+    std::uint32_t calls = 0;
+  };
   struct Process {
     State state = State::kLookedAt;
     bool serves = false;
     bool calls = false;
-    std::unordered_map<std::uint32_t, ConnId> readers;  // threads that read requests, and whose they answer next
-    std::uint32_t overlaps = 0;                         // requests read by who had another to answer: by event loops
+    std::unordered_map<std::uint32_t, Thread> threads;
+    bool reads = false;          // one of them does
+    std::uint32_t overlaps = 0;  // requests read by who had another to answer
+    std::uint32_t answers = 0;   // pieces of them
     std::uint32_t calls_seen = 0;
-    std::uint32_t by_others = 0;
+    std::uint32_t by_others = 0;  // than threads that read requests
     // While watched, now and then: whether wake-ups are needed at all.
     bool checked = false;
     BootTime check_due{};
@@ -69,6 +78,8 @@ class Handovers {
   void check(std::uint32_t pid, Process& process, const event::Data& data);
   void set_checked(Process& process, bool checked);
   [[nodiscard]] Watch wanted(std::uint32_t pid, const Process& process) const;
+  static Thread* thread(Process& process, std::uint32_t tid);
+  [[nodiscard]] static bool reads(const Process& process, std::uint32_t tid);
   void set_state(std::uint32_t pid, Process& process, State state, Watch watched = Watch::kNothing);
   void leave(std::uint32_t pid, Process& process, BootTime now);
 

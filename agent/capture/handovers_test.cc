@@ -118,6 +118,31 @@ TEST(Handovers, OfAsynchronousProgramsOnlyTasksAreTold) {
   EXPECT_EQ(host.how[kPid], Handovers::Watch::kTasks);
 }
 
+// Puma: one thread reads what comes in pieces, for those that answer; who makes their calls does neither.
+TEST(Handovers, WhoOnlyReadsForOthersIsNoEventLoop) {
+  Host host;
+  for (std::uint32_t i = 0; i < 80; ++i) {
+    const ConnectionPtr conn = Host::connection(TcpSide::kPassive);
+    host.moved(conn, Direction::kReceived, 9);
+    host.moved(conn, Direction::kReceived, 10 + i % 8);
+    host.moved(host.connected, Direction::kSent, 100 + i);
+    host.moved(conn, Direction::kSent, 10 + i % 8);
+  }
+  EXPECT_EQ(host.how[kPid], Handovers::Watch::kTasksAndWakes);
+}
+
+// One thread reads all requests, a pool's make the calls and answer.
+TEST(Handovers, WhoAnswersMakesItsOwnCalls) {
+  Host host;
+  for (std::uint32_t i = 0; i < 500; ++i) {
+    const ConnectionPtr conn = Host::connection(TcpSide::kPassive);
+    host.moved(conn, Direction::kReceived, 9);
+    host.moved(host.connected, Direction::kSent, 10 + i % 8);
+    host.moved(conn, Direction::kSent, 10 + i % 8);
+  }
+  EXPECT_TRUE(host.watched.empty());
+}
+
 TEST(Handovers, WhatIsToldOtherwiseIsNot) {
   Host host;
   host.told_otherwise.insert(kPid);

@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostRequests = 32'768;  // of a process, with calls that wait for its answer
 constexpr std::size_t kMostCallsOfOne = 1024;
-constexpr std::size_t kMostMade = 16'384;  // of a process, twice
+constexpr std::size_t kMostMade = 8192;    // of a process, twice
 constexpr std::size_t kMostUnknown = 512;  // of a process, twice
 constexpr std::size_t kMostBeside = 64;
 constexpr std::size_t kMostPutOff = 1024;

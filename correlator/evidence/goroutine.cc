@@ -29,7 +29,7 @@ namespace {
 
 constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostTasks =
-    16'384;  // of all processes, twice; past it those that did nothing lately are forgotten
+    8192;  // of all processes, twice; past it those that did nothing lately are forgotten
 constexpr std::size_t kMostCallers = 65'536;
 constexpr std::size_t kMostWaiting = 4096;  // reads that may have begun a request, of a process
 

@@ -30,7 +30,7 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostTasks = 32'768;  // of all processes, twice; past it those not used lately are forgotten
+constexpr std::size_t kMostTasks = 16'384;  // of all processes, twice; past it those not used lately are forgotten
 constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostPending = 4096;  // calls of a process that wait for an answer
 constexpr std::size_t kMostWaiting = 1024;
