@@ -1,5 +1,6 @@
 """What must hold on every kernel. A check returns facts for the table, or raises."""
 
+import contextlib
 import functools
 import json
 import os
@@ -257,7 +258,8 @@ def container():
         subprocess.run(["nft", "delete", "table", "ip", "ws"], stderr=subprocess.DEVNULL, check=False)
         os.killpg(inside.pid, signal.SIGKILL)
         for process in (group / "cgroup.procs").read_text().split():
-            os.kill(int(process), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was dying
+                os.kill(int(process), signal.SIGKILL)
         inside.wait()
         shutil.rmtree(directory, ignore_errors=True)
 
