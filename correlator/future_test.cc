@@ -49,6 +49,15 @@ struct Service : Scene {
     correlator.on_event(out);
     finish(made, thread(kPid, tid));
   }
+  // What is to be done after it names a request's connection; it is not over yet.
+  void names(const ExchangePtr& made, std::uint32_t tid, std::uint64_t future, const ExchangePtr& request) {
+    event::Holds out = holds(tid, {future});
+    out.call = made->conn->id;
+    out.works_on = future;
+    correlator.on_event(out);
+    correlator.on_event(event::Leads{now, kPid, made->conn->id, request->conn->id, 0, tid});
+    finish(made, thread(kPid, tid));
+  }
   ExchangePtr request(std::uint32_t tid) { return serve(thread(kPid, tid)); }
   void answer(const ExchangePtr& request, std::uint32_t tid) { finish(request, thread(kPid, tid)); }
   [[nodiscard]] bool orphan(const ExchangePtr& made) { return !span(made).parent.id.valid(); }
@@ -316,6 +325,42 @@ TEST(Future, CallsThatAllLeadToOnePlaceAreNobodys) {
     if (i >= 70) service.answer(request, kWorkers);
   }
   for (std::size_t i = 70; i < made.size(); ++i) EXPECT_TRUE(service.orphan(made[i]));
+}
+
+TEST(Future, WhatIsToBeDoneAfterNamesTheConnectionOfTheRequest) {
+  Service service;
+  service.prove();
+  const auto a = service.request(1);
+  const auto b = service.request(2);
+  const auto first = service.call(thread(kPid, kWorkers));
+  service.names(first, kWorkers, 0x100, a);
+  ++service.collections;
+  const auto second = service.call(thread(kPid, kWorkers + 1));
+  service.names(second, kWorkers + 1, 0x200, a);
+  const auto of_b = service.call(thread(kPid, kWorkers));
+  service.names(of_b, kWorkers, 0x300, b);
+  service.answer(b, kWorkers);
+  service.answer(a, kWorkers + 1);
+  EXPECT_TRUE(service.is_parent(a, first));
+  EXPECT_TRUE(service.is_parent(a, second));
+  EXPECT_TRUE(service.is_parent(b, of_b));
+  EXPECT_EQ(service.span(of_b).parent.method, "future");
+}
+
+// A word left on one's stack, at an address where another's future is now.
+TEST(Future, WhatTwoThreadsSeemToWorkOnNamesNobody) {
+  Service service;
+  service.prove();
+  const auto a = service.request(1);
+  const auto b = service.request(2);
+  const auto of_a = service.call(thread(kPid, kWorkers));
+  service.names(of_a, kWorkers, 0x100, a);
+  const auto of_b = service.call(thread(kPid, kWorkers + 1));
+  service.names(of_b, kWorkers + 1, 0x100, a);
+  service.answer(a, kWorkers);
+  service.answer(b, kWorkers + 1);
+  EXPECT_TRUE(service.orphan(of_a));
+  EXPECT_TRUE(service.orphan(of_b));
 }
 
 }  // namespace

@@ -40,9 +40,14 @@ void Handovers::opened(const Connection& conn) {
     process.rest_ns = kRestNs;
   }
   const bool before = process.serves && process.calls;
+  if (!process.serves && conn.side == TcpSide::kPassive) kernel_.prepare(conn.pid);
   process.serves = process.serves || conn.side == TcpSide::kPassive;
   process.calls = process.calls || conn.side == TcpSide::kActive;
-  if (!before && process.serves && process.calls) set_state(conn.pid, process, State::kLookedAt);
+  if (before || !process.serves || !process.calls) return;
+  set_state(conn.pid, process, State::kLookedAt);
+  // Until it is clear, where what its threads work on may say it: its first requests are under way.
+  if (kernel_.names_tasks(conn.pid) && !kernel_.told_otherwise(conn.pid))
+    watch(conn.pid, process, Watch::kTasksAndWakes);
 }
 
 void Handovers::look(const event::Data& data) {
@@ -150,6 +155,14 @@ void Handovers::set_checked(Process& process, bool checked) {
   process.responses = process.explained = 0;
 }
 
+void Handovers::watch(std::uint32_t pid, Process& process, Watch what) {
+  const Watch before = std::exchange(process.watched, what);
+  if (before == what) return;
+  const auto counts = [](Watch which) { return which == Watch::kNothing ? 0U : 1U; };
+  watched_.set(watched_.value() + counts(what) - counts(before));
+  kernel_.watch(pid, what);
+}
+
 void Handovers::set_state(std::uint32_t pid, Process& process, State state, Watch watched) {
   const State before = std::exchange(process.state, state);
   if (before == state) return;
@@ -161,9 +174,7 @@ void Handovers::set_state(std::uint32_t pid, Process& process, State state, Watc
   }
   looked_at_ += state == State::kLookedAt ? 1 : 0;
   looked_at_ -= before == State::kLookedAt ? 1 : 0;
-  if (before != State::kWatched && state != State::kWatched) return;
-  watched_.set(watched_.value() + (state == State::kWatched ? 1 : 0) - (before == State::kWatched ? 1 : 0));
-  kernel_.watch(pid, watched);
+  watch(pid, process, watched);
 }
 
 void Handovers::leave(std::uint32_t pid, Process& process, BootTime now) {

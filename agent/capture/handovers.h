@@ -54,6 +54,7 @@ class Handovers {
   };
   struct Process {
     State state = State::kLookedAt;
+    Watch watched = Watch::kNothing;
     bool serves = false;
     bool calls = false;
     std::unordered_map<std::uint32_t, Thread> threads;
@@ -80,6 +81,7 @@ class Handovers {
   [[nodiscard]] Watch wanted(std::uint32_t pid, const Process& process) const;
   static Thread* thread(Process& process, std::uint32_t tid);
   [[nodiscard]] static bool reads(const Process& process, std::uint32_t tid);
+  void watch(std::uint32_t pid, Process& process, Watch what);
   void set_state(std::uint32_t pid, Process& process, State state, Watch watched = Watch::kNothing);
   void leave(std::uint32_t pid, Process& process, BootTime now);
 

@@ -198,5 +198,35 @@ TEST(Handovers, WherePoolsWaitTheyAre) {
   EXPECT_TRUE(host.watched[kPid]);
 }
 
+// A cold JVM's first requests: which of its threads make calls shows only once they have been made.
+TEST(Handovers, WhereTasksCanBeToldTheyAreFromTheFirstCallOn) {
+  Host host;
+  host.names_tasks.insert(8);
+  Connection accepted = *host.accepted;
+  accepted.pid = 8;
+  host.handovers.opened(accepted);
+  EXPECT_TRUE(host.prepared.contains(8));
+  EXPECT_FALSE(host.watched.contains(8));
+  Connection connected = *host.connected;
+  connected.pid = 8;
+  host.handovers.opened(connected);
+  EXPECT_EQ(host.how[8], Handovers::Watch::kTasksAndWakes);
+  EXPECT_EQ(host.counters.get("capture.wakes.processes").value(), 1U);
+  host.handovers.exited(8);
+  EXPECT_FALSE(host.watched[8]);
+  EXPECT_EQ(host.counters.get("capture.wakes.processes").value(), 0U);
+}
+
+TEST(Handovers, AndNoLongerOnceThreadsAreSeenToMakeTheirOwn) {
+  Host host;
+  host.handovers.exited(kPid);
+  host.names_tasks.insert(kPid);
+  host.handovers.opened(*host.accepted);
+  host.handovers.opened(*host.connected);
+  EXPECT_TRUE(host.watched[kPid]);
+  for (std::uint32_t i = 0; i < 64; ++i) host.request(10 + i % 8, 10 + i % 8);
+  EXPECT_FALSE(host.watched[kPid]);
+}
+
 }  // namespace
 }  // namespace wirespan

@@ -33,8 +33,11 @@ constexpr std::int64_t kCheckBetween = 100'000'000;  // of who has too few conne
 constexpr int kFirstLooks = 8;                       // that found ways, before they become rarer
 constexpr int kMostStale = 2;                        // looks that bring nothing new, before they become rarer
 constexpr std::int64_t kMostBetween = 60'000'000'000;
+// The first while a service's first calls are under way.
+constexpr std::int64_t kBetweenFirstClassLooks = 20'000'000;
+constexpr int kFirstClassLooks = 100;
 constexpr std::int64_t kBetweenClassLooks = 100'000'000;
-constexpr int kFirstClassLooks = 50;  // before they become rarer
+constexpr int kMoreClassLooks = 130;  // before they become rarer
 constexpr int kMostDoublings = 10;
 // After those looks may take a twentieth of a core.
 constexpr std::int64_t kPauses = 20;
@@ -275,16 +278,22 @@ void JavaContinuations::finish(BootTime now, const Told& told) {
 }
 
 bool JavaContinuations::in_a_hurry(BootTime now) const {
-  if (look_.valid()) return looked();
-  return now >= not_before_ &&
-         std::ranges::any_of(known_, [now](const auto& one) { return tries(one.second) && now >= one.second.due; });
+  if (looked()) return true;
+  const bool may_look = !look_.valid() && now >= not_before_;
+  return std::ranges::any_of(known_, [may_look, now](const auto& one) {
+    const Known& known = one.second;
+    const bool classes = known.talks && known.classes_looked < kFirstClassLooks && now >= known.classes_due;
+    return classes || (may_look && tries(known) && now >= known.due);
+  });
 }
 
 // Classes are loaded when they are first used, those of clients with the first calls.
 void JavaContinuations::look_at_classes(BootTime now, std::uint32_t pid, Known& known, const Told& told) {
   if (now < known.classes_due) return;
-  const int doublings = std::max(0, ++known.classes_looked - kFirstClassLooks);
-  known.classes_due = now + std::min(kBetweenClassLooks << std::min(doublings, kMostDoublings), kMostBetween);
+  const int doublings = std::max(0, ++known.classes_looked - kMoreClassLooks);
+  known.classes_due = now + (known.classes_looked <= kFirstClassLooks
+                                 ? kBetweenFirstClassLooks
+                                 : std::min(kBetweenClassLooks << std::min(doublings, kMostDoublings), kMostBetween));
   if (known.beforehand.look(pid, known.learning->process)) publish(pid, known, told);
 }
 

@@ -14,8 +14,8 @@ constexpr std::size_t kMostAbove = 12;     // classes above one
 constexpr std::size_t kMostTold = 1024;    // of a process
 constexpr std::size_t kMostWanted = 4096;  // processes
 // Classes are loaded when they are first used: most of those of a service's way of waiting with its first requests.
-constexpr std::int64_t kFirstBetween = 50'000'000;
-constexpr int kFirstLooks = 32;
+constexpr std::int64_t kFirstBetween = 20'000'000;
+constexpr int kFirstLooks = 80;
 constexpr std::int64_t kMostBetween = 30'000'000'000;
 
 struct Future {
@@ -173,11 +173,20 @@ void JavaFutures::look(std::uint32_t pid, Known& known) {
   if (before == 0 && known.futures != 0 && wanted_[pid]) tell_(pid, known.process, true);
 }
 
+bool JavaFutures::due(std::uint32_t pid, const Known& known, BootTime now) const {
+  const auto wanted = wanted_.find(pid);
+  if (wanted == wanted_.end() || (!wanted->second && known.looks > 0)) return false;
+  return known.looked == BootTime{} || now - known.looked >= known.between;
+}
+
+bool JavaFutures::in_a_hurry(BootTime now) const {
+  return std::ranges::any_of(
+      known_, [&](const auto& one) { return one.second.looks < kFirstLooks && due(one.first, one.second, now); });
+}
+
 void JavaFutures::sweep(BootTime now) {
   for (auto& [pid, known] : known_) {
-    const auto wanted = wanted_.find(pid);
-    if (wanted == wanted_.end() || (!wanted->second && known.looks > 0)) continue;
-    if (known.looked != BootTime{} && now - known.looked < known.between) continue;
+    if (!due(pid, known, now)) continue;
     known.looked = now;
     if (++known.looks > kFirstLooks) known.between = std::min(known.between * 2, kMostBetween);
     look(pid, known);

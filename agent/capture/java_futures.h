@@ -30,6 +30,8 @@ class JavaFutures {
   // Its threads may have others make their calls: what takes a while is done before it is sure. Like follow(), before
   // or after it was found.
   void prepare(std::uint32_t pid);
+  // Its classes are to be looked at: they are loaded with its first requests.
+  [[nodiscard]] bool in_a_hurry(BootTime now) const;
   // Whether they do.
   void follow(std::uint32_t pid, bool wanted);
   // Now and then: classes loaded since. Some 20 ms the first time.
@@ -48,6 +50,7 @@ class JavaFutures {
     std::int64_t between = 0;
   };
 
+  [[nodiscard]] bool due(std::uint32_t pid, const Known& known, BootTime now) const;
   void look(std::uint32_t pid, Known& known);
   void forget(Known& known);
 

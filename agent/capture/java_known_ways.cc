@@ -46,11 +46,36 @@ constexpr std::array kReferences{
     Field{"java/util/concurrent/CompletableFuture", "stack"},
     Field{"java/util/concurrent/CompletableFuture$CoCompletion", "base"},
     Field{"java/util/concurrent/CompletableFuture$CoCompletion", "next"},
+    // From what a pool's thread works on to what it is to do.
+    Field{"java/util/concurrent/FutureTask", "callable"},
+    Field{"java/util/concurrent/ExecutorCompletionService$QueueingFuture", "callable"},
+    Field{"java/util/concurrent/Executors$RunnableAdapter", "task"},
+    // And through the server that comes with the JDK, from what a handler is given to its connection.
+    Field{"sun/net/httpserver/HttpExchangeImpl", "impl"},
+    Field{"sun/net/httpserver/HttpsExchangeImpl", "impl"},
+    Field{"sun/net/httpserver/ExchangeImpl", "connection"},
+    Field{"sun/net/httpserver/HttpConnection", "chan"},
 };
 constexpr std::array<std::string_view, 2> kArrays{"[Ljava/nio/channels/SelectionKey;", "[Ljava/util/HashMap$Node;"};
 // What is to be done with a future's result, and the future that is done by that.
 constexpr std::string_view kCompletions = "java/util/concurrent/CompletableFuture$";
 constexpr const char* kDependent = "dep";
+constexpr const char* kFunction = "fn";
+// What a function has captured: all that a lambda refers to, of older and local classes what javac calls so. But not of
+// the JDK's own.
+constexpr std::string_view kLambda = "$$Lambda";
+constexpr std::string_view kCaptured = "val$";
+constexpr std::array<std::string_view, 5> kJdk{"java/", "javax/", "jdk/", "sun/", "com/sun/"};
+
+bool is_of_jdk(std::string_view name) {
+  return std::ranges::any_of(kJdk, [name](std::string_view package) { return name.starts_with(package); });
+}
+
+// Such classes are numbered: "Main$1", or "Main$1Job" where they have a name.
+bool is_local(std::string_view name) {
+  const std::size_t at = name.rfind('$');
+  return at != std::string_view::npos && at + 1 < name.size() && name[at + 1] >= '0' && name[at + 1] <= '9';
+}
 
 }  // namespace
 
@@ -83,7 +108,24 @@ bool find_java_thread_fields(const JavaObjects& objects, std::uint64_t named, Ja
   return true;
 }
 
-bool JavaKnownWays::add(const JavaObjects& objects, std::uint32_t named, const std::string& name) {
+std::vector<std::uint16_t> JavaKnownWays::captured(const JavaObjects& objects, JavaReferences& references,
+                                                   std::uint32_t named, std::string_view name) {
+  std::vector<std::uint16_t> out;
+  if (is_of_jdk(name)) return out;
+  if (name.find(kLambda) != std::string_view::npos) {
+    for (const auto& [offset, count] : references.layout_of(named).references) {
+      for (std::uint32_t i = 0; i < count; ++i)
+        out.push_back(static_cast<std::uint16_t>(offset + i * references.reference_size()));
+    }
+  } else if (is_local(name)) {
+    for (const auto& [field, offset] : objects.fields(named))
+      if (field.starts_with(kCaptured)) out.push_back(offset);
+  }
+  return out;
+}
+
+bool JavaKnownWays::add(const JavaObjects& objects, JavaReferences& references, std::uint32_t named,
+                        const std::string& name) {
   if (name == kThread && !find_java_thread_fields(objects, named, ends_)) return false;
   if (const char* const waits = java_waiter_field(name)) {
     const auto at = objects.field_or_above(named, waits);
@@ -93,13 +135,14 @@ bool JavaKnownWays::add(const JavaObjects& objects, std::uint32_t named, const s
     ways_[named] = {JavaReference::kElement};
     return true;
   }
-  std::vector<std::uint16_t> fields;
+  std::vector<std::uint16_t> fields = captured(objects, references, named, name);
   for (const Field& one : kReferences) {
     if (name != one.owner) continue;
     if (const auto at = objects.field_or_above(named, one.name)) fields.push_back(*at);
   }
   if (name.starts_with(kCompletions)) {
-    if (const auto at = objects.field_or_above(named, kDependent)) fields.push_back(*at);
+    for (const char* const on : {kDependent, kFunction})
+      if (const auto at = objects.field_or_above(named, on)) fields.push_back(*at);
   }
   if (name == kChannel.owner) {
     const auto at = objects.field_or_above(named, kChannel.name);
@@ -114,9 +157,11 @@ bool JavaKnownWays::add(const JavaObjects& objects, std::uint32_t named, const s
 bool JavaKnownWays::look(std::uint32_t pid, const JavaProcess& process) {
   const ProcessMemory memory(pid);
   const JavaObjects objects(memory, process.table, process.heap);
+  JavaLayouts layouts;
+  JavaReferences references(memory, process.table, process.heap, layouts);
   bool more = false;
   objects.each_new(newest_, [&](std::uint64_t named, const std::string& name) {
-    if (named <= UINT32_MAX && add(objects, static_cast<std::uint32_t>(named), name)) more = true;
+    if (named <= UINT32_MAX && add(objects, references, static_cast<std::uint32_t>(named), name)) more = true;
   });
   return more;
 }

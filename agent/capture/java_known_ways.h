@@ -1,5 +1,6 @@
 // Ways that need not be learned: through the client that comes with the JDK (java.net.http; seen in JDK 17 and 25) and
-// its futures, up to a thread that waits. By the names of its classes; what a release calls otherwise is not there, and
+// its futures, up to a thread that waits, or through what functions have captured and the JDK's own server to the
+// connection of a request. By the names of its classes; what a release calls otherwise is not there, and
 // is learned (java_ways). From the channel over its key to the event its reader waits for, to whoever takes the
 // response's head, to that one's future and what depends on it.
 #pragma once
@@ -8,8 +9,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "agent/capture/java_machine.h"
+#include "agent/capture/java_references.h"
 #include "agent/capture/java_ways.h"
 #include "bpf/abi/maps.h"
 
@@ -53,7 +57,9 @@ class JavaKnownWays {
   [[nodiscard]] const JavaEnds& ends() const { return ends_; }
 
  private:
-  bool add(const JavaObjects& objects, std::uint32_t named, const std::string& name);
+  bool add(const JavaObjects& objects, JavaReferences& references, std::uint32_t named, const std::string& name);
+  static std::vector<std::uint16_t> captured(const JavaObjects& objects, JavaReferences& references,
+                                             std::uint32_t named, std::string_view name);
 
   JavaWays::Ways ways_;
   JavaEnds ends_;

@@ -228,9 +228,9 @@ void JavaObjects::each_new(std::map<std::uint64_t, std::uint64_t>& newest,
   pages_.clear();
 }
 
-bool JavaObjects::is_constant(std::uint64_t klass, std::uint32_t index, const std::string& name) const {
+std::optional<std::string> JavaObjects::constant(std::uint64_t klass, std::uint32_t index) const {
   const std::uint64_t pool = word(klass + table_.offset("InstanceKlass::_constants"));
-  return pool != 0 && symbol(word(pool + table_.size("ConstantPool") + index * sizeof(std::uint64_t))) == name;
+  return pool == 0 ? std::nullopt : symbol(word(pool + table_.size("ConstantPool") + index * sizeof(std::uint64_t)));
 }
 
 std::optional<std::uint16_t> JavaObjects::field_or_above(std::uint64_t named, const std::string& name) const {
@@ -241,37 +241,55 @@ std::optional<std::uint16_t> JavaObjects::field_or_above(std::uint64_t named, co
 }
 
 std::optional<std::uint16_t> JavaObjects::field(std::uint64_t named, const std::string& name) const {
-  if (table_.size("ConstantPool") == 0) return std::nullopt;
-  return table_.has("InstanceKlass::_fieldinfo_stream") ? field_of_stream(klass(named), name)
-                                                        : field_of_array(klass(named), name);
+  std::optional<std::uint16_t> found;
+  each_field(klass(named), [&](std::uint32_t name_at, std::uint16_t offset) {
+    if (constant(klass(named), name_at) == name) found = offset;
+    return !found;
+  });
+  return found;
 }
 
-std::optional<std::uint16_t> JavaObjects::field_of_array(std::uint64_t klass, const std::string& name) const {
+std::vector<std::pair<std::string, std::uint16_t>> JavaObjects::fields(std::uint64_t named) const {
+  std::vector<std::pair<std::string, std::uint16_t>> out;
+  each_field(klass(named), [&](std::uint32_t name_at, std::uint16_t offset) {
+    if (auto name = constant(klass(named), name_at)) out.emplace_back(*std::move(name), offset);
+    return true;
+  });
+  return out;
+}
+
+void JavaObjects::each_field(std::uint64_t klass, const TellField& told) const {
+  if (table_.size("ConstantPool") == 0) return;
+  if (table_.has("InstanceKlass::_fieldinfo_stream"))
+    each_of_stream(klass, told);
+  else
+    each_of_array(klass, told);
+}
+
+void JavaObjects::each_of_array(std::uint64_t klass, const TellField& told) const {
   const std::uint64_t fields = word(klass + table_.offset("InstanceKlass::_fields"));
   std::uint16_t count = 0;
-  if (fields == 0 || !read(klass + table_.offset("InstanceKlass::_java_fields_count"), &count, sizeof(count)))
-    return std::nullopt;
+  if (fields == 0 || !read(klass + table_.offset("InstanceKlass::_java_fields_count"), &count, sizeof(count))) return;
   // All of Array<T> with small T begin alike.
   const std::uint64_t data = fields + table_.offset("Array<u1>::_data");
   for (std::uint32_t i = 0; i < count && i < kMostFields; ++i) {
     std::array<std::uint16_t, kFieldWords> words{};
-    if (!read(data + i * sizeof(words), words.data(), sizeof(words))) break;
+    if (!read(data + i * sizeof(words), words.data(), sizeof(words))) return;
     const std::uint32_t packed = words[kLowWord] | std::uint32_t{words[kHighWord]} << 16U;
     if ((words[0] & kAccessStatic) != 0 || (packed & ((1U << kTagBits) - 1)) != kTagOffset ||
-        packed >> kTagBits > kMostFieldOffset || !is_constant(klass, words[kNameWord], name)) {
+        packed >> kTagBits > kMostFieldOffset) {
       continue;
     }
-    return static_cast<std::uint16_t>(packed >> kTagBits);
+    if (!told(words[kNameWord], static_cast<std::uint16_t>(packed >> kTagBits))) return;
   }
-  return std::nullopt;
 }
 
-std::optional<std::uint16_t> JavaObjects::field_of_stream(std::uint64_t klass, const std::string& name) const {
+void JavaObjects::each_of_stream(std::uint64_t klass, const TellField& told) const {
   const std::uint64_t stream = word(klass + table_.offset("InstanceKlass::_fieldinfo_stream"));
   std::uint32_t length = 0;
-  if (stream == 0 || !read(stream, &length, sizeof(length)) || length > kMostStream) return std::nullopt;
+  if (stream == 0 || !read(stream, &length, sizeof(length)) || length > kMostStream) return;
   std::vector<std::uint8_t> bytes(length);
-  if (!read(stream + table_.offset("Array<u1>::_data"), bytes.data(), bytes.size())) return std::nullopt;
+  if (!read(stream + table_.offset("Array<u1>::_data"), bytes.data(), bytes.size())) return;
   Unsigned5 in(bytes);
   const std::uint32_t count = in.next();
   in.next();  // those HotSpot added
@@ -284,10 +302,9 @@ std::optional<std::uint16_t> JavaObjects::field_of_stream(std::uint64_t klass, c
     for (const std::uint32_t more : {kHasInitializer, kHasGenericSignature, kHasContentionGroup}) {
       if ((flags & more) != 0) in.next();
     }
-    if ((access & kAccessStatic) != 0 || offset > kMostFieldOffset || !is_constant(klass, name_at, name)) continue;
-    return static_cast<std::uint16_t>(offset);
+    if ((access & kAccessStatic) != 0 || offset > kMostFieldOffset) continue;
+    if (!told(name_at, static_cast<std::uint16_t>(offset))) return;
   }
-  return std::nullopt;
 }
 
 }  // namespace wirespan

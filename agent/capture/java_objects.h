@@ -7,6 +7,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/capture/java_table.h"
 #include "agent/capture/process_memory.h"
@@ -66,7 +68,9 @@ class JavaObjects {
                 const std::function<void(std::uint64_t named, const std::string& name)>& told) const;
   // Where the class's own field of that name lies in its objects. It is none of those above.
   [[nodiscard]] std::optional<std::uint16_t> field(std::uint64_t named, const std::string& name) const;
-  // The same, or that of the nearest class above that has one.
+  // All of its own, by name.
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint16_t>> fields(std::uint64_t named) const;
+  // Where that of the class or of the nearest above that has one lies.
   [[nodiscard]] std::optional<std::uint16_t> field_or_above(std::uint64_t named, const std::string& name) const;
 
  private:
@@ -78,9 +82,12 @@ class JavaObjects {
     return heap_.class_base + (named << heap_.class_unit);
   }
   [[nodiscard]] std::optional<std::string> symbol(std::uint64_t at) const;
-  [[nodiscard]] std::optional<std::uint16_t> field_of_array(std::uint64_t klass, const std::string& name) const;
-  [[nodiscard]] std::optional<std::uint16_t> field_of_stream(std::uint64_t klass, const std::string& name) const;
-  [[nodiscard]] bool is_constant(std::uint64_t klass, std::uint32_t index, const std::string& name) const;
+  // Where in the constants its name is, and in objects the field. False: enough.
+  using TellField = std::function<bool(std::uint32_t name_at, std::uint16_t offset)>;
+  void each_field(std::uint64_t klass, const TellField& told) const;
+  void each_of_array(std::uint64_t klass, const TellField& told) const;
+  void each_of_stream(std::uint64_t klass, const TellField& told) const;
+  [[nodiscard]] std::optional<std::string> constant(std::uint64_t klass, std::uint32_t index) const;
 
   const ProcessMemory& memory_;
   const JavaTable& table_;

@@ -327,5 +327,57 @@ TEST_P(Sends, CallsAreOfTheThreadThatWaits) {
 INSTANTIATE_TEST_SUITE_P(Releases, Sends, ::testing::Values("threads", "virtual"),
                          [](const auto& of) { return std::string(of.param); });
 
+class Captures : public ::testing::TestWithParam<const char*> {};
+
+// What is to be done after a call names the connection that is answered then: from the first calls on, as nothing has
+// to be learned, and never another request's.
+TEST_P(Captures, TellTheirRequest) {
+  const std::vector<std::string> all = all_java();
+  if (all.empty()) GTEST_SKIP() << "no JDK 17 or newer is installed";
+  const bool everything = std::getenv("CI") != nullptr;
+  if (!everything && (std::string_view(GetParam()) == "local" || std::string_view(GetParam()) == "blocking"))
+    GTEST_SKIP() << "some seconds: only where CI is set";
+  std::set<std::string> releases{all.front()};
+  if (const std::string newest = newest_java(); !newest.empty() && everything) releases.insert(newest);
+  for (const std::string& java : releases) {
+    SCOPED_TRACE(java);
+    testing::Program program;
+    Script script;
+    script.before = [&] {
+      program.start({java, "-Xmx64m", "-Xmn8m", "-XX:-UsePerfData",
+                     WIRESPAN_SOURCE_DIR "/agent/capture/testing/Captures.java", GetParam(), "60"});
+    };
+    script.after = [&] { program.finish(); };
+    std::map<ConnId, std::string> made;   // on a connection: of request "7"
+    std::map<ConnId, std::string> asked;  // on one that was accepted
+    std::size_t calls = 0;
+    std::size_t told = 0;
+    script.on_event = [&](const Event& event, KernelSource&) {
+      if (const auto* data = std::get_if<event::Data>(&event)) {
+        const std::string line(as_text(data->captured).substr(0, as_text(data->captured).find('\n')));
+        const auto number = [&line](std::string_view path) {
+          return line.substr(path.size(), line.find(' ', path.size()) - path.size());
+        };
+        if (line.starts_with("GET /call/") && data->direction == Direction::kSent) {
+          made[data->conn->id] = number("GET /call/");
+          ++calls;
+        } else if (line.starts_with("GET /front/") && data->direction == Direction::kReceived) {
+          asked[data->conn->id] = number("GET /front/");
+        }
+      } else if (const auto* leads = std::get_if<event::Leads>(&event)) {
+        if (leads->request == ConnId{} || !made.contains(leads->call)) return;
+        EXPECT_EQ(asked[leads->request], made[leads->call]);
+        ++told;
+      }
+    };
+    (void)testing::trace(script);
+    EXPECT_GE(calls, 360U);
+    EXPECT_GT(told * 10, calls * 7);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Releases, Captures, ::testing::Values("lambda", "local", "blocking", "submitted"),
+                         [](const auto& of) { return std::string(of.param); });
+
 }  // namespace
 }  // namespace wirespan

@@ -22,7 +22,9 @@ class JavaThreads : public MappedRuntime {
   JavaThreads(RuntimeKernel& kernel, Counters& counters, JavaContinuations::Sides sides);
 
   void sweep(BootTime now) override;
-  [[nodiscard]] bool in_a_hurry(BootTime now) const override { return wanted_ && continuations_.in_a_hurry(now); }
+  [[nodiscard]] bool in_a_hurry(BootTime now) const override {
+    return futures_.in_a_hurry(now) || (wanted_ && continuations_.in_a_hurry(now));
+  }
   [[nodiscard]] std::vector<std::string> describe() const override;
 
   // False: what calls lead to is neither learned nor followed, futures are not looked for, and neither costs anything,

@@ -130,6 +130,19 @@ __weak __noinline int ws_way_step(__u32 pid) {
   return 1;
 }
 
+/* Goes on until no place is left. 1: it has found one end, of one sort. */
+__weak __noinline int ws_way_search(__u32 pid, __u32 collections) {
+  const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
+  struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
+  if (!java || !scratch) return 0;
+  for (int i = 0; i < WS_WAY_STEPS; i++) {
+    if (!ws_way_step(pid)) break;
+  }
+  /* Objects may have been moved meanwhile. */
+  return !scratch->search.count && !scratch->search.fails && !scratch->search.found != !scratch->search.waiter &&
+         !(ws_user_word(java->collecting) & 0xff) && (__u32)ws_user_word(java->collections) == collections;
+}
+
 /* Tells whose answer waits for the response that was just read. Some 200 reads of user memory. `stack`: pointer of the
  * calling thread, which has read from fd. 1: a thread waits, its id and pointer are in the scratch memory. */
 __weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd) {
@@ -138,14 +151,7 @@ __weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd)
   struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
   if (!scratch || ws_user_word(java->collecting) & 0xff) return 0;
   const __u32 collections = (__u32)ws_user_word(java->collections);
-  if (!ws_way_begin(pid, stack, fd)) return 0;
-  for (int i = 0; i < WS_WAY_STEPS; i++) {
-    if (!ws_way_step(pid)) break;
-  }
-  /* Objects may have been moved meanwhile. */
-  if (scratch->search.count || scratch->search.fails || !scratch->search.found == !scratch->search.waiter ||
-      ws_user_word(java->collecting) & 0xff || (__u32)ws_user_word(java->collections) != collections)
-    return 0;
+  if (!ws_way_begin(pid, stack, fd) || !ws_way_search(pid, collections)) return 0;
   struct ws_ev_leads ev = {.h = {.type = WS_EV_LEADS, .pid = pid, .time = bpf_ktime_get_boot_ns()},
                            .call = call,
                            .request = scratch->search.found};
@@ -163,6 +169,27 @@ __weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd)
   return ev.tid != 0;
 }
 
+/* The same from the future that a pool's thread works on, which has read the response itself: what is to be done after
+ * it, or what it is to do. As ws_tell_holds() has just told it. Where a thread waits, that has been told as well. */
+__weak __noinline int ws_tell_errand(__u64 pid_tid, __u64 call) {
+  const __u32 pid = pid_tid >> 32;
+  const __u32 user = WS_HOLD_WORKS;
+  const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
+  const struct ws_hold *hold = bpf_map_lookup_elem(&ws_holds, &user);
+  struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
+  if (!java || !java->way_classes[0] || !hold || !hold->ev.works_on || !scratch) return 0;
+  const struct ws_search begun = {.begin = hold->ev.works_on, .count = 1, .number = scratch->search.number + 1};
+  scratch->search = begun;
+  scratch->stack[0] = begun.begin;
+  if (!ws_way_search(pid, hold->ev.collections) || !scratch->search.found) return 0;
+  struct ws_ev_leads ev = {.h = {.type = WS_EV_LEADS, .pid = pid, .time = bpf_ktime_get_boot_ns()},
+                           .call = call,
+                           .request = scratch->search.found,
+                           .tid = (__u32)pid_tid};
+  ws_emit(&ev, sizeof(ev));
+  return 0;
+}
+
 /* Before ws_data(), which begins the turn. */
 WS_INLINE void ws_tell_continuation(const struct ws_sight *sight, const struct ws_conn *conn, struct pt_regs *regs,
                                     const enum ws_how_to_load how) {
@@ -178,7 +205,8 @@ WS_INLINE void ws_tell_continuation(const struct ws_sight *sight, const struct w
     return;
   }
   struct task_struct *me = (struct task_struct *)bpf_get_current_task();
-  ws_tell_holds(bpf_get_current_pid_tgid(), conn->id, WS_LOAD(WS_PROBE, me, thread.fsbase));
+  const __u64 pid_tid = bpf_get_current_pid_tgid();
+  if (ws_tell_holds(pid_tid, conn->id, WS_LOAD(WS_PROBE, me, thread.fsbase))) ws_tell_errand(pid_tid, conn->id);
 #endif
 }
 

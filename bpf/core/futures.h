@@ -162,7 +162,7 @@ __weak __noinline int ws_hold_step(__u32 pid, __u32 user) {
 }
 
 /* What a thread works on whose response was read on `conn`, or what one holds that waits (0). `pointer`: the thread's,
- * as the C library sets it. */
+ * as the C library sets it. 1: it was told. */
 __weak __noinline int ws_tell_holds(__u64 pid_tid, __u64 conn, __u64 pointer) {
   const __u32 pid = pid_tid >> 32;
   const __u32 user = conn ? WS_HOLD_WORKS : WS_HOLD_WAITS;
@@ -199,7 +199,7 @@ __weak __noinline int ws_tell_holds(__u64 pid_tid, __u64 conn, __u64 pointer) {
   if (!hold->ev.count || ws_user_word(java->collecting) & 0xff || (__u32)ws_user_word(java->collections) != collections)
     return 0;
   ws_emit(&hold->ev, sizeof(hold->ev));
-  return 0;
+  return 1;
 }
 
 #endif

@@ -4,6 +4,9 @@
 //
 // A thread of a pool may itself wait for what it gave to another pool: its own work is then what it is all for.
 //
+// What it works on, or what is to be done after that, may name the connection of its request (what a function has
+// captured, ADR 17): that holds whatever is collected meanwhile.
+//
 // Where nobody waits, what the calls of a request lead to is the same: its last stages. Whose request it is shows when
 // a pool's thread answers in one go with the last of these calls.
 //
@@ -26,6 +29,7 @@ constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostServing = 65'536;  // threads
 constexpr std::size_t kMostFutures = 65'536;  // of a process, between two collections
 constexpr std::size_t kMostMade = 65'536;
+constexpr std::uint64_t kSeveral = 0;            // no node's number
 constexpr std::size_t kMostOf = 64;              // calls of a future, and futures it goes with
 constexpr std::int64_t kAtMost = 1'200'000'000;  // a call waits for its request's answer; inference is not later
 constexpr float kProven = 8;
@@ -43,6 +47,7 @@ class Future : public Evidence {
       process.futures.clear();
       process.unproven.clear();
       process.completions.unproven.clear();
+      process.asked.clear();
     }
     last_read_.clear();
     serving_.clear();
@@ -56,6 +61,8 @@ class Future : public Evidence {
   void event(const Event& event, World& world) override {
     if (const auto* holds = std::get_if<event::Holds>(&event)) {
       holding(*holds, world);
+    } else if (const auto* leads = std::get_if<event::Leads>(&event)) {
+      if (leads->request != ConnId{} && leads->tid != 0) led(*leads, world);
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       settle(tick->time, world);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -69,16 +76,27 @@ class Future : public Evidence {
     }
   }
 
-  void opened(const NodePtr& node, World& /*world*/) override {
-    if (node->role == SpanRole::kServer && processes_.contains(node->pid)) serves(*node);
+  void opened(const NodePtr& node, World& world) override {
+    if (node->role != SpanRole::kServer) return;
+    const auto it = processes_.find(node->pid);
+    if (it != processes_.end()) serves(it->second, *node, world);
+  }
+
+  void finished(const NodePtr& node, World& /*world*/) override {
+    if (node->role != SpanRole::kServer) return;
+    const auto it = processes_.find(node->pid);
+    if (it == processes_.end()) return;
+    const auto on = it->second.asked.find(node->exchange->conn->id);
+    if (on != it->second.asked.end() && (on->second == node->number || on->second == kSeveral))
+      it->second.asked.erase(on);
   }
 
   void touched(const NodePtr& node, const ExchangeTouched& touched, World& world) override {
     if (touched.kind != MessageKind::kResponse || !touched.first) return;
     const std::uint32_t tid = touched.touch.actor.thread.tid;
     if (node->role == SpanRole::kServer) {
-      answered(node->number, world);
-      return completed(node, tid, world);
+      completed(node, tid, world);
+      return answered(node->number, world);
     }
     const auto it = read_.find(node->exchange->conn->id);
     if (it == read_.end()) {
@@ -137,12 +155,17 @@ class Future : public Evidence {
   struct Process {
     std::uint32_t collections = 0;
     std::unordered_map<std::uint64_t, Work> futures;  // by address
+    std::unordered_map<ConnId, std::uint64_t> asked;  // requests, by the connection they came on, or kSeveral
     TrackRecord fits;
     std::vector<Made> unproven;
     Completions completions;
   };
 
-  void serves(const Node& request) {
+  void serves(Process& process, const Node& request, const World& world) {
+    if (process.asked.size() >= kMostServing) process.asked.clear();
+    const auto [on, fresh] = process.asked.try_emplace(request.exchange->conn->id, request.number);
+    // Several at a time on one connection: which of them is meant nobody tells.
+    if (!fresh) on->second = on->second == kSeveral || world.open.find(on->second) ? kSeveral : request.number;
     if (serving_.size() >= kMostServing) serving_.clear();
     const Actor& actor = request.exchange->request->last_byte.actor;
     if (actor.task == 0) serving_[actor.thread.tid] = request.number;
@@ -159,7 +182,7 @@ class Future : public Evidence {
     Process& process = it->second;
     for (const NodePtr& request : world.open.serving(holds.thread.pid)) {
       if (!fresh) break;
-      serves(*request);
+      serves(process, *request, world);
     }
     if (std::exchange(process.collections, holds.collections) != holds.collections ||
         process.futures.size() >= kMostFutures)
@@ -168,6 +191,17 @@ class Future : public Evidence {
       waits(process, holds, served_by(holds.thread.tid, world), world);
     else
       works(process, holds, world);
+  }
+
+  void led(const event::Leads& leads, const World& world) {
+    const auto of = processes_.find(leads.pid);
+    const auto call = read_.find(leads.call);
+    if (of == processes_.end() || call == read_.end()) return;
+    const auto on = of->second.asked.find(leads.request);
+    const auto made = made_.find(call->second);
+    if (on == of->second.asked.end() || made == made_.end()) return;
+    const NodePtr request = world.open.find(on->second);
+    if (request && !request->answering) is_of(call->second, made->second, request);
   }
 
   void works(Process& process, const event::Holds& holds, World& world) {
@@ -276,9 +310,10 @@ class Future : public Evidence {
     Completions& record = of->second.completions;
     if (std::exchange(last->second.answered, true)) return record.count(record.again);
     const std::vector<std::uint64_t> calls = all_that_lead_there(of->second, last->second.made);
-    const auto sure = [this](std::uint64_t one) {
+    const auto sure = [&](std::uint64_t one) {
       const Made& made = made_.at(one);
-      return made.call && !made.call->blind && !made.unsure && !made.request;
+      const bool free = !made.request || (made.request == request && !made.several);
+      return made.call && !made.call->blind && !made.unsure && free;
     };
     if (calls.empty() || !std::ranges::all_of(calls, sure)) return;
     const bool fits = std::ranges::all_of(calls, [&](std::uint64_t one) {
@@ -288,6 +323,7 @@ class Future : public Evidence {
     record.fits.add(fits);
     if (!record.believed(0)) record.unproven.clear();
     for (const std::uint64_t one : calls) {
+      if (made_.at(one).request) continue;  // known already
       auto made = made_.extract(one);
       made.mapped().request = request;
       if (fits && record.believed(0)) record.unproven.push_back(std::move(made.mapped()));
