@@ -60,9 +60,10 @@ class Channels {
   Channels(JavaLearning& learning, const JavaObjects& objects, JavaReferences& references, const ConnSides& sides)
       : learning_(learning), objects_(objects), references_(references), sides_(sides) {}
 
-  // Those of connections the process has made. Selectors are near their threads: most objects need not be read.
-  std::vector<std::uint64_t> find(const std::vector<std::uint64_t>& threads) {
-    const std::size_t most = std::min(count_of(sides_, TcpSide::kActive), JavaWays::kMost);
+  // Those of connections the process has made, or that were made to it. Selectors are near their threads: most objects
+  // need not be read.
+  std::vector<std::uint64_t> find(const std::vector<std::uint64_t>& threads, TcpSide wanted) {
+    const std::size_t most = std::min(count_of(sides_, wanted), JavaWays::kMost);
     std::vector<std::uint64_t> out;
     std::unordered_set<std::uint64_t> seen(threads.begin(), threads.end());
     std::vector<std::uint64_t> frontier = threads;
@@ -74,7 +75,7 @@ class Channels {
         const JavaGraph::Object& read = references_.read(object);
         if (read.named == 0 || references_.layout_of(read.named).code) continue;
         if (is_channel(object, read.named)) {
-          if (side(object) != TcpSide::kActive) continue;
+          if (side(object) != wanted) continue;
           out.push_back(object);
           if (out.size() >= JavaWays::kFewest) enough = std::min(kMostRead, seen.size() * kMostBeyond + kFirstBeyond);
           continue;
@@ -155,7 +156,7 @@ bool look_for_ways(JavaLearning& learning, const ConnSides& sides) {
       continue;
     }
     Channels channels(learning, objects, references, sides);
-    const std::vector<std::uint64_t> begins = channels.find(java_thread_objects(memory, process));
+    const std::vector<std::uint64_t> begins = channels.find(java_thread_objects(memory, process), TcpSide::kActive);
     const auto end_of = [&](std::uint64_t object, std::uint32_t named) {
       if (channels.is_waiter(object, named)) return JavaWays::End::kAccepted;
       if (!channels.is_channel(object, named)) return JavaWays::End::kNone;
@@ -165,6 +166,16 @@ bool look_for_ways(JavaLearning& learning, const ConnSides& sides) {
     if (!references.moved()) return false;
   }
   return false;
+}
+
+void look_around(JavaLearning& learning, const ConnSides& sides) {
+  const ProcessMemory memory(learning.pid);
+  const JavaProcess& process = learning.process;
+  const JavaObjects objects(memory, process.table, process.heap);
+  JavaReferences references(memory, process.table, process.heap, learning.layouts);
+  if (references.moved()) return;
+  Channels channels(learning, objects, references, sides);
+  (void)channels.find(java_thread_objects(memory, process), TcpSide::kPassive);
 }
 
 JavaContinuations::JavaContinuations(RuntimeKernel& kernel, Counters& counters, Sides sides)
@@ -195,14 +206,23 @@ void JavaContinuations::exited(std::uint32_t pid) {
   known_.erase(it);
 }
 
+// What was learned about a class says more than what it has captured: it may be a library's, with much that all share.
+JavaWays::Ways JavaContinuations::beforehand(const Known& known) {
+  JavaWays::Ways out = known.beforehand.ways();
+  for (const auto& [named, fields] : known.beforehand.captured())
+    if (!known.learned.contains(named)) out.emplace(named, fields);
+  return out;
+}
+
 // False: nothing is new.
 bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& told) {
   JavaWays::Ways ways = known.learned;
   JavaEnds ends = known.ends;
-  const JavaEnds& beforehand = known.beforehand.ends();
-  // Of Netty's own channels nothing is known beforehand.
-  if (beforehand.begin() && ends.add(beforehand.channels.front())) {
-    for (const auto& [named, fields] : known.beforehand.ways()) {
+  const JavaEnds& before_looks = known.beforehand.ends();
+  for (const JavaChannel& channel : before_looks.channels)
+    if (channel.named != 0) ends.add(channel);
+  if (before_looks.begin()) {
+    for (const auto& [named, fields] : beforehand(known)) {
       std::vector<std::uint16_t>& all = ways[named];
       for (const std::uint16_t field : fields) {
         if (!known.spoilers.contains(JavaWays::edge(named, field)) && std::ranges::find(all, field) == all.end())
@@ -210,9 +230,9 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
       }
       std::ranges::sort(all);
     }
-    ends.waiters.insert(beforehand.waiters.begin(), beforehand.waiters.end());
-    if (ends.handle == 0) ends.handle = beforehand.handle;
-    if (ends.number == 0) ends.number = beforehand.number;
+    ends.waiters.insert(before_looks.waiters.begin(), before_looks.waiters.end());
+    if (ends.handle == 0) ends.handle = before_looks.handle;
+    if (ends.number == 0) ends.number = before_looks.number;
   }
   if (ways == known.ways && ends == known.told_ends) return false;
   known.ways = std::move(ways);
@@ -254,6 +274,7 @@ void JavaContinuations::finish(BootTime now, const Told& told) {
   const auto it = known_.find(learning->pid);
   if (it == known_.end() || it->second.learning != learning) return;  // it is gone
   Known& known = it->second;
+  if (looking_around_) return;
   if (known.looks >= kFirstLooks) learning->layouts.clear();  // classes come and go
   // What is seldom asked for shows later; and many processes will never show anything.
   if (known.looks >= kFirstLooks || ++known.tries > kFirstTries) {
@@ -305,16 +326,20 @@ void JavaContinuations::begin(BootTime now) {
   auto& [pid, known] = *first;
   ConnSides sides = sides_(pid);
   known.talks = known.talks || !sides.empty();
-  if (count_of(sides, TcpSide::kActive) < JavaWays::kFewest || count_of(sides, TcpSide::kPassive) < kFewestAccepted) {
+  const bool serves = count_of(sides, TcpSide::kPassive) >= kFewestAccepted;
+  const bool enough = serves && count_of(sides, TcpSide::kActive) >= JavaWays::kFewest;
+  if (!enough) {
     if (tries(known)) ++known.checks;
     known.due = now + (tries(known) ? kBetweenTries : kCheckBetween);
-    return;
+    if (!serves || std::exchange(known.looked_around, true)) return;
   }
-  known.due = now + known.between;
+  if (enough) known.due = now + known.between;
+  known.learning->ways.follows(beforehand(known));
   try {
-    look_ = std::async(std::launch::async, [this, learning = known.learning, sides = std::move(sides)] {
+    look_ = std::async(std::launch::async, [this, enough, learning = known.learning, sides = std::move(sides)] {
       const auto from = std::chrono::steady_clock::now();
-      const bool learned = look_for_ways(*learning, sides);
+      if (!enough) look_around(*learning, sides);
+      const bool learned = enough && look_for_ways(*learning, sides);
       looking_us_ = static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - from).count());
       return learned;
@@ -323,6 +348,7 @@ void JavaContinuations::begin(BootTime now) {
     return;  // no thread is to be had: later
   }
   looking_ = known.learning;
+  looking_around_ = !enough;
 }
 
 void JavaContinuations::sweep(BootTime now, const Told& told) {

@@ -38,6 +38,8 @@ struct JavaLearning {
 };
 // A look at its objects, some 10 to 100 ms. Whether anything was learned.
 [[nodiscard]] bool look_for_ways(JavaLearning& learning, const ConnSides& sides);
+// What takes longest of the first one, how objects of its classes lie, as soon as it serves: its first calls are to come.
+void look_around(JavaLearning& learning, const ConnSides& sides);
 
 // One thread; what takes long is done in another, one process at a time.
 class JavaContinuations {
@@ -73,6 +75,7 @@ class JavaContinuations {
     int tries = 0;       // looks, up to a number
     int checks = 0;      // of whether it has connections enough, up to a number
     int stale = 0;       // that brought nothing new, one after the other
+    bool looked_around = false;
     bool talks = false;  // it was seen to have connections
     JavaKnownWays beforehand;
     BootTime classes_due{};
@@ -94,6 +97,7 @@ class JavaContinuations {
   void finish(BootTime now, const Told& told);
   void begin(BootTime now);
   void look_at_classes(BootTime now, std::uint32_t pid, Known& known, const Told& told);
+  static JavaWays::Ways beforehand(const Known& known);
   bool publish(std::uint32_t pid, Known& known, const Told& told);
 
   RuntimeKernel& kernel_;
@@ -101,6 +105,7 @@ class JavaContinuations {
   std::unordered_map<std::uint32_t, Known> known_;
   std::shared_ptr<JavaLearning> looking_;  // at this one, now
   std::future<bool> look_;
+  bool looking_around_ = false;
   std::uint64_t looking_us_ = 0;  // how long it took; the other thread's until look_ is ready
   BootTime not_before_{};
   Counter& looks_;

@@ -46,17 +46,75 @@ constexpr std::array kReferences{
     Field{"java/util/concurrent/CompletableFuture", "stack"},
     Field{"java/util/concurrent/CompletableFuture$CoCompletion", "base"},
     Field{"java/util/concurrent/CompletableFuture$CoCompletion", "next"},
+    // Jetty's client (12).
+    Field{"org/eclipse/jetty/io/SocketChannelEndPoint", "_connection"},
+    Field{"org/eclipse/jetty/client/transport/internal/HttpConnectionOverHTTP", "channel"},
+    Field{"org/eclipse/jetty/client/transport/internal/HttpChannelOverHTTP", "_exchange"},
+    Field{"org/eclipse/jetty/client/transport/HttpExchange", "listeners"},
+    Field{"org/eclipse/jetty/client/transport/ResponseListeners", "completeListener"},
     // From what a pool's thread works on to what it is to do.
     Field{"java/util/concurrent/FutureTask", "callable"},
     Field{"java/util/concurrent/ExecutorCompletionService$QueueingFuture", "callable"},
     Field{"java/util/concurrent/Executors$RunnableAdapter", "task"},
-    // And through the server that comes with the JDK, from what a handler is given to its connection.
+};
+// From what servers give to a program to the connection they were asked on: the JDK's own, Tomcat (10.1), Jetty (9.4,
+// 11, 12), Undertow (2.3), Netty (4.1, 4.2).
+constexpr std::array kServers{
     Field{"sun/net/httpserver/HttpExchangeImpl", "impl"},
     Field{"sun/net/httpserver/HttpsExchangeImpl", "impl"},
     Field{"sun/net/httpserver/ExchangeImpl", "connection"},
     Field{"sun/net/httpserver/HttpConnection", "chan"},
+    Field{"org/apache/catalina/core/AsyncContextImpl", "request"},
+    Field{"org/apache/catalina/connector/RequestFacade", "request"},
+    Field{"org/apache/catalina/connector/ResponseFacade", "response"},
+    Field{"org/apache/catalina/connector/Response", "request"},
+    Field{"org/apache/catalina/connector/Request", "coyoteRequest"},
+    Field{"org/apache/coyote/Request", "hook"},
+    Field{"org/apache/coyote/http11/Http11Processor", "socketWrapper"},
+    Field{"org/apache/tomcat/util/net/NioEndpoint$NioSocketWrapper", "socket"},
+    Field{"org/apache/tomcat/util/net/NioChannel", "sc"},
+    Field{"org/eclipse/jetty/ee10/servlet/AsyncContextState", "_state"},
+    Field{"org/eclipse/jetty/ee10/servlet/ServletChannelState", "_servletChannel"},
+    Field{"org/eclipse/jetty/ee10/servlet/ServletApiRequest", "_servletChannel"},
+    Field{"org/eclipse/jetty/ee10/servlet/ServletApiResponse", "_servletChannel"},
+    Field{"org/eclipse/jetty/ee10/servlet/ServletContextRequest", "_servletChannel"},
+    Field{"org/eclipse/jetty/ee10/servlet/ServletChannel", "_connectionMetaData"},
+    Field{"org/eclipse/jetty/server/Request$Wrapper", "_request"},
+    Field{"org/eclipse/jetty/server/Response$Wrapper", "_wrapped"},
+    Field{"org/eclipse/jetty/server/internal/HttpChannelState$ChannelResponse", "_request"},
+    Field{"org/eclipse/jetty/server/internal/HttpChannelState$ChannelRequest", "_connectionMetaData"},
+    Field{"org/eclipse/jetty/server/internal/HttpConnection", "_endPoint"},
+    Field{"org/eclipse/jetty/server/AsyncContextState", "_channel"},
+    Field{"org/eclipse/jetty/server/Request", "_channel"},
+    Field{"org/eclipse/jetty/server/Response", "_channel"},
+    Field{"org/eclipse/jetty/server/HttpChannelOverHttp", "_endPoint"},
+    Field{"org/eclipse/jetty/io/SocketChannelEndPoint", "_channel"},
+    Field{"io/undertow/server/HttpServerExchange", "connection"},
+    Field{"io/undertow/server/protocol/http/HttpServerConnection", "originalSourceConduit"},
+    Field{"org/xnio/nio/NioSocketConduit", "socketChannel"},
+    Field{"io/netty/channel/DefaultChannelHandlerContext", "pipeline"},
+    Field{"io/netty/channel/DefaultChannelPipeline", "channel"},
+    Field{"io/netty/channel/socket/nio/NioSocketChannel", "ch"},
 };
-constexpr std::array<std::string_view, 2> kArrays{"[Ljava/nio/channels/SelectionKey;", "[Ljava/util/HashMap$Node;"};
+// What programs leave at a channel of Netty's, and what is to be done after its promises.
+constexpr std::array kNetty{
+    Field{"io/netty/channel/socket/nio/NioSocketChannel", "attributes"},
+    Field{"io/netty/channel/epoll/EpollSocketChannel", "attributes"},
+    Field{"io/netty/util/DefaultAttributeMap$DefaultAttribute", "value"},
+    Field{"io/netty/util/concurrent/DefaultPromise", "listener"},
+    Field{"io/netty/util/concurrent/DefaultPromise", "listeners"},
+    Field{"io/netty/util/concurrent/DefaultFutureListeners", "listeners"},
+    Field{"io/netty/util/concurrent/PromiseCombiner$1", "this$0"},
+    Field{"io/netty/util/concurrent/PromiseCombiner", "aggregatePromise"},
+};
+// Netty's own channels over epoll name another object that has the descriptor.
+constexpr std::string_view kNettyChannel = "io/netty/channel/epoll/EpollSocketChannel";
+constexpr const char* kNettySocket = "socket";
+constexpr std::string_view kNettyLinuxSocket = "io/netty/channel/epoll/LinuxSocket";
+constexpr const char* kNettyDescriptor = "fd";
+constexpr std::array<std::string_view, 4> kArrays{"[Ljava/nio/channels/SelectionKey;", "[Ljava/util/HashMap$Node;",
+                                                  "[Lio/netty/util/DefaultAttributeMap$DefaultAttribute;",
+                                                  "[Lio/netty/util/concurrent/GenericFutureListener;"};
 // What is to be done with a future's result, and the future that is done by that.
 constexpr std::string_view kCompletions = "java/util/concurrent/CompletableFuture$";
 constexpr const char* kDependent = "dep";
@@ -108,20 +166,25 @@ bool find_java_thread_fields(const JavaObjects& objects, std::uint64_t named, Ja
   return true;
 }
 
-std::vector<std::uint16_t> JavaKnownWays::captured(const JavaObjects& objects, JavaReferences& references,
-                                                   std::uint32_t named, std::string_view name) {
-  std::vector<std::uint16_t> out;
-  if (is_of_jdk(name)) return out;
-  if (name.find(kLambda) != std::string_view::npos) {
-    for (const auto& [offset, count] : references.layout_of(named).references) {
-      for (std::uint32_t i = 0; i < count; ++i)
-        out.push_back(static_cast<std::uint16_t>(offset + i * references.reference_size()));
-    }
-  } else if (is_local(name)) {
-    for (const auto& [field, offset] : objects.fields(named))
-      if (field.starts_with(kCaptured)) out.push_back(offset);
+bool JavaKnownWays::add_captured(const JavaObjects& objects, JavaReferences& references, std::uint32_t named,
+                                 std::string_view name) {
+  const bool lambda = name.find(kLambda) != std::string_view::npos;
+  if (is_of_jdk(name) || (!lambda && !is_local(name))) return false;
+  std::vector<std::uint16_t> fields;
+  for (const auto& [offset, count] : references.layout_of(named).references) {
+    for (std::uint32_t i = 0; i < count; ++i)
+      fields.push_back(static_cast<std::uint16_t>(offset + i * references.reference_size()));
   }
-  return out;
+  if (!lambda && !fields.empty()) {
+    const auto own = objects.fields(named);
+    std::erase_if(fields, [&own](std::uint16_t field) {
+      return std::ranges::none_of(
+          own, [field](const auto& one) { return one.second == field && one.first.starts_with(kCaptured); });
+    });
+  }
+  if (fields.empty() || fields.size() > WS_WAY_FIELDS) return false;
+  captured_[named] = std::move(fields);
+  return true;
 }
 
 bool JavaKnownWays::add(const JavaObjects& objects, JavaReferences& references, std::uint32_t named,
@@ -135,11 +198,22 @@ bool JavaKnownWays::add(const JavaObjects& objects, JavaReferences& references, 
     ways_[named] = {JavaReference::kElement};
     return true;
   }
-  std::vector<std::uint16_t> fields = captured(objects, references, named, name);
-  for (const Field& one : kReferences) {
-    if (name != one.owner) continue;
-    if (const auto at = objects.field_or_above(named, one.name)) fields.push_back(*at);
-  }
+  if (add_captured(objects, references, named, name)) return true;
+  std::vector<std::uint16_t> fields;
+  const auto add_those = [&](const auto& table) {
+    for (const Field& one : table) {
+      if (name != one.owner) continue;
+      if (const auto at = objects.field_or_above(named, one.name)) fields.push_back(*at);
+    }
+  };
+  add_those(kReferences);
+  add_those(kServers);
+  add_those(kNetty);
+  if (name == kNettyChannel) netty_ = {named, objects.field_or_above(named, kNettySocket).value_or(0), 0};
+  if (name == kNettyLinuxSocket)
+    netty_descriptor_ = objects.field_or_above(named, kNettyDescriptor).value_or(0);
+  if (netty_.socket != 0 && netty_descriptor_ != 0)
+    ends_.add({netty_.named, netty_.socket, netty_descriptor_});
   if (name.starts_with(kCompletions)) {
     for (const char* const on : {kDependent, kFunction})
       if (const auto at = objects.field_or_above(named, on)) fields.push_back(*at);

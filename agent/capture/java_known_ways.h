@@ -1,6 +1,6 @@
 // Ways that need not be learned: through the client that comes with the JDK (java.net.http; seen in JDK 17 and 25) and
-// its futures, up to a thread that waits, or through what functions have captured and the JDK's own server to the
-// connection of a request. By the names of its classes; what a release calls otherwise is not there, and
+// its futures, up to a thread that waits, or through what functions have captured and what servers give to programs to
+// the connection of a request. By the names of its classes; what a release calls otherwise is not there, and
 // is learned (java_ways). From the channel over its key to the event its reader waits for, to whoever takes the
 // response's head, to that one's future and what depends on it.
 #pragma once
@@ -54,15 +54,19 @@ class JavaKnownWays {
   // ways than before.
   bool look(std::uint32_t pid, const JavaProcess& process);
   [[nodiscard]] const JavaWays::Ways& ways() const { return ways_; }
+  // References of functions: what was at hand where they were written.
+  [[nodiscard]] const JavaWays::Ways& captured() const { return captured_; }
   [[nodiscard]] const JavaEnds& ends() const { return ends_; }
 
  private:
   bool add(const JavaObjects& objects, JavaReferences& references, std::uint32_t named, const std::string& name);
-  static std::vector<std::uint16_t> captured(const JavaObjects& objects, JavaReferences& references,
-                                             std::uint32_t named, std::string_view name);
+  bool add_captured(const JavaObjects& objects, JavaReferences& references, std::uint32_t named, std::string_view name);
 
   JavaWays::Ways ways_;
+  JavaWays::Ways captured_;
   JavaEnds ends_;
+  JavaChannel netty_;  // without its descriptor
+  std::uint16_t netty_descriptor_ = 0;
   std::map<std::uint64_t, std::uint64_t> newest_;  // class of each loader's
 };
 

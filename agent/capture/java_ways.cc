@@ -233,6 +233,8 @@ std::vector<std::uint64_t> JavaWays::harvest(JavaGraph& graph, const std::vector
   std::size_t read = 0;
   for (std::size_t i = 0; !left.empty() && read < kMostTried;) {
     if (out.size() >= (read < kTriedForAll ? kEnough : kWillDo)) break;
+    // Nothing waits yet, and by then there may be more connections.
+    if (out.empty() && ways_ == 0 && read > kTriedForAll) break;
     i %= left.size();
     graph.refresh();
     if (graph.moved()) return {};
@@ -323,6 +325,33 @@ void JavaWays::drop_spoilers(Look& look, const std::vector<Found>& found) {
   }
 }
 
+// Those with which fewer calls lead to their request alone than with what was learned.
+void JavaWays::drop_beforehand(Look& look, const std::vector<Found>& found) {
+  Ways ways = this->found();
+  std::size_t best = led(look, found, ways);
+  if (best == 0) return;
+  std::unordered_set<std::uint32_t> met;
+  for (const Look::Node& node : look.nodes()) met.insert(node.named);
+  for (const auto& [named, fields] : beforehand_) {
+    if (!met.contains(named)) continue;
+    std::vector<std::uint16_t>& all = ways[named];
+    const std::vector<std::uint16_t> before = all;
+    for (const std::uint16_t field : fields) {
+      if (std::ranges::find(before, field) == before.end() && !spoilers_.contains(edge(named, field)))
+        all.push_back(field);
+    }
+    if (all == before) continue;
+    const std::size_t with = led(look, found, ways);
+    if (with >= best) {
+      best = with;
+      continue;
+    }
+    for (std::size_t i = before.size(); i < all.size() && spoilers_.size() < kMostEdges; ++i)
+      spoilers_.insert(edge(named, all[i]));
+    all = before;
+  }
+}
+
 bool JavaWays::search(JavaGraph& graph, const std::vector<std::uint64_t>& begins, const EndOf& end_of) {
   std::vector<Found> found(begins.size());
   Look look(graph, end_of, begins);
@@ -350,6 +379,7 @@ bool JavaWays::search(JavaGraph& graph, const std::vector<std::uint64_t>& begins
     }
   }
   drop_spoilers(look, found);
+  drop_beforehand(look, found);
   return ways_ != before;
 }
 

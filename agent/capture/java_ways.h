@@ -62,6 +62,8 @@ class JavaWays {
   // References that were on enough ways, by class.
   using Ways = std::map<std::uint32_t, std::vector<std::uint16_t>>;
   [[nodiscard]] Ways found() const;
+  // Those that are followed as well, whatever is learned: from now on looked at for spoilers too.
+  void follows(const Ways& beforehand) { beforehand_ = beforehand; }
   // References that lead to other requests as well.
   using Edge = std::uint64_t;  // class and field
   using Edges = std::unordered_set<Edge>;
@@ -89,10 +91,12 @@ class JavaWays {
   void remember_shared(const Look& look);
   static std::size_t led(Look& look, const std::vector<Found>& found, const Ways& ways);
   void drop_spoilers(Look& look, const std::vector<Found>& found);
+  void drop_beforehand(Look& look, const std::vector<Found>& found);
 
   std::unordered_map<std::uint32_t, int> shared_;  // classes, by how often all of their objects reached were shared
   std::unordered_map<Edge, std::uint32_t> used_;   // on how many ways
   Edges spoilers_;
+  Ways beforehand_;
   std::uint32_t ways_ = 0;
 };
 
