@@ -55,7 +55,7 @@ struct Service : Scene {
     out.call = made->conn->id;
     out.works_on = future;
     correlator.on_event(out);
-    correlator.on_event(event::Leads{now, kPid, made->conn->id, request->conn->id, 0, tid});
+    correlator.on_event(event::Leads{now, kPid, made->conn->id, request->conn->id, 0, 0, tid});
     finish(made, thread(kPid, tid));
   }
   ExchangePtr request(std::uint32_t tid) { return serve(thread(kPid, tid)); }

@@ -216,7 +216,9 @@ struct Leads {
   ConnId call{};           // the response's connection
   ConnId request{};        // the only accepted connection that is reached from there; none: a thread is
   std::uint64_t task = 0;  // that, if it is a virtual one
-  std::uint32_t tid = 0;   // else; or who makes the call for that request
+  std::uint32_t tid = 0;   // else
+  // Read from what this thread works on, which has read the response itself; 0: from the response's channel.
+  std::uint32_t worker = 0;
 };
 
 // Which futures a thread of a Java process works on, told just before the response that it reads; or holds while it

@@ -120,6 +120,8 @@ void Handovers::led(const event::Leads& leads) {
   const auto it = processes_.find(leads.pid);
   if (it == processes_.end()) return;
   Process& process = it->second;
+  // By what is watched here.
+  if (leads.worker != 0) return;
   // A thread that has read no request is a pool's: for whom it waits wake-ups tell.
   if (leads.tid != 0 && !reads(process, leads.tid)) return;
   if (process.checked) ++process.explained;

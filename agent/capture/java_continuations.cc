@@ -231,6 +231,7 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
       std::ranges::sort(all);
     }
     ends.waiters.insert(before_looks.waiters.begin(), before_looks.waiters.end());
+    ends.of_tasks = before_looks.of_tasks;
     if (ends.handle == 0) ends.handle = before_looks.handle;
     if (ends.number == 0) ends.number = before_looks.number;
   }
@@ -248,13 +249,17 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
     }
     if (kernel_.set_java_way(of, way)) known.told.push_back(of);
   }
-  for (const auto& [named, field] : ends.waiters) {
-    ws_java_class_of of{pid, named};
-    ws_java_way way{};
-    way.waits = 1;
-    way.fields[0] = field;
-    if (kernel_.set_java_way(of, way)) known.told.push_back(of);
-  }
+  const auto tell_waiters = [&](const auto& nodes, ws_way_waits waits) {
+    for (const auto& [named, field] : nodes) {
+      ws_java_class_of of{pid, named};
+      ws_java_way way{};
+      way.waits = waits;
+      way.fields[0] = field;
+      if (kernel_.set_java_way(of, way)) known.told.push_back(of);
+    }
+  };
+  tell_waiters(ends.waiters, WS_WAITS);
+  tell_waiters(ends.of_tasks, WS_WAITS_FOR_TASK);
   for (const ws_java_class_of& of : before) {
     const auto same = [&of](const ws_java_class_of& other) { return other.named == of.named; };
     if (std::ranges::none_of(known.told, same)) kernel_.remove_java_way(of);

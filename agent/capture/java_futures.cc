@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/capture/java_known_ways.h"
 #include "agent/capture/process_memory.h"
 
 namespace wirespan {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::size_t kMostAbove = 12;     // classes above one
 constexpr std::size_t kMostTold = 1024;    // of a process
+constexpr std::size_t kMostTasks = 512;    // of these
 constexpr std::size_t kMostWanted = 4096;  // processes
 // Classes are loaded when they are first used: most of those of a service's way of waiting with its first requests.
 constexpr std::int64_t kFirstBetween = 20'000'000;
@@ -95,7 +97,8 @@ bool JavaKinds::kind_of(std::uint64_t named, const std::string& name, ws_java_ki
       return add(above, kHandle, kind);
     }
   }
-  return false;
+  kind.is = WS_JAVA_TASK;
+  return is_java_function(name) && objects_.implements(named, {"java/lang/Runnable", "java/util/concurrent/Callable"});
 }
 
 void JavaFutures::found(std::uint32_t pid, const JavaProcess& process) {
@@ -121,7 +124,7 @@ void JavaFutures::forget(Known& known) {
   for (const ws_java_class_of& of : known.told) kernel_.remove_java_kind(of);
   known.told.clear();
   known.newest.clear();
-  known.futures = 0;
+  known.futures = known.tasks = 0;
   known.looked = {};
   known.looks = 0;
   known.between = kFirstBetween;
@@ -164,6 +167,7 @@ void JavaFutures::look(std::uint32_t pid, Known& known) {
     ws_java_kind kind{};
     if (known.told.size() >= kMostTold || named > UINT32_MAX || !kinds.kind_of(named, name, kind)) return;
     if (name == kThread) known.process.where.blocker = objects.field(named, kBlocker).value_or(0);
+    if (kind.is == WS_JAVA_TASK && ++known.tasks > kMostTasks) return;
     const ws_java_class_of of{pid, static_cast<std::uint32_t>(named)};
     if (!kernel_.set_java_kind(of, kind)) return;
     known.told.push_back(of);

@@ -45,6 +45,7 @@ class JavaFutures {
     std::map<std::uint64_t, std::uint64_t> newest;  // class of each loader's
     std::vector<ws_java_class_of> told;
     std::size_t futures = 0;  // of these
+    std::size_t tasks = 0;
     BootTime looked{};
     int looks = 0;
     std::int64_t between = 0;

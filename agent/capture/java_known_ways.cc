@@ -52,10 +52,19 @@ constexpr std::array kReferences{
     Field{"org/eclipse/jetty/client/transport/internal/HttpChannelOverHTTP", "_exchange"},
     Field{"org/eclipse/jetty/client/transport/HttpExchange", "listeners"},
     Field{"org/eclipse/jetty/client/transport/ResponseListeners", "completeListener"},
-    // From what a pool's thread works on to what it is to do.
+    // From what a pool's thread works on to what it is to do, and who waits for that: at a latch, or at a queue of its
+    // own.
     Field{"java/util/concurrent/FutureTask", "callable"},
     Field{"java/util/concurrent/ExecutorCompletionService$QueueingFuture", "callable"},
     Field{"java/util/concurrent/Executors$RunnableAdapter", "task"},
+    Field{"java/util/concurrent/ExecutorCompletionService$QueueingFuture", "completionQueue"},
+    Field{"java/util/concurrent/CountDownLatch", "sync"},
+    Field{"java/util/concurrent/CountDownLatch$Sync", "head"},
+    Field{"java/util/concurrent/locks/AbstractQueuedSynchronizer$ExclusiveNode", "next"},
+    Field{"java/util/concurrent/LinkedBlockingQueue", "notEmpty"},
+    Field{"java/util/concurrent/LinkedBlockingDeque", "notEmpty"},
+    Field{"java/util/concurrent/ArrayBlockingQueue", "notEmpty"},
+    Field{"java/util/concurrent/locks/AbstractQueuedSynchronizer$ConditionObject", "firstWaiter"},
 };
 // From what servers give to a program to the connection they were asked on: the JDK's own, Tomcat (10.1), Jetty (9.4,
 // 11, 12), Undertow (2.3), Netty (4.1, 4.2).
@@ -119,11 +128,17 @@ constexpr std::array<std::string_view, 4> kArrays{"[Ljava/nio/channels/Selection
 constexpr std::string_view kCompletions = "java/util/concurrent/CompletableFuture$";
 constexpr const char* kDependent = "dep";
 constexpr const char* kFunction = "fn";
+// Who waits at a condition, for as long as it does.
+constexpr Field kWaitsForTask{"java/util/concurrent/locks/AbstractQueuedSynchronizer$ConditionNode", "waiter"};
 // What a function has captured: all that a lambda refers to, of older and local classes what javac calls so. But not of
 // the JDK's own.
-constexpr std::string_view kLambda = "$$Lambda";
 constexpr std::string_view kCaptured = "val$";
+constexpr std::string_view kLambda = "$$Lambda";
 constexpr std::array<std::string_view, 5> kJdk{"java/", "javax/", "jdk/", "sun/", "com/sun/"};
+
+bool is_lambda(std::string_view name) {
+  return name.find(kLambda) != std::string_view::npos;
+}
 
 bool is_of_jdk(std::string_view name) {
   return std::ranges::any_of(kJdk, [name](std::string_view package) { return name.starts_with(package); });
@@ -136,6 +151,10 @@ bool is_local(std::string_view name) {
 }
 
 }  // namespace
+
+bool is_java_function(std::string_view name) {
+  return !is_of_jdk(name) && (is_lambda(name) || is_local(name));
+}
 
 const JavaChannel* JavaEnds::channel(std::uint64_t named) const {
   if (named == 0) return nullptr;
@@ -168,8 +187,8 @@ bool find_java_thread_fields(const JavaObjects& objects, std::uint64_t named, Ja
 
 bool JavaKnownWays::add_captured(const JavaObjects& objects, JavaReferences& references, std::uint32_t named,
                                  std::string_view name) {
-  const bool lambda = name.find(kLambda) != std::string_view::npos;
-  if (is_of_jdk(name) || (!lambda && !is_local(name))) return false;
+  if (!is_java_function(name)) return false;
+  const bool lambda = is_lambda(name);
   std::vector<std::uint16_t> fields;
   for (const auto& [offset, count] : references.layout_of(named).references) {
     for (std::uint32_t i = 0; i < count; ++i)
@@ -193,6 +212,10 @@ bool JavaKnownWays::add(const JavaObjects& objects, JavaReferences& references, 
   if (const char* const waits = java_waiter_field(name)) {
     const auto at = objects.field_or_above(named, waits);
     return at && ends_.waiters.emplace(named, *at).second;
+  }
+  if (name == kWaitsForTask.owner) {
+    const auto at = objects.field_or_above(named, kWaitsForTask.name);
+    return at && ends_.of_tasks.emplace(named, *at).second;
   }
   if (std::ranges::find(kArrays, name) != kArrays.end()) {
     ways_[named] = {JavaReference::kElement};

@@ -37,11 +37,15 @@ struct JavaEnds {
   bool add(const JavaChannel& channel);
   // Classes of what names a thread that waits, and the field that does. Of the JDK's: they are never unloaded.
   std::map<std::uint32_t, std::uint16_t> waiters;
+  // The same of those that count only for who began at a task.
+  std::map<std::uint32_t, std::uint16_t> of_tasks;
   std::uint16_t handle = 0;  // in java.lang.Thread: its JavaThread
   std::uint16_t number = 0;  // in it: its number
 
   bool operator==(const JavaEnds&) const = default;
 };
+// Lambdas and local classes of a program, by the names of their classes.
+[[nodiscard]] bool is_java_function(std::string_view name);
 // The field of that wait node which names the thread; null: it is none.
 [[nodiscard]] const char* java_waiter_field(const std::string& name);
 // Of java.lang.Thread.

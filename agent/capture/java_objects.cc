@@ -17,6 +17,7 @@ constexpr std::size_t kMostFlagSize = 64;
 constexpr std::size_t kMostFlagName = 64;
 constexpr std::size_t kMostSymbol = 512;
 constexpr std::uint32_t kMostFields = 1024;
+constexpr std::uint32_t kMostInterfaces = 64;
 constexpr std::uint32_t kMostStream = 65'536;
 constexpr std::uint32_t kMostFieldOffset = 32'768;
 
@@ -197,6 +198,18 @@ std::optional<std::string> JavaObjects::name(std::uint64_t named) const {
 std::uint64_t JavaObjects::above(std::uint64_t named) const {
   const std::uint64_t super = word(klass(named) + table_.offset("Klass::_super"));
   return super <= heap_.class_base ? 0 : (super - heap_.class_base) >> heap_.class_unit;
+}
+
+bool JavaObjects::implements(std::uint64_t named, std::initializer_list<std::string_view> interfaces) const {
+  // Array<T> of pointers: its length, and from the next word on its elements.
+  const std::uint64_t all = word(klass(named) + table_.offset("InstanceKlass::_transitive_interfaces"));
+  std::uint32_t length = 0;
+  if (all == 0 || !read(all, &length, sizeof(length))) return false;
+  for (std::uint32_t i = 1; i <= std::min(length, kMostInterfaces); ++i) {
+    const auto its = symbol(word(word(all + i * sizeof(std::uint64_t)) + table_.offset("Klass::_name")));
+    if (its && std::ranges::find(interfaces, *its) != interfaces.end()) return true;
+  }
+  return false;
 }
 
 void JavaObjects::find(JavaClasses& classes) const {

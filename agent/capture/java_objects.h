@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,6 +60,8 @@ class JavaObjects {
   [[nodiscard]] std::optional<std::uint64_t> class_of(std::uint64_t object) const;
   // Of a class: "java/lang/Thread"; of what class_of() says.
   [[nodiscard]] std::optional<std::string> name(std::uint64_t named) const;
+  // Whether the class, or one above it, is said to be one of these.
+  [[nodiscard]] bool implements(std::uint64_t named, std::initializer_list<std::string_view> interfaces) const;
   // The class above; 0: none.
   [[nodiscard]] std::uint64_t above(std::uint64_t named) const;
   // Looks at what was loaded since it was asked last; some 10 ms the first time.

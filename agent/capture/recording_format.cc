@@ -163,7 +163,7 @@ void encode(Writer& w, const event::Async& e) {
 }
 void encode(Writer& w, const event::Leads& e) {
   w.begin(Type::kLeads).put(e.time).put(e.pid).put(static_cast<std::uint64_t>(e.call));
-  w.put(static_cast<std::uint64_t>(e.request)).put(e.task).put(e.tid).end();
+  w.put(static_cast<std::uint64_t>(e.request)).put(e.task).put(e.tid).put(e.worker).end();
 }
 void encode(Writer& w, const event::Holds& e) {
   w.begin(Type::kHolds).put(e.time).put(e.thread).put(static_cast<std::uint64_t>(e.call)).put(e.collections);
@@ -324,7 +324,7 @@ bool decode_event(Type type, Bytes body, Event& event, ConnId& id) {
     case Type::kLeads: {
       event::Leads e;
       std::uint64_t request = 0;
-      f.get(e.time).get(e.pid).get(conn).get(request).get(e.task).get(e.tid);
+      f.get(e.time).get(e.pid).get(conn).get(request).get(e.task).get(e.tid).get(e.worker);
       e.call = ConnId{conn};
       e.request = ConnId{request};
       return finish(f, e, event);

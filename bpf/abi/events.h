@@ -267,8 +267,8 @@ struct ws_ev_leads {
   __u64 call;    /* connection the response came on */
   __u64 request; /* connection of the request; 0: a thread waits */
   __u64 task;    /* that, if it is a virtual one: as tasks are numbered */
-  __u32 tid;     /* else; or who makes the call for that request */
-  __u32 _pad;
+  __u32 tid;     /* else */
+  __u32 worker;  /* by what this thread works on, which has read the response itself; 0: by its channel */
 };
 WS_ABI_ASSERT(sizeof(struct ws_ev_leads) == 48, "ws_ev_leads");
 

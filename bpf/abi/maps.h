@@ -247,10 +247,13 @@ struct ws_java_way {
   __u8 count;
   __u8 is_array; /* all elements, of arrays of up to WS_WAY_ELEMENTS */
   __u16 fields[WS_WAY_FIELDS];
-  __u8 waits; /* a way ends here: fields[0] names the thread that waits */
+  __u8 waits; /* enum ws_way_waits: a way ends here, fields[0] names the thread that waits */
   __u8 _pad;
 };
 WS_ABI_ASSERT(sizeof(struct ws_java_way) == 16, "ws_java_way");
+
+/* Waiters of queues are of nobody but who began at a task: all sorts of things are given to queues. */
+enum ws_way_waits { WS_WAITS_NOT, WS_WAITS, WS_WAITS_FOR_TASK };
 
 /* What objects of a class are to whoever looks for futures. */
 enum ws_java_kind_is {
@@ -259,6 +262,7 @@ enum ws_java_kind_is {
   WS_JAVA_FOLLOWS,  /* what is to be done once one is done */
   WS_JAVA_ELEMENTS, /* an array */
   WS_JAVA_WAITER,   /* a thread; fields[0]: what has its JavaThread */
+  WS_JAVA_TASK,     /* work of which nobody keeps a future */
 };
 struct ws_java_kind {
   __u8 is; /* enum ws_java_kind_is */

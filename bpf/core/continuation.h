@@ -112,6 +112,7 @@ __weak __noinline int ws_way_step(__u32 pid) {
   const struct ws_java_way *way = bpf_map_lookup_elem(&ws_java_ways, &key);
   if (!way) return 1;
   if (way->waits) {
+    if (way->waits == WS_WAITS_FOR_TASK && !scratch->search.errand) return 1;
     /* It names nobody once the wait is over. */
     const __u64 waiter = ws_java_reference(java, object + way->fields[0]);
     if (waiter && scratch->search.waiter && scratch->search.waiter != waiter) scratch->search.fails = 1;
@@ -169,8 +170,16 @@ __weak __noinline int ws_tell_lead(__u32 pid, __u64 call, __u64 stack, __u32 fd)
   return ev.tid != 0;
 }
 
-/* The same from the future that a pool's thread works on, which has read the response itself: what is to be done after
- * it, or what it is to do. As ws_tell_holds() has just told it. Where a thread waits, that has been told as well. */
+/* A thread that a search has found: its id, and its JavaThread's OSThread; 0: a virtual one. */
+WS_INLINE __u64 ws_way_waiter(const struct ws_java_process *java, __u64 waiter, __u32 *tid) {
+  const __u64 self = ws_user_word(waiter + java->way_handle);
+  const __u64 os_thread = self ? ws_user_word(self + java->os_thread) : 0;
+  *tid = os_thread ? (__u32)ws_user_word(os_thread + java->thread_id) : 0;
+  return os_thread;
+}
+
+/* The same from what a pool's thread works on, which has read the response itself: what is to be done after it, or what
+ * it is to do. As ws_tell_holds() has just told it, with those that wait for a future. */
 __weak __noinline int ws_tell_errand(__u64 pid_tid, __u64 call) {
   const __u32 pid = pid_tid >> 32;
   const __u32 user = WS_HOLD_WORKS;
@@ -178,14 +187,16 @@ __weak __noinline int ws_tell_errand(__u64 pid_tid, __u64 call) {
   const struct ws_hold *hold = bpf_map_lookup_elem(&ws_holds, &user);
   struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
   if (!java || !java->way_classes[0] || !hold || !hold->ev.works_on || !scratch) return 0;
-  const struct ws_search begun = {.begin = hold->ev.works_on, .count = 1, .number = scratch->search.number + 1};
+  const struct ws_search begun = {
+      .begin = hold->ev.works_on, .count = 1, .errand = 1, .number = scratch->search.number + 1};
   scratch->search = begun;
   scratch->stack[0] = begun.begin;
-  if (!ws_way_search(pid, hold->ev.collections) || !scratch->search.found) return 0;
+  if (!ws_way_search(pid, hold->ev.collections) || (scratch->search.waiter && hold->ev.waiters)) return 0;
   struct ws_ev_leads ev = {.h = {.type = WS_EV_LEADS, .pid = pid, .time = bpf_ktime_get_boot_ns()},
                            .call = call,
                            .request = scratch->search.found,
-                           .tid = (__u32)pid_tid};
+                           .worker = (__u32)pid_tid};
+  if (scratch->search.waiter && (!java->way_handle || !ws_way_waiter(java, scratch->search.waiter, &ev.tid))) return 0;
   ws_emit(&ev, sizeof(ev));
   return 0;
 }
@@ -201,7 +212,8 @@ WS_INLINE void ws_tell_continuation(const struct ws_sight *sight, const struct w
     /* That one may be a pool's, and work for another: its stack holds still. */
     const struct ws_scratch *scratch = ws_scratch(WS_RECEIVED);
     if (!scratch) return;
-    ws_tell_holds((__u64)sight->pid << 32 | scratch->search.waiter_tid, conn->id, scratch->search.waiter);
+    const __u64 waiter = (__u64)sight->pid << 32 | scratch->search.waiter_tid;
+    if (ws_tell_holds(waiter, conn->id, scratch->search.waiter)) ws_tell_errand(waiter, conn->id);
     return;
   }
   struct task_struct *me = (struct task_struct *)bpf_get_current_task();

@@ -46,6 +46,7 @@ struct ws_hold {
   __u64 seen[1 << WS_HOLD_SEEN_BITS];
   __u32 count;
   __u32 number; /* of this look */
+  __u64 task;
   struct ws_ev_holds ev;
 };
 
@@ -84,7 +85,8 @@ WS_INLINE bool ws_hold_may_be(const struct ws_java_process *java, __u64 word) {
   return word >= java->heap && word < java->heap_end && !(word & ((1U << WS_OBJECT_ALIGNMENT) - 1));
 }
 
-/* Looks at a part of a stack for what its thread works on: the deepest future that is not done. 1: found. These are
+/* Looks at a part of a stack for what its thread works on: the deepest future that is not done. 1: found. Else it may
+ * be a task that was handed over without one: the deepest such as well. These are
  * global so that the verifier looks at each once: a look goes on in its own memory only. */
 __weak __noinline int ws_hold_works_on(__u32 pid, __u32 user, __u64 at) {
   const struct ws_java_process *java = bpf_map_lookup_elem(&ws_java_processes, &pid);
@@ -94,7 +96,9 @@ __weak __noinline int ws_hold_works_on(__u32 pid, __u32 user, __u64 at) {
     const __u64 word = hold->words[i];
     if (!ws_hold_may_be(java, word)) continue;
     const struct ws_java_kind *kind = ws_hold_kind(java, pid, word);
-    if (!kind || kind->is != WS_JAVA_FUTURE || ws_hold_done(kind, word)) continue;
+    if (!kind) continue;
+    if (kind->is == WS_JAVA_TASK && !hold->task) hold->task = word;
+    if (kind->is != WS_JAVA_FUTURE || ws_hold_done(kind, word)) continue;
     hold->ev.works_on = word;
     return 1;
   }
@@ -110,7 +114,8 @@ __weak __noinline int ws_hold_look(__u32 pid, __u32 user, __u64 at) {
     const __u64 word = hold->words[i];
     if (!ws_hold_may_be(java, word)) continue;
     const struct ws_java_kind *kind = ws_hold_kind(java, pid, word);
-    if (kind && kind->is != WS_JAVA_FOLLOWS && kind->is != WS_JAVA_WAITER) ws_hold_push(hold, word);
+    if (kind && kind->is != WS_JAVA_FOLLOWS && kind->is != WS_JAVA_WAITER && kind->is != WS_JAVA_TASK)
+      ws_hold_push(hold, word);
   }
   return 0;
 }
@@ -151,7 +156,7 @@ __weak __noinline int ws_hold_step(__u32 pid, __u32 user) {
       ws_hold_push(hold, ws_java_reference(java, object + java->array + i * java->reference_size));
     return 1;
   }
-  if (kind->is == WS_JAVA_FUTURE && hold->ev.count < WS_HOLD_MOST) {
+  if ((kind->is == WS_JAVA_FUTURE || kind->is == WS_JAVA_TASK) && hold->ev.count < WS_HOLD_MOST) {
     const __u32 at = hold->ev.count & (WS_HOLD_MOST - 1);
     hold->ev.futures[at] = object;
     hold->ev.count++;
@@ -184,11 +189,13 @@ __weak __noinline int ws_tell_holds(__u64 pid_tid, __u64 conn, __u64 pointer) {
                                    .tid = (__u32)pid_tid,
                                    .collections = collections};
   hold->ev = none;
+  hold->task = 0;
   __u64 at = end;
   for (int i = 0; i < WS_HOLD_BOTTOM && at > top; i++) {
     at -= sizeof(hold->words);
     if (ws_hold_works_on(pid, user, at)) break;
   }
+  if (conn && !hold->ev.works_on) hold->ev.works_on = hold->task;
   if (conn) ws_hold_push(hold, hold->ev.works_on);
   at = top;
   for (int i = 0; i < WS_HOLD_TOP && !conn && at < end; i++, at += sizeof(hold->words)) ws_hold_look(pid, user, at);

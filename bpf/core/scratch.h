@@ -25,7 +25,8 @@ struct ws_search {
   __u64 waiter; /* a java.lang.Thread, in the end its pointer as the C library sets it */
   __u32 waiter_tid;
   __u32 count; /* places yet to be looked at, in ws_scratch.stack */
-  __u16 fails;
+  __u8 fails;
+  __u8 errand; /* it began at what a thread works on */
   __u16 number; /* of this search, on this CPU */
 };
 

@@ -36,7 +36,7 @@ class Continuation : public Evidence {
   void event(const Event& event, World& world) override {
     if (const auto* leads = std::get_if<event::Leads>(&event)) {
       // By what a pool's thread works on: the evidence of that.
-      if (leads->request != ConnId{} && leads->tid != 0) return;
+      if (leads->worker != 0) return;
       led(process_of(leads->pid, world), *leads, world);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
       processes_.erase(exited->pid);

@@ -5,7 +5,8 @@
 // A thread of a pool may itself wait for what it gave to another pool: its own work is then what it is all for.
 //
 // What it works on, or what is to be done after that, may name the connection of its request (what a function has
-// captured, ADR 17): that holds whatever is collected meanwhile.
+// captured, ADR 17), or the thread that waits for it (a latch): that holds whatever is collected meanwhile. A task that
+// was handed over without a future is taken for one.
 //
 // Where nobody waits, what the calls of a request lead to is the same: its last stages. Whose request it is shows when
 // a pool's thread answers in one go with the last of these calls.
@@ -62,7 +63,7 @@ class Future : public Evidence {
     if (const auto* holds = std::get_if<event::Holds>(&event)) {
       holding(*holds, world);
     } else if (const auto* leads = std::get_if<event::Leads>(&event)) {
-      if (leads->request != ConnId{} && leads->tid != 0) led(*leads, world);
+      if (leads->worker != 0) led(*leads, world);
     } else if (const auto* tick = std::get_if<event::Tick>(&event)) {
       settle(tick->time, world);
     } else if (const auto* exited = std::get_if<event::ProcessExited>(&event)) {
@@ -193,14 +194,16 @@ class Future : public Evidence {
       works(process, holds, world);
   }
 
-  void led(const event::Leads& leads, const World& world) {
+  void led(const event::Leads& leads, World& world) {
     const auto of = processes_.find(leads.pid);
     const auto call = read_.find(leads.call);
     if (of == processes_.end() || call == read_.end()) return;
-    const auto on = of->second.asked.find(leads.request);
     const auto made = made_.find(call->second);
-    if (on == of->second.asked.end() || made == made_.end()) return;
-    const NodePtr request = world.open.find(on->second);
+    if (made == made_.end()) return;
+    const auto on = of->second.asked.find(leads.request);
+    const NodePtr request = leads.request == ConnId{}         ? served_by(leads.tid, world)
+                            : on != of->second.asked.end() ? world.open.find(on->second)
+                                                           : nullptr;
     if (request && !request->answering) is_of(call->second, made->second, request);
   }
 

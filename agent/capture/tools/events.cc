@@ -81,9 +81,9 @@ class Printer : public Sink<Event> {
                 static_cast<unsigned long long>(e.trigger), static_cast<unsigned long long>(e.given));
   }
   void print(const event::Leads& e) {
-    std::printf("leads pid %u conn %llx -> conn %llx tid %u task %llx\n", e.pid,
+    std::printf("leads pid %u conn %llx -> conn %llx tid %u task %llx by %u\n", e.pid,
                 static_cast<unsigned long long>(e.call), static_cast<unsigned long long>(e.request), e.tid,
-                static_cast<unsigned long long>(e.task));
+                static_cast<unsigned long long>(e.task), e.worker);
   }
   void print(const event::Holds& e) {
     std::printf("%llu holds pid %u/%u conn %llx collections %u works on %llx:",
