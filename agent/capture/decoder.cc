@@ -132,7 +132,8 @@ void Decoder::decode(Bytes record, Sink<Event>& sink) {
     case WS_EV_LEADS: {
       const auto ev = read<ws_ev_leads>(record);
       if (!ev) return malformed_.add();
-      return sink.accept(event::Leads{time, ev->h.pid, ConnId{ev->call}, ConnId{ev->request}, ev->task, ev->tid, ev->worker});
+      return sink.accept(
+          event::Leads{time, ev->h.pid, ConnId{ev->call}, ConnId{ev->request}, ev->task, ev->tid, ev->worker});
     }
     case WS_EV_HOLDS: {
       const auto ev = read<ws_ev_holds>(record);

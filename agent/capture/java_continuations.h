@@ -38,7 +38,8 @@ struct JavaLearning {
 };
 // A look at its objects, some 10 to 100 ms. Whether anything was learned.
 [[nodiscard]] bool look_for_ways(JavaLearning& learning, const ConnSides& sides);
-// What takes longest of the first one, how objects of its classes lie, as soon as it serves: its first calls are to come.
+// What takes longest of the first one, how objects of its classes lie, as soon as it serves: its first calls are to
+// come.
 void look_around(JavaLearning& learning, const ConnSides& sides);
 
 // One thread; what takes long is done in another, one process at a time.
@@ -71,10 +72,10 @@ class JavaContinuations {
     std::shared_ptr<JavaLearning> learning;
     BootTime due{};
     std::int64_t between = kFirstBetween;
-    int looks = 0;       // that found ways
-    int tries = 0;       // looks, up to a number
-    int checks = 0;      // of whether it has connections enough, up to a number
-    int stale = 0;       // that brought nothing new, one after the other
+    int looks = 0;   // that found ways
+    int tries = 0;   // looks, up to a number
+    int checks = 0;  // of whether it has connections enough, up to a number
+    int stale = 0;   // that brought nothing new, one after the other
     bool looked_around = false;
     bool talks = false;  // it was seen to have connections
     JavaKnownWays beforehand;

@@ -25,6 +25,12 @@ struct Future {
   const char* done;     // 32 bits: 0 until it is done
   const char* follows;  // who waits, or what is to be done next; "": nothing does
 };
+// Futures of an ExecutorCompletionService, and queues it may have.
+constexpr std::string_view kQueueing = "java/util/concurrent/ExecutorCompletionService$QueueingFuture";
+constexpr const char* kResults = "completionQueue";
+constexpr std::array<std::string_view, 3> kQueues{"java/util/concurrent/LinkedBlockingQueue",
+                                                  "java/util/concurrent/LinkedBlockingDeque",
+                                                  "java/util/concurrent/ArrayBlockingQueue"};
 constexpr std::array<Future, 3> kFutures{{{"java/util/concurrent/FutureTask", "state", "waiters"},
                                           {"java/util/concurrent/CompletableFuture", "result", "stack"},
                                           {"java/util/concurrent/ForkJoinTask", "status", ""}}};
@@ -74,6 +80,10 @@ bool JavaKinds::kind_of(std::uint64_t named, const std::string& name, ws_java_ki
     }
     return kind.count != 0;
   }
+  if (std::ranges::find(kQueues, name) != kQueues.end()) {
+    kind.is = WS_JAVA_RESULTS;
+    return true;
+  }
   std::uint64_t above = named;
   for (std::size_t i = 0; above != 0 && i < kMostAbove; ++i, above = objects_.above(above)) {
     const auto its = i == 0 ? name : objects_.name(above).value_or("");
@@ -85,6 +95,7 @@ bool JavaKinds::kind_of(std::uint64_t named, const std::string& name, ws_java_ki
       kind.is = WS_JAVA_FUTURE;
       kind.done = *done;
       add(above, future.follows, kind);
+      if (name == kQueueing) add(named, kResults, kind);
       return true;
     }
     if (std::ranges::find(kFollows, its) != kFollows.end()) {
@@ -150,7 +161,7 @@ void JavaFutures::follow(std::uint32_t pid, bool wanted) {
     it->second.looks = 1;
     it->second.between = kFirstBetween;
   }
-  if (before != wanted && it->second.futures != 0 && it->second.process.where.blocker != 0)
+  if (before != wanted && it->second.any() && it->second.process.where.blocker != 0)
     tell_(pid, it->second.process, wanted);
   if (wanted) return;
   forget(it->second);
@@ -162,7 +173,7 @@ void JavaFutures::look(std::uint32_t pid, Known& known) {
   const JavaObjects objects(memory, known.process.table, known.process.heap);
   JavaReferences references(memory, known.process.table, known.process.heap, known.layouts);
   JavaKinds kinds(objects, references);
-  const std::size_t before = known.futures;
+  const bool before = known.any();
   objects.each_new(known.newest, [&](std::uint64_t named, const std::string& name) {
     ws_java_kind kind{};
     if (known.told.size() >= kMostTold || named > UINT32_MAX || !kinds.kind_of(named, name, kind)) return;
@@ -174,7 +185,7 @@ void JavaFutures::look(std::uint32_t pid, Known& known) {
     known.futures += kind.is == WS_JAVA_FUTURE ? 1 : 0;
   });
   if (known.process.where.blocker == 0) return;  // nobody tells who waits for one
-  if (before == 0 && known.futures != 0 && wanted_[pid]) tell_(pid, known.process, true);
+  if (!before && known.any() && wanted_[pid]) tell_(pid, known.process, true);
 }
 
 bool JavaFutures::due(std::uint32_t pid, const Known& known, BootTime now) const {

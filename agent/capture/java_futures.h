@@ -49,6 +49,8 @@ class JavaFutures {
     BootTime looked{};
     int looks = 0;
     std::int64_t between = 0;
+
+    [[nodiscard]] bool any() const { return futures + tasks != 0; }
   };
 
   [[nodiscard]] bool due(std::uint32_t pid, const Known& known, BootTime now) const;

@@ -233,10 +233,8 @@ bool JavaKnownWays::add(const JavaObjects& objects, JavaReferences& references, 
   add_those(kServers);
   add_those(kNetty);
   if (name == kNettyChannel) netty_ = {named, objects.field_or_above(named, kNettySocket).value_or(0), 0};
-  if (name == kNettyLinuxSocket)
-    netty_descriptor_ = objects.field_or_above(named, kNettyDescriptor).value_or(0);
-  if (netty_.socket != 0 && netty_descriptor_ != 0)
-    ends_.add({netty_.named, netty_.socket, netty_descriptor_});
+  if (name == kNettyLinuxSocket) netty_descriptor_ = objects.field_or_above(named, kNettyDescriptor).value_or(0);
+  if (netty_.socket != 0 && netty_descriptor_ != 0) ends_.add({netty_.named, netty_.socket, netty_descriptor_});
   if (name.starts_with(kCompletions)) {
     for (const char* const on : {kDependent, kFunction})
       if (const auto at = objects.field_or_above(named, on)) fields.push_back(*at);

@@ -263,6 +263,7 @@ enum ws_java_kind_is {
   WS_JAVA_ELEMENTS, /* an array */
   WS_JAVA_WAITER,   /* a thread; fields[0]: what has its JavaThread */
   WS_JAVA_TASK,     /* work of which nobody keeps a future */
+  WS_JAVA_RESULTS,  /* where futures go when they are done: of what began them alone, if one names it */
 };
 struct ws_java_kind {
   __u8 is; /* enum ws_java_kind_is */

@@ -114,7 +114,7 @@ __weak __noinline int ws_hold_look(__u32 pid, __u32 user, __u64 at) {
     const __u64 word = hold->words[i];
     if (!ws_hold_may_be(java, word)) continue;
     const struct ws_java_kind *kind = ws_hold_kind(java, pid, word);
-    if (kind && kind->is != WS_JAVA_FOLLOWS && kind->is != WS_JAVA_WAITER && kind->is != WS_JAVA_TASK)
+    if (kind && (kind->is == WS_JAVA_FUTURE || kind->is == WS_JAVA_HOLDER || kind->is == WS_JAVA_ELEMENTS))
       ws_hold_push(hold, word);
   }
   return 0;
@@ -156,7 +156,8 @@ __weak __noinline int ws_hold_step(__u32 pid, __u32 user) {
       ws_hold_push(hold, ws_java_reference(java, object + java->array + i * java->reference_size));
     return 1;
   }
-  if ((kind->is == WS_JAVA_FUTURE || kind->is == WS_JAVA_TASK) && hold->ev.count < WS_HOLD_MOST) {
+  const bool told = kind->is == WS_JAVA_FUTURE || kind->is == WS_JAVA_TASK || kind->is == WS_JAVA_RESULTS;
+  if (told && hold->ev.count < WS_HOLD_MOST) {
     const __u32 at = hold->ev.count & (WS_HOLD_MOST - 1);
     hold->ev.futures[at] = object;
     hold->ev.count++;

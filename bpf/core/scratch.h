@@ -26,7 +26,7 @@ struct ws_search {
   __u32 waiter_tid;
   __u32 count; /* places yet to be looked at, in ws_scratch.stack */
   __u8 fails;
-  __u8 errand; /* it began at what a thread works on */
+  __u8 errand;  /* it began at what a thread works on */
   __u16 number; /* of this search, on this CPU */
 };
 

@@ -201,10 +201,15 @@ class Future : public Evidence {
     const auto made = made_.find(call->second);
     if (made == made_.end()) return;
     const auto on = of->second.asked.find(leads.request);
-    const NodePtr request = leads.request == ConnId{}         ? served_by(leads.tid, world)
+    const NodePtr request = leads.request == ConnId{}      ? served_by(leads.tid, world)
                             : on != of->second.asked.end() ? world.open.find(on->second)
                                                            : nullptr;
-    if (request && !request->answering) is_of(call->second, made->second, request);
+    if (!request || request->answering) return;
+    is_of(call->second, made->second, request);
+    // What it leads to was looked at as well: it leads to no other.
+    if (made->second.collections != of->second.collections) return;
+    for (const std::uint64_t future : std::vector<std::uint64_t>(made->second.leads_to))
+      give(of->second, future, request);
   }
 
   void works(Process& process, const event::Holds& holds, World& world) {

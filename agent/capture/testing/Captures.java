@@ -1,6 +1,7 @@
 // Requests that no thread waits for: what is to be done after their call has captured the exchange that is answered then.
 // "GET /front/I" on an accepted connection, its call asks for /call/I. How: by java.net.http and a lambda, a local class
-// (local), or by blocking calls in a pool (blocking), which may answer as well (submitted).
+// (local), or by blocking calls in a pool (blocking), which may answer as well (submitted); or the thread that read the
+// request waits at a latch (latch).
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
@@ -16,6 +17,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.BiConsumer;
@@ -69,6 +71,16 @@ final class Captures {
       });
       return;
     }
+    if (how.equals("latch")) {
+      CountDownLatch latch = new CountDownLatch(1);
+      POOL.execute(() -> {
+        get(url);
+        latch.countDown();
+      });
+      await(latch);
+      answer(exchange);
+      return;
+    }
     if (how.equals("blocking")) {
       CompletableFuture.runAsync(() -> get(url), POOL).whenComplete((done, failure) -> answer(exchange));
       return;
@@ -91,6 +103,14 @@ final class Captures {
     HttpServer out = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 512);
     out.setExecutor(Executors.newFixedThreadPool(CLIENTS));
     return out;
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   private static void get(String url) {

@@ -61,7 +61,7 @@ LOOPS = (Variant("idle", "loop", lambda c: 1, ample), Variant("busy", "busy", la
 # Ways in which an event loop goes on with another's work: what cannot be known must not be said.
 # Calls handed over one by one to a pool with a thread for each, or too few; awaited all at once; one task for all of them.
 FANS = tuple(Variant(f"{how}{'-busy' if busy else ''}", "busy" if busy else "idle", scarce if busy else ample, ample)
-             for how in ("order", "all", "whole", "client", "join", "order-client") for busy in (False, True))
+             for how in ("order", "all", "whole", "client", "join", "order-client", "latch", "completion") for busy in (False, True))
 FANS += (Variant("threads", "idle", lambda c: 1, ample),)
 
 HANDOVERS = tuple(Variant(name, "loop" if exact else "unsure", lambda c: 1, ample) for name, exact in (

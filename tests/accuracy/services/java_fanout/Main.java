@@ -6,15 +6,19 @@ import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionService;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The thread that reads a request and answers it has another pool's threads make its calls, one by one, and waits for
  * them: in the order in which they were handed over, or for all at once (-Dvariant=all), or for one that makes them
- * all (whole).
+ * all (whole), at a latch (latch), or for whichever is done next (completion).
  */
 final class Main {
   private static final String VARIANT = System.getProperty("variant", "");
@@ -44,6 +48,8 @@ final class Main {
           step.pause();
           if (VARIANT.startsWith("threads")) threads(path, body, step.calls());
           else if (VARIANT.startsWith("join")) SelectorClient.join(path, body, step.calls());
+          else if (VARIANT.startsWith("latch")) atLatch(path, body, step.calls());
+          else if (VARIANT.startsWith("completion")) asCompleted(path, body, step.calls());
           else if (VARIANT.startsWith("all")) together(path, body, step.calls());
           else inOrder(path, body, step.calls());
         }
@@ -64,6 +70,35 @@ final class Main {
       }));
     }
     for (Future<?> call : made) call.get();
+  }
+
+  private static void atLatch(String path, byte[] body, List<Integer> calls) throws InterruptedException {
+    CountDownLatch latch = new CountDownLatch(calls.size());
+    AtomicInteger failed = new AtomicInteger();
+    for (int index : calls) {
+      CALLS.execute(() -> {
+        try {
+          Blocking.call(path, body, index);
+        } catch (IOException e) {
+          failed.incrementAndGet();
+        } finally {
+          latch.countDown();
+        }
+      });
+    }
+    latch.await();
+    if (failed.get() != 0) throw new IllegalStateException(failed.get() + " calls failed");
+  }
+
+  private static void asCompleted(String path, byte[] body, List<Integer> calls) throws ExecutionException, InterruptedException {
+    CompletionService<Void> made = new ExecutorCompletionService<>(CALLS);
+    for (int index : calls) {
+      made.submit(() -> {
+        Blocking.call(path, body, index);
+        return null;
+      });
+    }
+    for (int index : calls) made.take().get();
   }
 
   private static void threads(String path, byte[] body, List<Integer> calls) throws InterruptedException {
