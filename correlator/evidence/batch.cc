@@ -24,7 +24,7 @@ namespace wirespan {
 namespace {
 
 constexpr std::size_t kMostProcesses = 65'536;
-constexpr std::size_t kMostGuesses = 8192;  // twice
+constexpr std::size_t kMostGuesses = 2048;  // twice: calls whose response is due
 constexpr std::size_t kMostWaiting = 1024;
 constexpr float kProven = 16;  // proofs, each as much as it was no accident
 constexpr float kProvenAsWell = 4;

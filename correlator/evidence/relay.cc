@@ -29,7 +29,7 @@ namespace {
 
 constexpr std::size_t kMostThreads = 65'536;
 constexpr std::size_t kMostProcesses = 65'536;
-constexpr std::size_t kMostGuesses = 8192;  // twice
+constexpr std::size_t kMostGuesses = 2048;  // twice: calls whose response is due
 constexpr std::size_t kMostWaiting = 1024;
 constexpr std::size_t kMostFree = 1024;  // connections of a thread
 constexpr std::uint32_t kTurnsToConnect = 2;

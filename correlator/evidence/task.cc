@@ -30,7 +30,10 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostTasks = 16'384;  // of all processes, twice; past it those not used lately are forgotten
+// Of all processes, twice; past it those not used lately are forgotten. More where more requests are open at a time.
+constexpr std::size_t kTasks = 8192;
+constexpr std::size_t kMostTasks = 32'768;
+constexpr std::size_t kTasksOfRequest = 4;
 constexpr std::size_t kMostProcesses = 4096;
 constexpr std::size_t kMostPending = 4096;  // calls of a process that wait for an answer
 constexpr std::size_t kMostWaiting = 1024;
@@ -79,8 +82,8 @@ class Tasks {
     return task != nullptr ? *task : young_[key];
   }
   // Where nobody holds one.
-  void age() {
-    if (young_.size() < kMostTasks) return;
+  void age(std::size_t open) {
+    if (young_.size() < std::clamp(open * kTasksOfRequest, kTasks, kMostTasks)) return;
     old_ = std::move(young_);
     young_.clear();
   }
@@ -103,9 +106,9 @@ class ByTask : public Evidence {
     }
   }
 
-  void event(const Event& event, World& /*world*/) override {
+  void event(const Event& event, World& world) override {
     if (const auto* lineage = std::get_if<event::Lineage>(&event)) {
-      tasks_.age();
+      tasks_.age(world.open.size());
       std::uint64_t child = lineage->task;
       for (std::uint32_t i = 0; i < lineage->count; ++i) {
         tasks_.get(key(lineage->pid, child)).parent = lineage->ancestors[i];

@@ -32,7 +32,7 @@ constexpr float kProvenCalls = 32;
 constexpr float kRareCalls = 400;
 constexpr std::size_t kMostPutOff = 1024;
 constexpr std::size_t kLookedThrough = 64;
-constexpr std::size_t kMostGuesses = 16'384;  // twice
+constexpr std::size_t kMostGuesses = 4096;  // twice: calls whose response is due
 
 class Turn : public Evidence {
  public:
