@@ -236,10 +236,16 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
     if (ends.number == 0) ends.number = before_looks.number;
   }
   if (ways == known.ways && ends == known.told_ends) return false;
-  known.ways = std::move(ways);
-  const std::vector<ws_java_class_of> before = std::exchange(known.told, {});
+  const JavaWays::Ways last = std::exchange(known.ways, std::move(ways));
+  std::unordered_set<std::uint32_t> before;
+  for (const ws_java_class_of& of : std::exchange(known.told, {})) before.insert(of.named);
   for (const auto& [named, fields] : known.ways) {
     ws_java_class_of of{pid, named};
+    const auto same = last.find(named);
+    if (same != last.end() && same->second == fields && before.contains(named)) {
+      known.told.push_back(of);
+      continue;
+    }
     ws_java_way way{};
     // Where there are more ways on than can be followed, any of them may lead elsewhere.
     if (fields.size() > WS_WAY_FIELDS) continue;
@@ -260,10 +266,8 @@ bool JavaContinuations::publish(std::uint32_t pid, Known& known, const Told& tol
   };
   tell_waiters(ends.waiters, WS_WAITS);
   tell_waiters(ends.of_tasks, WS_WAITS_FOR_TASK);
-  for (const ws_java_class_of& of : before) {
-    const auto same = [&of](const ws_java_class_of& other) { return other.named == of.named; };
-    if (std::ranges::none_of(known.told, same)) kernel_.remove_java_way(of);
-  }
+  for (const ws_java_class_of& of : known.told) before.erase(of.named);
+  for (const std::uint32_t gone : before) kernel_.remove_java_way({pid, gone});
   known.told_ends = ends;
   if (!known.told.empty() && ends.begin()) told(pid, ends, known.learning->process.heap);
   return true;

@@ -11,9 +11,11 @@
 namespace wirespan {
 namespace {
 
-constexpr std::size_t kMostAbove = 12;     // classes above one
-constexpr std::size_t kMostTold = 1024;    // of a process
-constexpr std::size_t kMostTasks = 512;    // of these
+constexpr std::size_t kMostAbove = 12;   // classes above one
+constexpr std::size_t kMostTold = 1024;  // of a process
+// Of these, and of a first look: those that requests need are loaded with them.
+constexpr std::size_t kMostTasks = 512;
+constexpr std::size_t kMostTasksAtFirst = 256;
 constexpr std::size_t kMostWanted = 4096;  // processes
 // Classes are loaded when they are first used: most of those of a service's way of waiting with its first requests.
 constexpr std::int64_t kFirstBetween = 20'000'000;
@@ -174,15 +176,17 @@ void JavaFutures::look(std::uint32_t pid, Known& known) {
   JavaReferences references(memory, known.process.table, known.process.heap, known.layouts);
   JavaKinds kinds(objects, references);
   const bool before = known.any();
+  const std::size_t most_tasks = known.newest.empty() ? kMostTasksAtFirst : kMostTasks;
   objects.each_new(known.newest, [&](std::uint64_t named, const std::string& name) {
     ws_java_kind kind{};
     if (known.told.size() >= kMostTold || named > UINT32_MAX || !kinds.kind_of(named, name, kind)) return;
     if (name == kThread) known.process.where.blocker = objects.field(named, kBlocker).value_or(0);
-    if (kind.is == WS_JAVA_TASK && ++known.tasks > kMostTasks) return;
+    if (kind.is == WS_JAVA_TASK && known.tasks >= most_tasks) return;
     const ws_java_class_of of{pid, static_cast<std::uint32_t>(named)};
     if (!kernel_.set_java_kind(of, kind)) return;
     known.told.push_back(of);
     known.futures += kind.is == WS_JAVA_FUTURE ? 1 : 0;
+    known.tasks += kind.is == WS_JAVA_TASK ? 1 : 0;
   });
   if (known.process.where.blocker == 0) return;  // nobody tells who waits for one
   if (!before && known.any() && wanted_[pid]) tell_(pid, known.process, true);

@@ -133,6 +133,10 @@ constexpr Field kWaitsForTask{"java/util/concurrent/locks/AbstractQueuedSynchron
 // What a function has captured: all that a lambda refers to, of older and local classes what javac calls so. But not of
 // the JDK's own.
 constexpr std::string_view kCaptured = "val$";
+// Classes that have captured something, of a process. Large ones have thousands since they were started, the newest of
+// which are told first; those that requests need are loaded with them.
+constexpr std::size_t kMostCaptured = 2048;
+constexpr std::size_t kMostCapturedAtFirst = 1024;
 constexpr std::string_view kLambda = "$$Lambda";
 constexpr std::array<std::string_view, 5> kJdk{"java/", "javax/", "jdk/", "sun/", "com/sun/"};
 
@@ -187,7 +191,7 @@ bool find_java_thread_fields(const JavaObjects& objects, std::uint64_t named, Ja
 
 bool JavaKnownWays::add_captured(const JavaObjects& objects, JavaReferences& references, std::uint32_t named,
                                  std::string_view name) {
-  if (!is_java_function(name)) return false;
+  if (captured_.size() >= most_captured_ || !is_java_function(name)) return false;
   const bool lambda = is_lambda(name);
   std::vector<std::uint16_t> fields;
   for (const auto& [offset, count] : references.layout_of(named).references) {
@@ -255,9 +259,11 @@ bool JavaKnownWays::look(std::uint32_t pid, const JavaProcess& process) {
   JavaLayouts layouts;
   JavaReferences references(memory, process.table, process.heap, layouts);
   bool more = false;
+  if (newest_.empty()) most_captured_ = kMostCapturedAtFirst;
   objects.each_new(newest_, [&](std::uint64_t named, const std::string& name) {
     if (named <= UINT32_MAX && add(objects, references, static_cast<std::uint32_t>(named), name)) more = true;
   });
+  most_captured_ = kMostCaptured;
   return more;
 }
 

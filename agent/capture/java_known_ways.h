@@ -68,6 +68,7 @@ class JavaKnownWays {
 
   JavaWays::Ways ways_;
   JavaWays::Ways captured_;
+  std::size_t most_captured_ = 0;
   JavaEnds ends_;
   JavaChannel netty_;  // without its descriptor
   std::uint16_t netty_descriptor_ = 0;
