@@ -224,6 +224,7 @@ TEST_P(Futures, OfCallsAreHeldByTheirRequests) {
     };
     script.after = [&] { program.finish(); };
     std::map<ConnId, std::string> made;                                   // on a connection: "request 7"
+    std::set<ConnId> clients;                                             // whose threads are tasks as well
     std::map<std::uint32_t, std::string> served;                          // by a thread
     std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> held;  // by number of collections and address
     std::vector<std::pair<event::Holds, std::string>> calls;
@@ -234,9 +235,11 @@ TEST_P(Futures, OfCallsAreHeldByTheirRequests) {
         const std::string line(as_text(data->captured).substr(0, as_text(data->captured).find('\n')));
         const bool sent = data->direction == Direction::kSent;
         if (line.starts_with("call") && sent) made[data->conn->id] = line.substr(line.find("request"));
+        if (line.starts_with("request") && sent) clients.insert(data->conn->id);
         if (line.starts_with("request") && !sent) served[data->actor.thread.tid] = line;
         if (line.starts_with("done") && sent) served.erase(data->actor.thread.tid);
       } else if (const auto* holds = std::get_if<event::Holds>(&event)) {
+        if (clients.contains(holds->call)) return;
         if (holds->call != ConnId{}) {
           // Programs that are preempted miss one now and then (ADR 14).
           if (!made.contains(holds->call)) {
@@ -294,7 +297,7 @@ TEST_P(Sends, CallsAreOfTheThreadThatWaits) {
   Script script;
   script.before = [&] {
     program.start({java, "-Xmx64m", "-Xmn8m", "-XX:-UsePerfData",
-                   WIRESPAN_SOURCE_DIR "/agent/capture/testing/Sends.java", how, "150"});
+                   WIRESPAN_SOURCE_DIR "/agent/capture/testing/Sends.java", how, "100"});
   };
   script.after = [&] { program.finish(); };
   std::map<ConnId, std::string> made;           // on a connection: of request "7"
@@ -319,7 +322,7 @@ TEST_P(Sends, CallsAreOfTheThreadThatWaits) {
     }
   };
   (void)testing::trace(script);
-  EXPECT_GT(calls, 2000U);
+  EXPECT_GT(calls, 1500U);
   // Its classes are known some 0.1 s after they are loaded, and a collection now and then comes between.
   EXPECT_GT(told * 10, calls * 7);
 }
@@ -335,7 +338,7 @@ TEST_P(Captures, TellTheirRequest) {
   const std::vector<std::string> all = all_java();
   if (all.empty()) GTEST_SKIP() << "no JDK 17 or newer is installed";
   const bool everything = std::getenv("CI") != nullptr;
-  if (!everything && (std::string_view(GetParam()) == "local" || std::string_view(GetParam()) == "submitted"))
+  if (!everything && std::string_view(GetParam()) != "lambda" && std::string_view(GetParam()) != "latch")
     GTEST_SKIP() << "some seconds: only where CI is set";
   std::set<std::string> releases{all.front()};
   if (const std::string newest = newest_java(); !newest.empty() && everything) releases.insert(newest);
