@@ -16,12 +16,6 @@
 namespace wirespan {
 namespace {
 
-// Channels of the JDK's, and Netty's own over epoll, which name another object that has the descriptor.
-constexpr const char* kChannel = "sun/nio/ch/SocketChannelImpl";
-constexpr const char* kDescriptor = "fdVal";
-constexpr const char* kNettyChannel = "io/netty/channel/epoll/EpollSocketChannel";
-constexpr const char* kNettySocket = "socket";
-constexpr const char* kNettyDescriptor = "fd";
 constexpr std::size_t kMostRead = 40'000;  // objects, on the way to channels: some 0.5 us each
 // Those not registered with a selector are not found: so many more objects than led to the last one are looked at.
 constexpr std::size_t kMostBeyond = 2;
@@ -108,8 +102,8 @@ class Channels {
     const std::string& name = references_.layout_of(named).name;
     std::optional<std::uint16_t> descriptor;
     std::uint16_t socket = 0;
-    if (name == kChannel) {
-      descriptor = objects_.field_or_above(named, kDescriptor);
+    if (name == kJavaChannel) {
+      descriptor = objects_.field_or_above(named, kJavaDescriptor);
     } else if (name == kNettyChannel) {
       socket = objects_.field_or_above(named, kNettySocket).value_or(0);
       const std::uint64_t holder = socket != 0 ? referred(object, socket) : 0;

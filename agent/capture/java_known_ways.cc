@@ -14,7 +14,6 @@ struct Field {
   std::string_view owner;
   const char* name;
 };
-constexpr Field kChannel{"sun/nio/ch/SocketChannelImpl", "fdVal"};
 constexpr std::string_view kThread = "java/lang/Thread";
 constexpr const char* kHandle = "eetop";
 constexpr const char* kNumber = "tid";
@@ -116,11 +115,7 @@ constexpr std::array kNetty{
     Field{"io/netty/util/concurrent/PromiseCombiner$1", "this$0"},
     Field{"io/netty/util/concurrent/PromiseCombiner", "aggregatePromise"},
 };
-// Netty's own channels over epoll name another object that has the descriptor.
-constexpr std::string_view kNettyChannel = "io/netty/channel/epoll/EpollSocketChannel";
-constexpr const char* kNettySocket = "socket";
 constexpr std::string_view kNettyLinuxSocket = "io/netty/channel/epoll/LinuxSocket";
-constexpr const char* kNettyDescriptor = "fd";
 constexpr std::array<std::string_view, 4> kArrays{"[Ljava/nio/channels/SelectionKey;", "[Ljava/util/HashMap$Node;",
                                                   "[Lio/netty/util/DefaultAttributeMap$DefaultAttribute;",
                                                   "[Lio/netty/util/concurrent/GenericFutureListener;"};
@@ -238,13 +233,12 @@ bool JavaKnownWays::add(const JavaObjects& objects, JavaReferences& references, 
   add_those(kNetty);
   if (name == kNettyChannel) netty_ = {named, objects.field_or_above(named, kNettySocket).value_or(0), 0};
   if (name == kNettyLinuxSocket) netty_descriptor_ = objects.field_or_above(named, kNettyDescriptor).value_or(0);
-  if (netty_.socket != 0 && netty_descriptor_ != 0) ends_.add({netty_.named, netty_.socket, netty_descriptor_});
   if (name.starts_with(kCompletions)) {
     for (const char* const on : {kDependent, kFunction})
       if (const auto at = objects.field_or_above(named, on)) fields.push_back(*at);
   }
-  if (name == kChannel.owner) {
-    const auto at = objects.field_or_above(named, kChannel.name);
+  if (name == kJavaChannel) {
+    const auto at = objects.field_or_above(named, kJavaDescriptor);
     if (at) ends_.add({named, 0, *at});
   }
   if (fields.empty()) return false;
@@ -258,13 +252,16 @@ bool JavaKnownWays::look(std::uint32_t pid, const JavaProcess& process) {
   const JavaObjects objects(memory, process.table, process.heap);
   JavaLayouts layouts;
   JavaReferences references(memory, process.table, process.heap, layouts);
+  const JavaEnds before = ends_;
   bool more = false;
   if (newest_.empty()) most_captured_ = kMostCapturedAtFirst;
   objects.each_new(newest_, [&](std::uint64_t named, const std::string& name) {
     if (named <= UINT32_MAX && add(objects, references, static_cast<std::uint32_t>(named), name)) more = true;
   });
   most_captured_ = kMostCaptured;
-  return more;
+  // Its channel and what has the descriptor are loaded one after the other.
+  if (netty_.socket != 0 && netty_descriptor_ != 0) ends_.add({netty_.named, netty_.socket, netty_descriptor_});
+  return more || ends_ != before;
 }
 
 }  // namespace wirespan

@@ -19,6 +19,14 @@
 
 namespace wirespan {
 
+// Classes of channels and where their descriptor is: the JDK's, and Netty's own over epoll, which name another object
+// that has it.
+inline constexpr const char* kJavaChannel = "sun/nio/ch/SocketChannelImpl";
+inline constexpr const char* kJavaDescriptor = "fdVal";
+inline constexpr const char* kNettyChannel = "io/netty/channel/epoll/EpollSocketChannel";
+inline constexpr const char* kNettySocket = "socket";
+inline constexpr const char* kNettyDescriptor = "fd";
+
 // A sort of channel: the JDK's, or Netty's own.
 struct JavaChannel {
   std::uint64_t named = 0;       // its class, once it is loaded

@@ -168,6 +168,18 @@ TEST(JavaWays, IntoWhatRequestsShareAreGivenUp) {
   EXPECT_EQ(of_call->second, Fields{16});
 }
 
+// What is followed whatever is learned leads everywhere through the server.
+TEST(JavaWays, WhatIsFollowedBeforehandIsGivenUpWhereItLeadsElsewhere) {
+  World world;
+  world.calls_wait(8);
+  JavaWays ways;
+  ways.follows({{kExchange, {12}}, {kServer, {8}}});
+  ASSERT_TRUE(world.learn(ways));
+  EXPECT_FALSE(ways.spoilers().contains(JavaWays::edge(kExchange, 12))) << "it leads to the server, and no further";
+  EXPECT_TRUE(ways.spoilers().contains(JavaWays::edge(kServer, 8)));
+  EXPECT_EQ(ways.found().at(kExchange), Fields{8}) << "what was learned stays";
+}
+
 TEST(JavaEnds, TwoSortsOfChannels) {
   JavaEnds ends;
   EXPECT_FALSE(ends.begin());

@@ -208,8 +208,7 @@ class Future : public Evidence {
     is_of(call->second, made->second, request);
     // What it leads to was looked at as well: it leads to no other.
     if (made->second.collections != of->second.collections) return;
-    for (const std::uint64_t future : std::vector<std::uint64_t>(made->second.leads_to))
-      give(of->second, future, request);
+    for (const std::uint64_t future : made->second.leads_to) give(of->second, future, request);
   }
 
   void works(Process& process, const event::Holds& holds, World& world) {
